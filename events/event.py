@@ -1,0 +1,173 @@
+"""The event: what happened, to which resource, and what caused it. Checked once, where it enters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from .exceptions import InvalidEvent
+from .ids import new_id
+
+MAX_EVENT_BYTES: Final = 256 * 1024
+MAX_LABELS: Final = 64
+MAX_RELATED: Final = 64
+MAX_CHAIN: Final = 32
+
+EventName = Annotated[
+    str, Field(max_length=128, pattern=r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$")
+]
+EventId = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/+=~-]*$")
+]
+LabelName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./:-]*$")]
+LabelValue = Annotated[str, Field(max_length=1024)]
+
+
+def _has_id(labels: dict[str, str]) -> dict[str, str]:
+    if not labels.get("id"):
+        raise ValueError("a resource needs an 'id' label that is not empty")
+    return labels
+
+
+Resource = Annotated[
+    dict[LabelName, LabelValue], Field(max_length=MAX_LABELS), AfterValidator(_has_id)
+]
+"""A thing that events are about: an ``id`` label plus any other string labels."""
+
+
+class Causation(BaseModel):
+    """The way that led to an event: through which events and which automations.
+
+    Attributes:
+        depth: how many firings lie between the first cause and this event.
+        chain: ids of the latest causing events, oldest first, at most ``MAX_CHAIN``.
+        automations: how often each automation (by id) was passed on the way.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    depth: int = Field(default=0, ge=0, le=1_000_000)
+    chain: list[EventId] = Field(default_factory=list, max_length=MAX_CHAIN)
+    automations: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, max_length=256
+    )
+
+    def passing(self, event_id: str, automation_id: str) -> Causation:
+        """Return the causation of what ``automation_id`` does because of ``event_id``."""
+        passed = {**self.automations, automation_id: self.automations.get(automation_id, 0) + 1}
+        return Causation(
+            depth=self.depth + 1,
+            chain=[*self.chain, event_id][-MAX_CHAIN:],
+            automations=dict(list(passed.items())[-256:]),
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Event(BaseModel):
+    """One thing that happened.
+
+    Attributes:
+        id: unique; an id that the sender chose is accepted once.
+        event: name, ``<kind>.<past participle or state>``, lower case.
+        occurred: when it happened, by the sender's clock, with a UTC offset.
+        resource: what it happened to.
+        related: other resources it concerns, each usually with a ``role`` label.
+        payload: any JSON object.
+        follows: id of the event that caused this one.
+        causation: the longer way back, set on what actions and the runs they start emit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: EventId = Field(default_factory=new_id)
+    event: EventName
+    occurred: AwareDatetime = Field(default_factory=_now)
+    resource: Resource
+    related: list[Resource] = Field(default_factory=list, max_length=MAX_RELATED)
+    payload: dict[str, Any] = Field(default_factory=dict)
+    follows: EventId | None = None
+    causation: Causation | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    def to_json(self) -> bytes:
+        """Return the event as the log keeps it.
+
+        Raises:
+            InvalidEvent: it is larger than ``MAX_EVENT_BYTES`` or its payload is not JSON.
+        """
+        try:
+            body = self.__pydantic_serializer__.to_json(self)
+        except ValueError as error:
+            raise InvalidEvent(f"payload: not JSON: {error}") from error
+        if len(body) > MAX_EVENT_BYTES:
+            raise InvalidEvent(
+                f"the event has {len(body):,} bytes; at most {MAX_EVENT_BYTES:,} are accepted"
+            )
+        return body
+
+
+def parse_event(body: bytes | str) -> Event:
+    """Check one event that came as JSON.
+
+    Raises:
+        InvalidEvent: with one line for each field that is wrong.
+    """
+    try:
+        return Event.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidEvent(describe(error)) from error
+
+
+def describe(error: ValidationError) -> str:
+    """Put a validation error in one line a person can act on: ``field: what is wrong``."""
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False)[:10]:
+        field = ".".join(str(part) for part in problem["loc"]) or "event"
+        lines.append(f"{field}: {problem['msg']}")
+    return "; ".join(lines)
+
+
+@dataclass(slots=True, frozen=True)
+class Recorded:
+    """An event as it stands in the log.
+
+    Attributes:
+        position: the log entry's id, ``<milliseconds>-<sequence>``.
+        received: the store's clock when it was appended, in Unix milliseconds.
+        body: the event's JSON object, checked when it entered.
+    """
+
+    position: str
+    received: int
+    body: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self.body["id"]  # type: ignore[no-any-return]
+
+    @property
+    def name(self) -> str:
+        return self.body["event"]  # type: ignore[no-any-return]
+
+    @property
+    def resource(self) -> dict[str, str]:
+        return self.body["resource"]  # type: ignore[no-any-return]
+
+    @property
+    def related(self) -> list[dict[str, str]]:
+        return self.body["related"]  # type: ignore[no-any-return]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return self.body["payload"]  # type: ignore[no-any-return]
+
+    @property
+    def causation(self) -> Causation:
+        """The way that led here; empty for an event from outside."""
+        way = self.body.get("causation")
+        return Causation.model_validate(way) if way else Causation()

@@ -1,0 +1,82 @@
+-- Actions: their outcomes, each written once and together with its event; later tries; dead letters.
+
+-- An entry of the actions stream is done with: nobody gets it again.
+local function finish(root, entry)
+  if entry == '' then return end
+  redis.call('XACK', root .. ':actions', 'dispatchers', entry)
+  redis.call('XDEL', root .. ':actions', entry)
+end
+
+-- upshot_settle root | (entry or '', firing id, action index, outcome JSON, n, event*n, m, (counter, by)*m)*
+-- Touches: firing:<id>, log, counters, actions. An entry is given with the last action of its
+-- firing. An outcome that is there already stays, and its event and counts are not repeated.
+redis.register_function{function_name='upshot_settle', flags={'allow-oom'}, callback=function(keys, args)
+  local root, at, settled = keys[1], 1, 0
+  while at <= #args do
+    local entry, firing, index, outcome = args[at], args[at + 1], args[at + 2], args[at + 3]
+    local events = tonumber(args[at + 4])
+    local counters_at = at + 5 + events
+    local counters = tonumber(args[counters_at])
+    if redis.call('HSETNX', root .. ':firing:' .. firing, index, outcome) == 1 then
+      for i = at + 5, at + 4 + events do append(root, args[i]) end
+      for i = counters_at + 1, counters_at + 2 * counters, 2 do count(root, args[i], args[i + 1]) end
+      settled = settled + 1
+    end
+    finish(root, entry)
+    at = counters_at + 1 + 2 * counters
+  end
+  return settled
+end}
+
+-- upshot_park root | entry, body, due_ms
+-- Touches: later, parked, actions. Puts an entry aside until a later try; its place is free.
+redis.register_function{function_name='upshot_park', flags={'allow-oom'}, callback=function(keys, args)
+  local root = keys[1]
+  redis.call('HSET', root .. ':parked', args[1], args[2])
+  redis.call('ZADD', root .. ':later', now_ms() + tonumber(args[3]), args[1])
+  finish(root, args[1])
+  return 1
+end}
+
+-- upshot_unpark root | limit
+-- Touches: later, parked, actions. Returns {moved, ms until the next one or -1}.
+redis.register_function{function_name='upshot_unpark', flags={'allow-oom'}, callback=function(keys, args)
+  local root, now = keys[1], now_ms()
+  local ids = redis.call('ZRANGEBYSCORE', root .. ':later', '-inf', integer(now), 'LIMIT', 0, args[1])
+  for _, id in ipairs(ids) do
+    local body = redis.call('HGET', root .. ':parked', id)
+    if body then redis.call('XADD', root .. ':actions', '*', 'f', body) end
+    redis.call('HDEL', root .. ':parked', id)
+    redis.call('ZREM', root .. ':later', id)
+  end
+  local first = redis.call('ZRANGE', root .. ':later', 0, 0, 'WITHSCORES')
+  return {#ids, first[2] and math.max(0, tonumber(first[2]) - now) or -1}
+end}
+
+-- upshot_bury root | entry or '', firing id or '', action index, outcome JSON, letter, rest of the entry or '', event, (counter, by)*
+-- Touches: dead-letters, firing:<id>, log, counters, actions. Gives an action up where people see
+-- it; the actions after it (the rest) go on. Returns the dead letter's id.
+redis.register_function{function_name='upshot_bury', flags={'allow-oom'}, callback=function(keys, args)
+  local root = keys[1]
+  if args[2] ~= '' and redis.call('HSETNX', root .. ':firing:' .. args[2], args[3], args[4]) == 0 then
+    finish(root, args[1])
+    return ''
+  end
+  append(root, args[7])
+  local letter = redis.call('XADD', root .. ':dead-letters', '*', 'd', args[5])
+  for i = 8, #args, 2 do count(root, args[i], args[i + 1]) end
+  if args[6] ~= '' then redis.call('XADD', root .. ':actions', '*', 'f', args[6]) end
+  finish(root, args[1])
+  return letter
+end}
+
+-- upshot_replay root | letter id, entry, firing id or '', action index, event
+-- Touches: dead-letters, actions, firing:<id>, log. Returns 1, or 0 when the letter is gone.
+redis.register_function{function_name='upshot_replay', callback=function(keys, args)
+  local root = keys[1]
+  if redis.call('XDEL', root .. ':dead-letters', args[1]) == 0 then return 0 end
+  append(root, args[5])
+  if args[3] ~= '' then redis.call('HDEL', root .. ':firing:' .. args[3], args[4]) end
+  redis.call('XADD', root .. ':actions', '*', 'f', args[2])
+  return 1
+end}

@@ -1,0 +1,60 @@
+-- The engine's commit: what it read, what it remembers and what it decided, in one step.
+
+-- upshot_commit root | epoch, from cursor, to cursor, needed position, lease_ms,
+--   n, (window field, JSON or '')*n,  n, (automation id, JSON or '')*n,  n, (counter, by)*n,
+--   n, event*n,  n, (firing id, doc, actions entry or '', k, event*k)*n
+-- Touches: lease:engine, engine, engine:windows, engine:definitions, cursors, counters, log,
+-- firing:<id>, firings, actions. Refused for an owner that lost its lease, or whose cursor is not
+-- where it thinks. A firing that is there already is left alone. Returns how many firings were new.
+local function check_owner(root, epoch, cursor)
+  local held = redis.call('HGET', root .. ':lease:engine', 'epoch')
+  if held ~= epoch then return refuse('STALE', 'the engine is at epoch ' .. (held or '0') .. ', not ' .. epoch) end
+  local at = redis.call('HGET', root .. ':engine', 'cursor') or '0-0'
+  if at ~= cursor then return refuse('CONFLICT', 'the engine has read to ' .. at .. ', not ' .. cursor) end
+end
+
+local function write_fields(key, args, at)
+  local n = tonumber(args[at])
+  for i = at + 1, at + 2 * n, 2 do
+    if args[i + 1] == '' then
+      redis.call('HDEL', key, args[i])
+    else
+      redis.call('HSET', key, args[i], args[i + 1])
+    end
+  end
+  return at + 1 + 2 * n
+end
+
+local function write_firing(root, args, at, now)
+  local id, events = args[at], tonumber(args[at + 3])
+  if redis.call('EXISTS', root .. ':firing:' .. id) == 1 then return at + 4 + events, 0 end
+  for i = at + 4, at + 3 + events do append(root, args[i]) end
+  redis.call('HSET', root .. ':firing:' .. id, 'doc', args[at + 1])
+  redis.call('ZADD', root .. ':firings', now, id)
+  if args[at + 2] ~= '' then redis.call('XADD', root .. ':actions', '*', 'f', args[at + 2]) end
+  return at + 4 + events, 1
+end
+
+redis.register_function{function_name='upshot_commit', flags={'allow-oom'}, callback=function(keys, args)
+  local root, now, made, new = keys[1], now_ms(), 0, 0
+  local refusal = check_owner(root, args[1], args[2])
+  if refusal then return refusal end
+  local at = write_fields(root .. ':engine:windows', args, 6)
+  at = write_fields(root .. ':engine:definitions', args, at)
+  local counters = tonumber(args[at])
+  for i = at + 1, at + 2 * counters, 2 do count(root, args[i], args[i + 1]) end
+  at = at + 1 + 2 * counters
+  for i = at + 1, at + tonumber(args[at]) do append(root, args[i]) end
+  at = at + 1 + tonumber(args[at])
+  local firings = tonumber(args[at])
+  at = at + 1
+  for _ = 1, firings do
+    at, new = write_firing(root, args, at, now)
+    made = made + new
+  end
+  if made > 0 then count(root, 'firings:fired', made) end
+  redis.call('HSET', root .. ':engine', 'cursor', args[3])
+  redis.call('HSET', root .. ':cursors', 'engine', args[4])
+  redis.call('HSET', root .. ':lease:engine', 'until', integer(now + tonumber(args[5])))
+  return made
+end}

@@ -1,0 +1,69 @@
+-- The log: append, trim, and when it was open to outside senders.
+
+-- upshot_append root | dedup_ms, (id, body)*
+-- Touches: log, seen, seen:old, seen:since, counters.
+-- An id of '' is ours and new; any other is accepted once. Returns a position or '' (duplicate) each.
+-- Not allowed when memory is short: outside events are refused before anything is lost.
+local function rotate_seen(root, now, window)
+  local since = number(redis.call('GET', root .. ':seen:since'))
+  if now - since < window then return end
+  redis.call('UNLINK', root .. ':seen:old')
+  if redis.call('EXISTS', root .. ':seen') == 1 then
+    redis.call('RENAME', root .. ':seen', root .. ':seen:old')
+  end
+  redis.call('SET', root .. ':seen:since', integer(now))
+end
+
+local function is_new(root, id)
+  if id == '' then return true end
+  if redis.call('SISMEMBER', root .. ':seen:old', id) == 1 then return false end
+  return redis.call('SADD', root .. ':seen', id) == 1
+end
+
+redis.register_function{function_name='upshot_append', callback=function(keys, args)
+  local root, positions, duplicates = keys[1], {}, 0
+  rotate_seen(root, now_ms(), tonumber(args[1]))
+  for i = 2, #args, 2 do
+    if is_new(root, args[i]) then
+      positions[#positions + 1] = append(root, args[i + 1])
+    else
+      positions[#positions + 1] = ''
+      duplicates = duplicates + 1
+    end
+  end
+  if duplicates > 0 then count(root, 'duplicates', duplicates) end
+  return positions
+end}
+
+-- upshot_trim root | keep_ms, limit
+-- Touches: log, cursors. Drops what is older than keep_ms and behind every registered cursor.
+local function before(a, b)
+  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+  a_ms, b_ms = tonumber(a_ms), tonumber(b_ms)
+  return a_ms < b_ms or (a_ms == b_ms and tonumber(a_seq) < tonumber(b_seq))
+end
+
+redis.register_function{function_name='upshot_trim', flags={'allow-oom'}, callback=function(keys, args)
+  local root = keys[1]
+  local lowest = integer(now_ms() - tonumber(args[1])) .. '-0'
+  for _, cursor in ipairs(redis.call('HVALS', root .. ':cursors')) do
+    if before(cursor, lowest) then lowest = cursor end
+  end
+  return redis.call('XTRIM', root .. ':log', 'MINID', '~', lowest, 'LIMIT', args[2])
+end}
+
+-- upshot_hold_open root | reopen ('1' when no intake was connected before), event id, event prefix
+-- Touches: intake, gaps, log. An intake says: outside senders reach the log now. After a closure
+-- the span is recorded, and an event tells of it; its payload is completed here.
+redis.register_function{function_name='upshot_hold_open', flags={'allow-oom'}, callback=function(keys, args)
+  local root, now = keys[1], now_ms()
+  local last = number(redis.call('GET', root .. ':intake'))
+  if args[1] == '1' and last > 0 and last < now then
+    local from, till = integer(last), integer(now)
+    append(root, args[2] .. '{"closed_from":' .. from .. ',"closed_until":' .. till .. '}}')
+    redis.call('ZADD', root .. ':gaps', till, from .. '-' .. till)
+  end
+  redis.call('SET', root .. ':intake', integer(now))
+  return integer(now)
+end}

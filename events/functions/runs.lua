@@ -1,0 +1,175 @@
+-- Flow runs and task runs: the only way a state changes, always together with its event.
+-- All are allowed when memory is short: what is under way must be able to end.
+
+-- From each state type, the types that may follow. flows/states.py has the same table.
+local LEGAL = {
+  Scheduled = {Scheduled=1, Pending=1, Running=1, Paused=1, Cancelling=1, Cancelled=1, Completed=1, Failed=1, Crashed=1},
+  Pending = {Scheduled=1, Running=1, Paused=1, Cancelling=1, Cancelled=1, Completed=1, Failed=1, Crashed=1},
+  Running = {Scheduled=1, Running=1, Paused=1, Cancelling=1, Cancelled=1, Completed=1, Failed=1, Crashed=1},
+  Paused = {Scheduled=1, Running=1, Paused=1, Cancelling=1, Cancelled=1, Failed=1, Crashed=1},
+  Cancelling = {Cancelled=1, Crashed=1},
+  Cancelled = {Scheduled=1},
+  Completed = {},
+  Failed = {Scheduled=1},
+  Crashed = {Scheduled=1},
+}
+local ENDED = {Completed=1, Failed=1, Crashed=1, Cancelled=1}
+local LEASED = {Pending=1, Running=1, Paused=1, Cancelling=1}
+
+local function enqueue(root, id, pool)
+  redis.call('SADD', root .. ':pools', pool)
+  redis.call('XADD', root .. ':queue:' .. pool, '*', 'r', id)
+end
+
+-- A scheduled run goes to its queue now or when it is due. A run without a pool starts itself.
+local function schedule(root, id, pool, due, now)
+  if due > now then
+    redis.call('ZADD', root .. ':due', due, id)
+  elseif pool ~= '' then
+    enqueue(root, id, pool)
+  end
+end
+
+-- upshot_create_run root | id, type, pool, due_ms, lease_ms, event id, event, (field, value)*
+-- Touches: run:<id>, runs, runs:<type>, log, due, queue:<pool>, pools, leases, counters.
+-- Idempotent by id. Returns {created 0|1, version, epoch}.
+redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, callback=function(keys, args)
+  local root, id, kind, pool, now = keys[1], args[1], args[2], args[3], now_ms()
+  local key = root .. ':run:' .. id
+  local there = redis.call('HMGET', key, 'version', 'epoch')
+  if there[1] then return {0, number(there[1]), number(there[2])} end
+  if not LEGAL[kind] then return refuse('ILLEGAL', 'no state is called ' .. kind) end
+  append(root, args[7])
+  redis.call('HSET', key, 'type', kind, 'version', '1', 'epoch', '1', 'pool', pool, 'event', args[6], unpack(args, 8))
+  redis.call('ZADD', root .. ':runs', now, id)
+  redis.call('ZADD', root .. ':runs:' .. kind, now, id)
+  count(root, 'run_transitions:flow-run:' .. kind, 1)
+  if kind == 'Scheduled' then
+    schedule(root, id, pool, tonumber(args[4]), now)
+  elseif LEASED[kind] then
+    redis.call('ZADD', root .. ':leases', now + tonumber(args[5]), id)
+  end
+  return {1, 1, 1}
+end}
+
+-- upshot_transition root | id, version, epoch or '', type, due_ms, lease_ms, only_if_lapsed 0|1, event id, event, (field, value)*
+-- Touches: as upshot_create_run. The version must be the present one; an epoch is checked where one
+-- is given (the run's own process gives it). Taking a run (Pending) and ending a process's hold on
+-- it (Scheduled, or from outside) raise the epoch, which fences the process that had it before.
+-- The same event again is answered as the first time. Returns {version, epoch}.
+local function may_change(run, args, now, root)
+  local kind, version, epoch = run[1], run[2], run[3]
+  if not kind then return refuse('MISSING', 'no run ' .. args[1]) end
+  if args[3] ~= '' and args[3] ~= epoch then
+    return refuse('STALE', 'run ' .. args[1] .. ' is at epoch ' .. epoch .. ', not ' .. args[3])
+  end
+  if args[2] ~= version then
+    return refuse('CONFLICT', 'run ' .. args[1] .. ' is at version ' .. version .. ' (' .. kind .. ')')
+  end
+  if not LEGAL[kind][args[4]] then
+    return refuse('ILLEGAL', 'run ' .. args[1] .. ' is ' .. kind .. ' and can not become ' .. args[4])
+  end
+  if args[7] == '1' and number(redis.call('ZSCORE', root .. ':leases', args[1])) > now then
+    return refuse('CONFLICT', 'run ' .. args[1] .. ' shows to be alive')
+  end
+end
+
+local function fences(from, to, own)
+  return to == 'Pending' or to == 'Scheduled' or (ENDED[to] and own == '' and from ~= 'Scheduled')
+end
+
+local function leave(root, id, from)
+  redis.call('ZREM', root .. ':runs:' .. from, id)
+  if from == 'Scheduled' then redis.call('ZREM', root .. ':due', id) end
+end
+
+local function enter(root, id, to, pool, due, lease, now)
+  redis.call('ZADD', root .. ':runs:' .. to, now, id)
+  if LEASED[to] then
+    redis.call('ZADD', root .. ':leases', now + lease, id)
+  else
+    redis.call('ZREM', root .. ':leases', id)
+    if to == 'Scheduled' then schedule(root, id, pool, due, now) end
+  end
+end
+
+redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, callback=function(keys, args)
+  local root, id, to, now = keys[1], args[1], args[4], now_ms()
+  local key = root .. ':run:' .. id
+  local run = redis.call('HMGET', key, 'type', 'version', 'epoch', 'pool', 'event')
+  if run[5] and run[5] == args[8] then return {number(run[2]), number(run[3])} end
+  local refusal = may_change(run, args, now, root)
+  if refusal then return refusal end
+  local version, epoch = number(run[2]) + 1, number(run[3])
+  if fences(run[1], to, args[3]) then epoch = epoch + 1 end
+  append(root, args[9])
+  redis.call('HSET', key, 'type', to, 'version', integer(version), 'epoch', integer(epoch), 'event', args[8], unpack(args, 10))
+  leave(root, id, run[1])
+  enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now)
+  count(root, 'run_transitions:flow-run:' .. to, 1)
+  return {version, epoch}
+end}
+
+-- upshot_record_tasks root | run id, epoch, batch number, (task run id, type, record, event)*
+-- Touches: run:<id>, tasks:<id>, log, counters. A flow process writes its tasks' states in batches
+-- under its epoch; a batch that was sent again is answered and not written again.
+local function check_tasks(key, args)
+  local latest = {}
+  for i = 4, #args, 4 do
+    local id, to = args[i], args[i + 1]
+    local from = latest[id]
+    if not from then
+      local stored = redis.call('HGET', key, id)
+      from = stored and string.match(stored, '^(%a+) ')
+    end
+    if not LEGAL[to] or (from and not LEGAL[from][to]) then
+      return refuse('ILLEGAL', 'task run ' .. id .. ' is ' .. (from or 'new') .. ' and can not become ' .. to)
+    end
+    latest[id] = to
+  end
+end
+
+redis.register_function{function_name='upshot_record_tasks', flags={'allow-oom'}, callback=function(keys, args)
+  local root, id = keys[1], args[1]
+  local run_key, key = root .. ':run:' .. id, root .. ':tasks:' .. id
+  local run = redis.call('HMGET', run_key, 'epoch', 'batch')
+  if not run[1] then return refuse('MISSING', 'no run ' .. id) end
+  if run[1] ~= args[2] then return refuse('STALE', 'run ' .. id .. ' is at epoch ' .. run[1]) end
+  if run[2] == args[2] .. '/' .. args[3] then return 0 end
+  local refusal = check_tasks(key, args)
+  if refusal then return refusal end
+  local entered = {}
+  for i = 4, #args, 4 do
+    append(root, args[i + 3])
+    redis.call('HSET', key, args[i], args[i + 1] .. ' ' .. args[i + 2])
+    entered[args[i + 1]] = (entered[args[i + 1]] or 0) + 1
+  end
+  redis.call('HSET', run_key, 'batch', args[2] .. '/' .. args[3])
+  for kind, by in pairs(entered) do count(root, 'run_transitions:task-run:' .. kind, by) end
+  return (#args - 3) / 4
+end}
+
+-- upshot_renew_run root | id, epoch, lease_ms
+-- Touches: run:<id>, leases. A flow process shows to be alive. Returns the run's present {type, version}.
+redis.register_function{function_name='upshot_renew_run', flags={'allow-oom'}, callback=function(keys, args)
+  local root, id = keys[1], args[1]
+  local run = redis.call('HMGET', root .. ':run:' .. id, 'type', 'version', 'epoch')
+  if not run[1] then return refuse('MISSING', 'no run ' .. id) end
+  if run[3] ~= args[2] then return refuse('STALE', 'run ' .. id .. ' is at epoch ' .. run[3]) end
+  if LEASED[run[1]] then redis.call('ZADD', root .. ':leases', 'XX', now_ms() + tonumber(args[3]), id) end
+  return {run[1], run[2]}
+end}
+
+-- upshot_enqueue_due root | limit
+-- Touches: due, run:<id>, queue:<pool>, pools. Returns {moved, ms until the next one or -1}.
+redis.register_function{function_name='upshot_enqueue_due', flags={'allow-oom'}, callback=function(keys, args)
+  local root, now = keys[1], now_ms()
+  local ids = redis.call('ZRANGEBYSCORE', root .. ':due', '-inf', integer(now), 'LIMIT', 0, args[1])
+  for _, id in ipairs(ids) do
+    local pool = redis.call('HGET', root .. ':run:' .. id, 'pool')
+    if pool and pool ~= '' then enqueue(root, id, pool) end
+    redis.call('ZREM', root .. ':due', id)
+  end
+  local first = redis.call('ZRANGE', root .. ':due', 0, 0, 'WITHSCORES')
+  return {#ids, first[2] and math.max(0, tonumber(first[2]) - now) or -1}
+end}

@@ -1,0 +1,62 @@
+"""Where everything lies in the store: the one place that knows the names of keys.
+
+Every key of a shard starts with its root ``upshot:{k}``; the braces are a cluster hash tag, so a
+shard's keys share one slot and one function may touch them all. The functions in ``functions/``
+get the root and derive the same names.
+
+=====================  ======  ==================================================================
+key                    type    what it holds
+=====================  ======  ==================================================================
+``meta``               hash    format of this store
+``log``                stream  every event, field ``e`` = its JSON
+``seen``, ``seen:old`` set     ids that senders chose: of this dedup period and the one before
+``seen:since``         string  when the present dedup period began, ms
+``cursors``            hash    consumer → the oldest log position it still needs
+``intake``             string  ms at which the log was last known open to outside senders
+``gaps``               zset    ``from-until`` spans in which it was closed; score ``until``
+``counters``           hash    metric (with labels) → number; moved with what it counts
+``lease:<name>``       hash    ``owner epoch until`` of a service that must run once
+``docs:<kind>``        hash    name → ``<version> <JSON>`` of a definition
+``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``
+``runs``               zset    flow run → ms it was created
+``runs:<Type>``        zset    flow run → ms it entered that state
+``leases``             zset    flow run → ms until which its process has shown to be alive
+``due``                zset    scheduled flow run → ms at which it goes to its queue
+``queue:<pool>``       stream  flow runs waiting for a worker, field ``r``; group ``workers``
+``pools``              set     pools that have a queue
+``tasks:<run>``        hash    task run → ``<Type> <JSON>``
+``logs:<run>``         stream  what the run printed and logged
+``engine``             hash    ``cursor`` of the engine
+``engine:definitions`` hash    automation → its JSON as of the cursor
+``engine:windows``     hash    ``<automation>/<bucket>`` → JSON of an open window
+``firings``            zset    firing → ms
+``firing:<id>``        hash    ``doc`` and the outcome of each action, ``0``, ``1``, …
+``actions``            stream  firings whose actions are to be done; group ``dispatchers``
+``later``              zset    parked action → ms at which it is tried again
+``parked``             hash    parked action → its entry
+``dead-letters``       stream  actions that were given up
+=====================  ======  ==================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+DISPATCHERS: Final = "dispatchers"
+WORKERS: Final = "workers"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key names of one shard."""
+
+    shard: int = 0
+
+    @property
+    def root(self) -> str:
+        return f"upshot:{{{self.shard}}}"
+
+    def __call__(self, *parts: str) -> str:
+        """Return the key with these parts: ``keys("run", id)``."""
+        return ":".join((self.root, *parts))

@@ -1,0 +1,151 @@
+"""The log: append events to it, read it from a cursor, follow its end, trim what all have read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from .event import Event, Recorded
+from .store import Store
+
+BATCH: Final = 500
+DEDUP_MS: Final = 24 * 3600 * 1000
+START: Final = "0-0"
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of an append: a position for each event, or None for a duplicate."""
+
+    positions: list[str | None]
+
+    @property
+    def accepted(self) -> int:
+        return len(self.positions) - self.duplicates
+
+    @property
+    def duplicates(self) -> int:
+        return self.positions.count(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one reading of the log gave.
+
+    Attributes:
+        events: at most as many as were asked for, oldest first.
+        cursor: position of the last one; read on from here.
+        read_until: Unix ms of the store's clock; every event before it is read.
+    """
+
+    events: list[Recorded]
+    cursor: str
+    read_until: int
+
+
+def milliseconds(position: str) -> int:
+    """Return the time of a log position."""
+    return int(position.partition("-")[0])
+
+
+def recorded(entry: Sequence[Any]) -> Recorded:
+    """Make an event of a raw stream entry ``[id, [field, value]]``."""
+    position = entry[0].decode()
+    return Recorded(position, milliseconds(position), from_json(entry[1][1]))
+
+
+class Log:
+    """The log of one shard.
+
+    Args:
+        store: where it is kept.
+        dedup_ms: for how long, at least, an id that the sender chose is remembered.
+    """
+
+    def __init__(self, store: Store, *, dedup_ms: int = DEDUP_MS) -> None:
+        self._store = store
+        self._key = store.keys("log")
+        self._dedup_ms = dedup_ms
+
+    async def append(self, events: Iterable[Event]) -> Appended:
+        """Append events durably and in order; an id that was accepted before is a duplicate.
+
+        Raises:
+            InvalidEvent: one is too large; none is appended.
+            StoreFull: the store refuses outside events for want of room.
+            StoreUnavailable: it is not known whether they were appended; send them again.
+        """
+        return await self.append_raw([(event.id, event.to_json()) for event in events])
+
+    async def append_raw(self, events: Iterable[tuple[str, bytes]]) -> Appended:
+        """Append events given as id (``""``: not to be deduplicated) and checked JSON."""
+        flat = [part for event in events for part in event]
+        if not flat:
+            return Appended([])
+        answer = await self._store.call("append", self._dedup_ms, *flat)
+        return Appended([position.decode() or None for position in answer])
+
+    async def read(self, cursor: str, limit: int = BATCH) -> Page:
+        """Return what follows ``cursor``, and up to when the log is then known.
+
+        The clock is read first: whatever is appended after it has a later time, so a reading that
+        came back short has seen everything before it.
+        """
+        clock, entries = await self._store.pipeline(
+            [("TIME",), ("XRANGE", self._key, f"({cursor}", "+", "COUNT", limit)]
+        )
+        events = [recorded(entry) for entry in entries]
+        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        if not events:
+            return Page([], cursor, now)
+        last = events[-1]
+        return Page(events, last.position, last.received if len(events) == limit else now)
+
+    async def wait(self, cursor: str, timeout_ms: int) -> bool:
+        """Wait until something follows ``cursor``; tell whether it does."""
+        command = ("XREAD", "COUNT", 1, "BLOCK", max(1, timeout_ms), "STREAMS", self._key, cursor)
+        return bool(await self._store.execute(*command))
+
+    async def tail(self, cursor: str | None = None, poll_ms: int = 5000) -> AsyncIterator[Recorded]:
+        """Yield events after ``cursor`` (default: from now on) as they come, for ever."""
+        at = await self.end() if cursor is None else cursor
+        while True:
+            page = await self.read(at)
+            for event in page.events:
+                yield event
+            at = page.cursor
+            if not page.events:
+                await self.wait(at, poll_ms)
+
+    async def range(
+        self, first: str = "-", last: str = "+", limit: int = BATCH, *, newest_first: bool = False
+    ) -> list[Recorded]:
+        """Return events between two positions (``(`` before one excludes it)."""
+        order = ("XREVRANGE", self._key, last, first)
+        bounds = order if newest_first else ("XRANGE", self._key, first, last)
+        entries = await self._store.execute(*bounds, "COUNT", limit)
+        return [recorded(entry) for entry in entries]
+
+    async def fetch(self, positions: Sequence[str]) -> list[Recorded]:
+        """Return the events at these positions; what was trimmed is missing."""
+        answers = await self._store.pipeline(
+            [("XRANGE", self._key, position, position) for position in positions]
+        )
+        return [recorded(entry) for entries in answers for entry in entries]
+
+    async def end(self) -> str:
+        """Return the position of the newest event."""
+        newest = await self.range(limit=1, newest_first=True)
+        return newest[0].position if newest else START
+
+    async def register(self, consumer: str, position: str) -> None:
+        """Keep everything from ``position`` on for this consumer."""
+        await self._store.execute("HSET", self._store.keys("cursors"), consumer, position)
+
+    async def trim(self, keep_ms: int, limit: int = 100_000) -> int:
+        """Drop events older than ``keep_ms`` that every registered consumer has read."""
+        return int(await self._store.call("trim", keep_ms, limit))
+

@@ -1,0 +1,98 @@
+"""Settings: defaults, then ``upshot.toml``, then ``UPSHOT_*`` variables, then what the caller gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from .event import describe
+from .exceptions import TerminalEventsError
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class WrongSetting(TerminalEventsError):
+    """A setting has a value that can't be used; the message names its key."""
+
+
+class Settings(BaseSettings):
+    """What can be set. Times are in seconds, sizes in bytes.
+
+    Attributes:
+        data_dir: folder of the embedded store and of results.
+        redis_url: a server of your own instead of the embedded store.
+        url: HTTP address that the command line and clients use.
+        host: address that the API listens on; any but loopback needs an ``api_token``.
+        port: port that the API listens on; 0 picks a free one.
+        api_token: bearer token that HTTP requests must carry, where set.
+        lease: after this long without a sign of life a process counts as dead.
+        log_retention: how long events stay in the log at least.
+        run_retention: how long ended runs and firings stay in the store.
+        dedup: how long an id that a sender chose is remembered at least.
+        max_body: largest HTTP body.
+        store_memory: memory limit of the embedded store, 0 for none.
+        worker_concurrency: flow processes that one worker runs at a time.
+        action_concurrency: actions that one dispatcher does at a time.
+        warm_parents: processes with imports done that a worker keeps, at most.
+        allow_private_webhooks: whether call-webhook may reach private and loopback addresses.
+        log_level, log_format: of Upshot's own log; ``auto`` is for people on a terminal, else JSON.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="UPSHOT_", extra="forbid", toml_file="upshot.toml", frozen=True
+    )
+
+    data_dir: Path = Path.home() / ".upshot"
+    redis_url: str | None = None
+    url: str = "http://127.0.0.1:4280"
+    host: str = "127.0.0.1"
+    port: int = Field(default=4280, ge=0, le=65535)
+    api_token: SecretStr | None = None
+    lease: Seconds = 15.0
+    log_retention: Seconds = 7 * 86400.0
+    run_retention: Seconds = 30 * 86400.0
+    dedup: Seconds = 86400.0
+    max_body: int = Field(default=16 * 1024 * 1024, ge=1024)
+    store_memory: int = Field(default=0, ge=0)
+    worker_concurrency: int = Field(default=16, ge=1, le=1024)
+    action_concurrency: int = Field(default=256, ge=1, le=10_000)
+    warm_parents: int = Field(default=8, ge=1, le=256)
+    allow_private_webhooks: bool = True
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the sources in their order; the first one wins."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def lease_ms(self) -> int:
+        return int(self.lease * 1000)
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; what is given and not None wins.
+
+    Raises:
+        WrongSetting: naming each key whose value is wrong.
+    """
+    try:
+        return Settings(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise WrongSetting(f"settings: {describe(error)}") from error

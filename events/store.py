@@ -1,0 +1,215 @@
+"""The store: a connection to Redis or Valkey that loads the atomic functions and calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, TypeAlias
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+from redis.retry import Retry
+
+from . import exceptions as errors
+from .keys import Keys
+
+FUNCTIONS_VERSION: Final = 1
+"""Raised with each change of ``functions/`` that an older Upshot could not work with."""
+
+_PARTS: Final = ("core", "log", "leases", "docs", "runs", "engine", "actions")
+_REFUSALS: Final[dict[str, type[errors.EventsError]]] = {
+    "CONFLICT": errors.Conflict,
+    "STALE": errors.StaleEpoch,
+    "ILLEGAL": errors.IllegalTransition,
+    "MISSING": errors.NotFound,
+    "OOM": errors.StoreFull,
+    "MISCONF": errors.StoreFull,
+}
+
+Argument: TypeAlias = str | bytes | int | float
+Commands: TypeAlias = list[tuple[Argument, ...]]
+
+
+@cache
+def library() -> str:
+    """Return the functions as one library: the parts share the helpers of ``core.lua``."""
+    folder = files(__package__).joinpath("functions")
+    parts = [folder.joinpath(f"{part}.lua").read_text() for part in _PARTS]
+    version = f"""
+redis.register_function{{function_name='upshot_version', flags={{'no-writes'}}, callback=function()
+  return {FUNCTIONS_VERSION}
+end}}
+"""
+    return "#!lua name=upshot\n" + "\n".join([*parts, version])
+
+
+def translate(error: RedisError) -> errors.EventsError:
+    """Turn what the client library raised into the error of this room that says what it means."""
+    text = str(error)
+    kind = _REFUSALS.get(text.partition(" ")[0])
+    if isinstance(error, OutOfMemoryError):
+        kind = errors.StoreFull
+    if kind is not None:
+        return kind(text)
+    if isinstance(error, ConnectionError | TimeoutError | BusyLoadingError | ReadOnlyError):
+        return errors.StoreUnavailable(f"the store does not answer: {text}")
+    return errors.EventsError(text)
+
+
+def _without_functions(error: ResponseError) -> bool:
+    return "Function not found" in str(error)
+
+
+def _options(timeout: float) -> dict[str, Any]:
+    # No hidden retries: whether a command may be sent again is decided where its meaning is known.
+    return {
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": timeout,
+        "socket_connect_timeout": 5.0,
+        "health_check_interval": 0,
+        "protocol": 3,
+    }
+
+
+class Store:
+    """The store for services, on asyncio. One for a process.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://`` address.
+        timeout: seconds after which a command that does not answer is given up.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 15.0, connections: int = 64) -> None:
+        self.url = url
+        self.keys = Keys()
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url, max_connections=connections, timeout=timeout, **_options(timeout)
+        )
+        self.client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=pool)
+        self.client.response_callbacks.clear()  # answers stay as the server gives them
+
+    async def load_functions(self) -> None:
+        """Put this version's functions into the store.
+
+        Raises:
+            StoreUnsuitable: a newer Upshot uses this store.
+        """
+        try:
+            there = await self.client.execute_command("FCALL_RO", "upshot_version", 0)
+        except ResponseError as error:
+            if not _without_functions(error):
+                raise translate(error) from error
+            there = 0
+        except RedisError as error:
+            raise translate(error) from error
+        _refuse_newer(int(there))
+        await self.execute("FUNCTION", "LOAD", "REPLACE", library())
+
+    async def call(self, function: str, *args: Argument) -> Any:
+        """Call ``upshot_<function>`` on this shard; a store that lost its functions gets them again."""
+        command = ("FCALL", f"upshot_{function}", 1, self.keys.root, *args)
+        try:
+            return await self.client.execute_command(*command)
+        except ResponseError as error:
+            if not _without_functions(error):
+                raise translate(error) from error
+        except RedisError as error:
+            raise translate(error) from error
+        await self.load_functions()
+        return await self.execute(*command)
+
+    async def execute(self, *command: Argument) -> Any:
+        """Send one command of the server's own."""
+        try:
+            return await self.client.execute_command(*command)
+        except RedisError as error:
+            raise translate(error) from error
+
+    async def pipeline(self, commands: Commands) -> list[Any]:
+        """Send several commands in one round trip, in order, not as one atomic step."""
+        pipe = self.client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)
+        try:
+            return await pipe.execute()
+        except RedisError as error:
+            raise translate(error) from error
+
+    async def close(self) -> None:
+        await self.client.aclose()
+        await self.client.connection_pool.disconnect()
+
+
+class SyncStore:
+    """The store for a flow process's own threads: the same calls, blocking."""
+
+    def __init__(self, url: str, *, timeout: float = 15.0) -> None:
+        self.url = url
+        self.keys = Keys()
+        self.client: redis.Redis = redis.Redis.from_url(url, **_options(timeout))
+        self.client.response_callbacks.clear()  # answers stay as the server gives them
+
+    def load_functions(self) -> None:
+        """Put this version's functions into the store; refuse one that a newer Upshot uses."""
+        there = self._attempt(lambda: self.client.execute_command("FCALL_RO", "upshot_version", 0))
+        _refuse_newer(int(there or 0))
+        self.execute("FUNCTION", "LOAD", "REPLACE", library())
+
+    def _attempt(self, send: Callable[[], Any]) -> Any:
+        """Return the answer, or None when the store does not know the function."""
+        try:
+            return send()
+        except ResponseError as error:
+            if not _without_functions(error):
+                raise translate(error) from error
+            return None
+        except RedisError as error:
+            raise translate(error) from error
+
+    def call(self, function: str, *args: Argument) -> Any:
+        """Call ``upshot_<function>`` on this shard; a store that lost its functions gets them again."""
+        command = ("FCALL", f"upshot_{function}", 1, self.keys.root, *args)
+        answer = self._attempt(lambda: self.client.execute_command(*command))
+        if answer is not None:
+            return answer
+        self.load_functions()
+        return self.execute(*command)
+
+    def execute(self, *command: Argument) -> Any:
+        """Send one command of the server's own."""
+        try:
+            return self.client.execute_command(*command)
+        except RedisError as error:
+            raise translate(error) from error
+
+    def pipeline(self, commands: Commands) -> list[Any]:
+        """Send several commands in one round trip, in order, not as one atomic step."""
+        pipe = self.client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)
+        try:
+            return pipe.execute()
+        except RedisError as error:
+            raise translate(error) from error
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def _refuse_newer(version: int) -> None:
+    if version > FUNCTIONS_VERSION:
+        raise errors.StoreUnsuitable(
+            f"a newer Upshot (functions {version}, here {FUNCTIONS_VERSION}) uses this store; "
+            "upgrade this one or point it at another store"
+        )

@@ -1,0 +1,100 @@
+"""The states of runs: their types, their names within a type, and which may follow which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+
+class StateType(StrEnum):
+    """What a run is doing, as far as rules are concerned; a state's name may say it closer."""
+
+    SCHEDULED = "Scheduled"
+    PENDING = "Pending"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    CANCELLING = "Cancelling"
+    CANCELLED = "Cancelled"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CRASHED = "Crashed"
+
+
+_T = StateType
+
+NAMES: Final[dict[str, StateType]] = {
+    **{kind.value: kind for kind in StateType},
+    "Late": _T.SCHEDULED,
+    "AwaitingRetry": _T.SCHEDULED,
+    "Retrying": _T.RUNNING,
+    "Suspended": _T.PAUSED,
+    "Cached": _T.COMPLETED,
+    "RolledBack": _T.COMPLETED,
+    "TimedOut": _T.FAILED,
+}
+"""Every state name and the type it belongs to."""
+
+ENDED: Final = frozenset({_T.COMPLETED, _T.FAILED, _T.CRASHED, _T.CANCELLED})
+RETRYABLE: Final = frozenset({_T.FAILED, _T.CRASHED, _T.CANCELLED})
+
+_ANY_END: Final = frozenset({_T.CANCELLING, _T.CANCELLED, _T.FAILED, _T.CRASHED})
+
+LEGAL: Final[dict[StateType, frozenset[StateType]]] = {
+    _T.SCHEDULED: _ANY_END | {_T.SCHEDULED, _T.PENDING, _T.RUNNING, _T.PAUSED, _T.COMPLETED},
+    _T.PENDING: _ANY_END | {_T.SCHEDULED, _T.RUNNING, _T.PAUSED, _T.COMPLETED},
+    _T.RUNNING: _ANY_END | {_T.SCHEDULED, _T.RUNNING, _T.PAUSED, _T.COMPLETED},
+    _T.PAUSED: _ANY_END | {_T.SCHEDULED, _T.RUNNING, _T.PAUSED},
+    _T.CANCELLING: frozenset({_T.CANCELLED, _T.CRASHED}),
+    _T.CANCELLED: frozenset({_T.SCHEDULED}),
+    _T.COMPLETED: frozenset(),
+    _T.FAILED: frozenset({_T.SCHEDULED}),
+    _T.CRASHED: frozenset({_T.SCHEDULED}),
+}
+"""Which types may follow each; ``events/functions/runs.lua`` enforces the same table."""
+
+
+def timestamp() -> str:
+    """Return the present time as states carry it: ISO 8601 in UTC with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state of a run.
+
+    Attributes:
+        name: one of ``NAMES``; it decides the type.
+        message: for people: why.
+        timestamp: when it was entered, ISO 8601.
+    """
+
+    name: str
+    message: str = ""
+    timestamp: str = field(default_factory=timestamp)
+
+    @property
+    def type(self) -> StateType:
+        return NAMES[self.name]
+
+    @property
+    def ended(self) -> bool:
+        return self.type in ENDED
+
+    @property
+    def completed(self) -> bool:
+        return self.type is StateType.COMPLETED
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the state as it stands in events and in JSON answers."""
+        return {
+            "type": self.type.value,
+            "name": self.name,
+            "message": self.message,
+            "timestamp": self.timestamp,
+        }
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> State:
+        return cls(body["name"], body["message"], body["timestamp"])
