@@ -24,11 +24,12 @@ test: setup-dev ## all tests that need nothing but Python, the short chaos among
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 tests $(ARGS)
 
 check: setup-dev ## lint, format, types, the direction of imports, the house rules
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --cache-dir .cache/imports
-	@$(BIN)/python scripts/check_house.py $(ROOMS)
+	@failed=0; \
+	for step in "ruff check ." "ruff format --check ." "mypy" \
+		"lint-imports --cache-dir .cache/imports" \
+		"python scripts/check_house.py $(ROOMS)"; do \
+		echo "== $$step"; $(BIN)/$$step || failed=1; \
+	done; exit $$failed
 
 format: setup-dev ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .
