@@ -30,11 +30,13 @@ end}
 
 -- upshot_park root | entry, body, due_ms
 -- Touches: later, parked, actions. Puts an entry aside until a later try; its place is free.
+-- An entry that is gone was given to somebody else meanwhile, who decides about it. Returns 1 or 0.
 redis.register_function{function_name='upshot_park', flags={'allow-oom'}, callback=function(keys, args)
   local root = keys[1]
+  if redis.call('XDEL', root .. ':actions', args[1]) == 0 then return 0 end
+  redis.call('XACK', root .. ':actions', 'dispatchers', args[1])
   redis.call('HSET', root .. ':parked', args[1], args[2])
   redis.call('ZADD', root .. ':later', now_ms() + tonumber(args[3]), args[1])
-  finish(root, args[1])
   return 1
 end}
 
@@ -53,7 +55,7 @@ redis.register_function{function_name='upshot_unpark', flags={'allow-oom'}, call
   return {#ids, first[2] and math.max(0, tonumber(first[2]) - now) or -1}
 end}
 
--- upshot_bury root | entry or '', firing id or '', action index, outcome JSON, letter, rest of the entry or '', event, (counter, by)*
+-- upshot_bury root | entry or '', firing id or '', action index, outcome JSON, letter, rest of the entry or '', n, event*n, (counter, by)*
 -- Touches: dead-letters, firing:<id>, log, counters, actions. Gives an action up where people see
 -- it; the actions after it (the rest) go on. Returns the dead letter's id.
 redis.register_function{function_name='upshot_bury', flags={'allow-oom'}, callback=function(keys, args)
@@ -62,9 +64,10 @@ redis.register_function{function_name='upshot_bury', flags={'allow-oom'}, callba
     finish(root, args[1])
     return ''
   end
-  append(root, args[7])
+  local events = tonumber(args[7])
+  for i = 8, 7 + events do append(root, args[i]) end
   local letter = redis.call('XADD', root .. ':dead-letters', '*', 'd', args[5])
-  for i = 8, #args, 2 do count(root, args[i], args[i + 1]) end
+  for i = 8 + events, #args, 2 do count(root, args[i], args[i + 1]) end
   if args[6] ~= '' then redis.call('XADD', root .. ':actions', '*', 'f', args[6]) end
   finish(root, args[1])
   return letter
