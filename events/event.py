@@ -1,4 +1,4 @@
-"""The event: what happened, to which resource, and what caused it. Checked once, where it enters."""
+"""The event: what happened, to what, and what caused it. Checked once, where it enters."""
 
 from __future__ import annotations
 
@@ -140,11 +140,13 @@ class Recorded:
         position: the log entry's id, ``<milliseconds>-<sequence>``.
         received: the store's clock when it was appended, in Unix milliseconds.
         body: the event's JSON object, checked when it entered.
+        own: whether Upshot itself made it, together with a change of its state.
     """
 
     position: str
     received: int
     body: dict[str, Any]
+    own: bool = False
 
     @property
     def id(self) -> str:

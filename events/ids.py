@@ -1,4 +1,4 @@
-"""Makes ids: time-ordered ones for what is new, derived ones for what must come out the same twice."""
+"""Makes ids: time-ordered for what is new, derived for what must come out the same twice."""
 
 from __future__ import annotations
 

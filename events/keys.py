@@ -8,13 +8,14 @@ get the root and derive the same names.
 key                    type    what it holds
 =====================  ======  ==================================================================
 ``meta``               hash    format of this store
-``log``                stream  every event, field ``e`` = its JSON
+``log``                stream  every event: its JSON in field ``o`` (Upshot's own) or ``e``
 ``seen``, ``seen:old`` set     ids that senders chose: of this dedup period and the one before
 ``seen:since``         string  when the present dedup period began, ms
 ``cursors``            hash    consumer → the oldest log position it still needs
 ``intake``             string  ms at which the log was last known open to outside senders
 ``gaps``               zset    ``from-until`` spans in which it was closed; score ``until``
-``counters``           hash    metric (with labels) → number; moved with what it counts
+``counters``           hash    metric (with labels) → number; moved with what it counts;
+                               ``~name:<ms>`` and ``~name:sum`` are histograms
 ``lease:<name>``       hash    ``owner epoch until`` of a service that must run once
 ``docs:<kind>``        hash    name → ``<version> <JSON>`` of a definition
 ``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``

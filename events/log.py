@@ -53,8 +53,8 @@ def milliseconds(position: str) -> int:
 
 def recorded(entry: Sequence[Any]) -> Recorded:
     """Make an event of a raw stream entry ``[id, [field, value]]``."""
-    position = entry[0].decode()
-    return Recorded(position, milliseconds(position), from_json(entry[1][1]))
+    position, (kind, body) = entry[0].decode(), entry[1]
+    return Recorded(position, milliseconds(position), from_json(body), kind == b"o")
 
 
 class Log:
@@ -104,21 +104,19 @@ class Log:
         last = events[-1]
         return Page(events, last.position, last.received if len(events) == limit else now)
 
-    async def wait(self, cursor: str, timeout_ms: int) -> bool:
-        """Wait until something follows ``cursor``; tell whether it does."""
-        command = ("XREAD", "COUNT", 1, "BLOCK", max(1, timeout_ms), "STREAMS", self._key, cursor)
-        return bool(await self._store.execute(*command))
+    async def wait(self, cursor: str, timeout_ms: int, limit: int = BATCH) -> list[Recorded]:
+        """Return what follows ``cursor`` as soon as something does; nothing after the timeout."""
+        options = ("COUNT", limit, "BLOCK", max(1, timeout_ms))
+        answer = await self._store.execute("XREAD", *options, "STREAMS", self._key, cursor)
+        return [recorded(entry) for entry in next(iter(answer.values()))] if answer else []
 
     async def tail(self, cursor: str | None = None, poll_ms: int = 5000) -> AsyncIterator[Recorded]:
         """Yield events after ``cursor`` (default: from now on) as they come, for ever."""
         at = await self.end() if cursor is None else cursor
         while True:
-            page = await self.read(at)
-            for event in page.events:
+            for event in await self.wait(at, poll_ms):
                 yield event
-            at = page.cursor
-            if not page.events:
-                await self.wait(at, poll_ms)
+                at = event.position
 
     async def range(
         self, first: str = "-", last: str = "+", limit: int = BATCH, *, newest_first: bool = False
@@ -148,4 +146,3 @@ class Log:
     async def trim(self, keep_ms: int, limit: int = 100_000) -> int:
         """Drop events older than ``keep_ms`` that every registered consumer has read."""
         return int(await self._store.call("trim", keep_ms, limit))
-

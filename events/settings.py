@@ -1,4 +1,4 @@
-"""Settings: defaults, then ``upshot.toml``, then ``UPSHOT_*`` variables, then what the caller gives."""
+"""Settings: defaults, then ``upshot.toml``, then ``UPSHOT_*`` variables, then flags."""
 
 from __future__ import annotations
 

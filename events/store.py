@@ -10,15 +10,8 @@ from typing import Any, Final, TypeAlias
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    BusyLoadingError,
-    ConnectionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
+from redis import exceptions as answers
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from . import exceptions as errors
@@ -36,6 +29,13 @@ _REFUSALS: Final[dict[str, type[errors.EventsError]]] = {
     "OOM": errors.StoreFull,
     "MISCONF": errors.StoreFull,
 }
+
+_AWAY: Final = (
+    answers.ConnectionError,
+    answers.TimeoutError,
+    answers.BusyLoadingError,
+    answers.ReadOnlyError,
+)
 
 Argument: TypeAlias = str | bytes | int | float
 Commands: TypeAlias = list[tuple[Argument, ...]]
@@ -58,11 +58,11 @@ def translate(error: RedisError) -> errors.EventsError:
     """Turn what the client library raised into the error of this room that says what it means."""
     text = str(error)
     kind = _REFUSALS.get(text.partition(" ")[0])
-    if isinstance(error, OutOfMemoryError):
+    if isinstance(error, answers.OutOfMemoryError):
         kind = errors.StoreFull
     if kind is not None:
         return kind(text)
-    if isinstance(error, ConnectionError | TimeoutError | BusyLoadingError | ReadOnlyError):
+    if isinstance(error, _AWAY):
         return errors.StoreUnavailable(f"the store does not answer: {text}")
     return errors.EventsError(text)
 
@@ -117,7 +117,7 @@ class Store:
         await self.execute("FUNCTION", "LOAD", "REPLACE", library())
 
     async def call(self, function: str, *args: Argument) -> Any:
-        """Call ``upshot_<function>`` on this shard; a store that lost its functions gets them again."""
+        """Call ``upshot_<function>``; a store that lost its functions gets them again."""
         command = ("FCALL", f"upshot_{function}", 1, self.keys.root, *args)
         try:
             return await self.client.execute_command(*command)
@@ -178,7 +178,7 @@ class SyncStore:
             raise translate(error) from error
 
     def call(self, function: str, *args: Argument) -> Any:
-        """Call ``upshot_<function>`` on this shard; a store that lost its functions gets them again."""
+        """Call ``upshot_<function>``; a store that lost its functions gets them again."""
         command = ("FCALL", f"upshot_{function}", 1, self.keys.root, *args)
         answer = self._attempt(lambda: self.client.execute_command(*command))
         if answer is not None:

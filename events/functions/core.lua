@@ -11,11 +11,26 @@ local function refuse(kind, text)
   return redis.error_reply(kind .. ' ' .. text)
 end
 
+-- Field o: an event of Upshot's own, which nobody outside can make; e: any other.
 local function append(root, body)
-  return redis.call('XADD', root .. ':log', '*', 'e', body)
+  return redis.call('XADD', root .. ':log', '*', 'o', body)
 end
 
+-- Histograms are counters too: '~name:<upper bound in ms>' and '~name:sum', in ms.
+local BOUNDS = {'1', '2.5', '5', '10', '25', '50', '100', '250', '500', '1000', '2500', '5000', '10000', '30000', '60000'}
+
+local function observe(root, name, ms)
+  local bound = 'inf'
+  for _, upper in ipairs(BOUNDS) do
+    if tonumber(ms) <= tonumber(upper) then bound = upper break end
+  end
+  redis.call('HINCRBY', root .. ':counters', name .. ':' .. bound, 1)
+  redis.call('HINCRBYFLOAT', root .. ':counters', name .. ':sum', ms)
+end
+
+-- A name that starts with ~ is a histogram and by a duration in ms.
 local function count(root, name, by)
+  if string.sub(name, 1, 1) == '~' then return observe(root, name, by) end
   redis.call('HINCRBY', root .. ':counters', name, by)
 end
 

@@ -25,7 +25,7 @@ redis.register_function{function_name='upshot_append', callback=function(keys, a
   rotate_seen(root, now_ms(), tonumber(args[1]))
   for i = 2, #args, 2 do
     if is_new(root, args[i]) then
-      positions[#positions + 1] = append(root, args[i + 1])
+      positions[#positions + 1] = redis.call('XADD', root .. ':log', '*', 'e', args[i + 1])
     else
       positions[#positions + 1] = ''
       duplicates = duplicates + 1

@@ -23,6 +23,7 @@ end
 
 -- A scheduled run goes to its queue now or when it is due. A run without a pool starts itself.
 local function schedule(root, id, pool, due, now)
+  redis.call('HSET', root .. ':run:' .. id, 'queued', integer(math.max(due, now)))
   if due > now then
     redis.call('ZADD', root .. ':due', due, id)
   elseif pool ~= '' then
@@ -78,6 +79,11 @@ local function fences(from, to, own)
   return to == 'Pending' or to == 'Scheduled' or (ENDED[to] and own == '' and from ~= 'Scheduled')
 end
 
+local function measure_start(root, id, now)
+  local queued = number(redis.call('HGET', root .. ':run:' .. id, 'queued'))
+  if queued > 0 then count(root, '~schedule_to_start', integer(math.max(0, now - queued))) end
+end
+
 local function leave(root, id, from)
   redis.call('ZREM', root .. ':runs:' .. from, id)
   if from == 'Scheduled' then redis.call('ZREM', root .. ':due', id) end
@@ -107,6 +113,7 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   leave(root, id, run[1])
   enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now)
   count(root, 'run_transitions:flow-run:' .. to, 1)
+  if run[1] == 'Pending' and to == 'Running' then measure_start(root, id, now) end
   return {version, epoch}
 end}
 

@@ -1,0 +1,209 @@
+"""Runs in the store: create, read, change, list. What services use; a flow process has its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic_core import from_json
+
+from upshot.events.event import Causation
+from upshot.events.exceptions import Conflict, NotFound
+from upshot.events.log import milliseconds
+from upshot.events.store import Store
+
+from .exceptions import NotRetryable
+from .runs import FlowRun, create_arguments, parse_run, transition_arguments
+from .states import RETRYABLE, State, StateType
+
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows; None means any.
+
+    Attributes:
+        state: a state's type or name. since: Unix ms from which on runs were created.
+    """
+
+    flow: str | None = None
+    deployment: str | None = None
+    state: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def matches(self, run: FlowRun) -> bool:
+        return (
+            self.flow in (None, run.flow)
+            and self.deployment in (None, run.deployment)
+            and self.state in (None, run.state.name, run.state.type.value)
+        )
+
+
+class Runs:
+    """The flow runs of one shard.
+
+    Args:
+        store: where they are kept.
+        lease_ms: after this long without a sign of life a run's process counts as dead.
+    """
+
+    def __init__(self, store: Store, *, lease_ms: int = 15_000) -> None:
+        self._store = store
+        self.lease_ms = lease_ms
+
+    async def create(self, run: FlowRun, *, due_ms: int = 0) -> bool:
+        """Put a run into the store, once for its id; tell whether it was new."""
+        arguments = create_arguments(run, due_ms=due_ms, lease_ms=self.lease_ms)
+        created, _, _ = await self._store.call("create_run", *arguments)
+        return bool(created)
+
+    async def get(self, run_id: str) -> FlowRun:
+        """Return a run by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        fields = await self._store.execute("HGETALL", self._store.keys("run", run_id))
+        if not fields:
+            raise NotFound(f"no run has the id {run_id!r}")
+        return parse_run(fields)
+
+    async def find(self, id_or_name: str) -> FlowRun:
+        """Return a run by its id, or the newest one of that name."""
+        try:
+            return await self.get(id_or_name)
+        except NotFound:
+            async for run in self._newest_first(RunFilter()):
+                if run.name == id_or_name:
+                    return run
+            raise NotFound(f"no run has the id or name {id_or_name!r}") from None
+
+    async def transition(self, run: FlowRun, state: State, **how: Any) -> FlowRun:
+        """Change the state of the run as it was read; see ``transition_arguments``.
+
+        Raises:
+            Conflict: it changed since. StaleEpoch: another process has it. IllegalTransition.
+        """
+        arguments = transition_arguments(run, state, lease_ms=self.lease_ms, **how)
+        version, epoch = await self._store.call("transition", *arguments)
+        return replace(run, state=state, version=version, epoch=epoch)
+
+    async def retry(
+        self, run_id: str, message: str = "", cause: tuple[str, Causation] | None = None
+    ) -> FlowRun:
+        """Schedule an ended run again; it goes on where it stopped.
+
+        Raises:
+            NotRetryable: it is not Failed, Crashed or Cancelled, or no worker could run it.
+        """
+        for _ in range(_ATTEMPTS):
+            run = await self.get(run_id)
+            if run.state.type not in RETRYABLE:
+                raise NotRetryable(
+                    f"run {run.name} is {run.state.name}; only an ended one that did not complete can be retried"
+                )
+            if not run.pool:
+                raise NotRetryable(f"run {run.name} was started by hand, so no worker can retry it")
+            try:
+                return await self.transition(
+                    run, State("AwaitingRetry", message), own=False, cause=cause
+                )
+            except Conflict:
+                continue
+        raise Conflict(f"run {run_id} keeps changing")
+
+    async def cancel(self, run_id: str, message: str = "") -> FlowRun:
+        """Ask a run to stop; one that no process has yet is Cancelled at once."""
+        for _ in range(_ATTEMPTS):
+            run = await self.get(run_id)
+            if run.state.ended or run.state.type is StateType.CANCELLING:
+                return run
+            waiting = run.state.type is StateType.SCHEDULED
+            name = "Cancelled" if waiting else "Cancelling"
+            try:
+                return await self.transition(run, State(name, message), own=False)
+            except Conflict:
+                continue
+        raise Conflict(f"run {run_id} keeps changing")
+
+    async def list(
+        self, wanted: RunFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> tuple[list[FlowRun], str | None]:
+        """Return a page of runs, newest first, and the cursor of the next one."""
+        found: list[FlowRun] = []
+        async for run in self._newest_first(wanted, cursor):
+            if len(found) == limit:
+                return found, found[-1].id
+            found.append(run)
+        return found, None
+
+    async def _newest_first(self, wanted: RunFilter, cursor: str | None = None) -> Any:
+        key, start = self._store.keys("runs"), 0
+        if cursor is not None:
+            rank = await self._store.execute("ZREVRANK", key, cursor)
+            if rank is None:
+                raise NotFound(f"cursor {cursor!r} names no run")
+            start = int(rank) + 1
+        high = "+inf" if wanted.until is None else str(wanted.until)
+        low = "-inf" if wanted.since is None else str(wanted.since)
+        if high != "+inf" and cursor is None:
+            start = 0
+        while True:
+            ids = await self._page(key, high if cursor is None else "+inf", low, start)
+            if not ids:
+                return
+            for run in await self.many(ids):
+                if wanted.matches(run):
+                    yield run
+            start += len(ids)
+
+    async def _page(self, key: str, high: str, low: str, start: int) -> list[str]:
+        ids = await self._store.execute("ZREVRANGEBYSCORE", key, high, low, "LIMIT", start, 200)
+        return [run_id.decode() for run_id in ids]
+
+    async def many(self, ids: Sequence[str]) -> list[FlowRun]:
+        """Return the runs of these ids that exist, in this order."""
+        answers = await self._store.pipeline(
+            [("HGETALL", self._store.keys("run", run_id)) for run_id in ids]
+        )
+        return [parse_run(fields) for fields in answers if fields]
+
+    async def lapsed(self, limit: int = 200) -> list[FlowRun]:
+        """Return runs whose process has shown no sign of life for a lease."""
+        clock = await self._store.execute("TIME")
+        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        key = self._store.keys("leases")
+        ids = await self._store.execute("ZRANGEBYSCORE", key, "-inf", now, "LIMIT", 0, limit)
+        return await self.many([run_id.decode() for run_id in ids])
+
+    async def tasks(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the task runs of a run as JSON answers show them, oldest first."""
+        stored = await self._store.execute("HGETALL", self._store.keys("tasks", run_id))
+        records = [from_json(value.partition(b" ")[2]) for value in stored.values()]
+        return sorted(records, key=lambda record: record["created"])
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many runs are in each state type."""
+        kinds = [kind.value for kind in StateType]
+        answers = await self._store.pipeline(
+            [("ZCARD", self._store.keys("runs", kind)) for kind in kinds]
+        )
+        return dict(zip(kinds, answers, strict=True))
+
+    async def logs(
+        self, run_id: str, after: str = "0-0", limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Return log lines of a run after a position; each has ``position time level logger message task``."""
+        key = self._store.keys("logs", run_id)
+        entries = await self._store.execute("XRANGE", key, f"({after}", "+", "COUNT", limit)
+        return [
+            {
+                "position": entry[0].decode(),
+                "time": milliseconds(entry[0].decode()),
+                **from_json(entry[1][1]),
+            }
+            for entry in entries
+        ]

@@ -1,0 +1,227 @@
+"""Flow runs as the store keeps them, and the arguments of the calls that create and change them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from upshot.events.event import Causation, Event
+from upshot.events.ids import derived_id, new_id
+from upshot.events.store import Argument
+
+from .names import run_name
+from .states import State, StateType, timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """A flow run at one version of its state.
+
+    Attributes:
+        flow: name of the flow. deployment: name of the deployment (``flow/deployment``), if any.
+        entrypoint: ``path.py:function`` that the worker loads; empty for a run by hand.
+        pool: work pool whose queue it waits in; empty for a run that starts itself.
+        attempt: how often the flow's body was started.
+        version: grows with each change of state. epoch: grows when another process takes over.
+        result: JSON of what the flow returned, once Completed, where it is JSON.
+        caused_by: id of the event that led to the run, and ``causation`` the way before it.
+    """
+
+    id: str
+    name: str
+    flow: str
+    deployment: str | None
+    state: State
+    entrypoint: str = ""
+    pool: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    created: str = ""
+    started: str | None = None
+    ended: str | None = None
+    attempt: int = 0
+    version: int = 1
+    epoch: int = 1
+    result: Any = None
+    caused_by: str | None = None
+    causation: Causation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run as JSON answers show it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "flow": self.flow,
+            "deployment": self.deployment,
+            "parameters": self.parameters,
+            "state": self.state.to_dict(),
+            "attempt": self.attempt,
+            "created": self.created,
+            "started": self.started,
+            "ended": self.ended,
+            "tags": list(self.tags),
+            "work_pool": self.pool or None,
+            "result": self.result,
+            "caused_by": self.caused_by,
+        }
+
+
+_DOC = (
+    "id",
+    "name",
+    "flow",
+    "deployment",
+    "entrypoint",
+    "pool",
+    "parameters",
+    "created",
+    "caused_by",
+)
+
+
+def new_run(
+    flow: str,
+    *,
+    state: State,
+    run_id: str | None = None,
+    name: str | None = None,
+    deployment: str | None = None,
+    **rest: Any,
+) -> FlowRun:
+    """Make a run that is not yet in the store; without an id it gets a new one."""
+    made = run_id or new_id()
+    named = name or run_name(made)
+    return FlowRun(made, named, flow, deployment, state, created=timestamp(), **rest)
+
+
+def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tuple[Argument, ...]:
+    """Return the arguments of ``upshot_create_run``; times in ms, ``due_ms`` as Unix time."""
+    event = state_event(run, run.state)
+    doc: dict[str, Any] = {key: getattr(run, key) for key in _DOC}
+    doc["tags"] = run.tags
+    doc["causation"] = run.causation and run.causation.model_dump()
+    fields = ("doc", to_json(doc), "state", to_json(run.state.to_dict()), "attempt", run.attempt)
+    return (
+        run.id, run.state.type.value, run.pool, due_ms, lease_ms,
+        event.id, event.to_json(), *fields,
+    )  # fmt: skip
+
+
+def transition_arguments(
+    run: FlowRun,
+    state: State,
+    *,
+    own: bool,
+    due_ms: int = 0,
+    lease_ms: int = 0,
+    only_if_lapsed: bool = False,
+    started: bool = False,
+    cause: tuple[str, Causation] | None = None,
+    result: Any = None,
+) -> tuple[Argument, ...]:
+    """Return the arguments of ``upshot_transition`` from the run as it was read to ``state``.
+
+    Args:
+        own: the run's own process asks, under the run's epoch.
+        due_ms: Unix ms at which a Scheduled run goes to its queue.
+        only_if_lapsed: refuse while the run's lease holds.
+        started: the flow's body starts now: one attempt more.
+        cause: event that made somebody else ask, and the causation of what follows from it.
+        result: what the flow returned (must be JSON).
+    """
+    changed = after(run, state, started=started, cause=cause)
+    event = state_event(changed, state, previous=run.state)
+    fields: list[Argument] = ["state", to_json(state.to_dict()), "attempt", changed.attempt]
+    fields += ["started", changed.started or "", "ended", changed.ended or ""]
+    if cause is not None:
+        fields += ["cause", to_json([cause[0], cause[1].model_dump()])]
+    if result is not None:
+        fields += ["result", to_json(result)]
+    epoch: Argument = run.epoch if own else ""
+    return (
+        run.id, run.version, epoch, state.type.value, due_ms, lease_ms, int(only_if_lapsed),
+        event.id, event.to_json(), *fields,
+    )  # fmt: skip
+
+
+def after(
+    run: FlowRun,
+    state: State,
+    *,
+    started: bool = False,
+    cause: tuple[str, Causation] | None = None,
+) -> FlowRun:
+    """Return the run as it is once ``state`` is entered; version and epoch come from the store."""
+    caused_by, causation = cause or (run.caused_by, run.causation)
+    return replace(
+        run,
+        state=state,
+        attempt=run.attempt + started,
+        started=(run.started or state.timestamp) if started else run.started,
+        ended=state.timestamp if state.ended else None,
+        caused_by=caused_by,
+        causation=causation,
+    )
+
+
+def state_event(run: FlowRun, state: State, previous: State | None = None) -> Event:
+    """Return the event of entering ``state``: ``flow-run.<type>``, its name in the payload."""
+    return Event(
+        event=f"flow-run.{state.type.value.lower()}",
+        resource={"id": f"flow-run.{run.id}", "name": run.name, "state": state.name},
+        related=related(run),
+        payload={
+            "state": state.to_dict(),
+            "previous": previous and previous.name,
+            "attempt": run.attempt,
+            "message": state.message,
+        },
+        follows=run.caused_by,
+        causation=run.causation,
+    )
+
+
+def related(run: FlowRun) -> list[dict[str, str]]:
+    """Return the resources that events of this run concern besides the run itself."""
+    resources = [{"id": f"flow.{derived_id('flow', run.flow)}", "role": "flow", "name": run.flow}]
+    if run.deployment:
+        resources.append(deployment_resource(run.deployment))
+    if run.pool:
+        pool = {"id": f"work-pool.{derived_id('work-pool', run.pool)}", "role": "work-pool"}
+        resources.append({**pool, "name": run.pool})
+    resources += [{"id": f"tag.{tag}", "role": "tag", "name": tag} for tag in run.tags[:32]]
+    return resources
+
+
+def deployment_resource(name: str) -> dict[str, str]:
+    """Return a deployment as a related resource."""
+    identity = f"deployment.{derived_id('deployment', name)}"
+    return {"id": identity, "role": "deployment", "name": name}
+
+
+def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
+    """Make a run of the hash that the store keeps."""
+    doc = from_json(fields[b"doc"])
+    caused_by, causation = doc["caused_by"], doc.pop("causation")
+    if b"cause" in fields:
+        caused_by, causation = from_json(fields[b"cause"])
+    result = fields.get(b"result")
+    doc.update(tags=tuple(doc["tags"]), caused_by=caused_by)
+    return FlowRun(
+        **doc,
+        state=State.from_dict(from_json(fields[b"state"])),
+        started=fields.get(b"started", b"").decode() or None,
+        ended=fields.get(b"ended", b"").decode() or None,
+        attempt=int(fields[b"attempt"]),
+        version=int(fields[b"version"]),
+        epoch=int(fields[b"epoch"]),
+        result=from_json(result) if result else None,
+        causation=Causation.model_validate(causation) if causation else None,
+    )
+
+
+def is_active(kind: StateType) -> bool:
+    """Tell whether a process may be at work in this state."""
+    return kind in {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}

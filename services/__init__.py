@@ -1,0 +1,1 @@
+"""The processes: what acts on the log, and what people touch."""

@@ -1,0 +1,90 @@
+"""One commit of the engine: what it read, remembers and decided, as the arguments of one call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from upshot.automations.firing import Firing, Suppression
+from upshot.events.log import milliseconds
+from upshot.events.store import Argument
+
+from .memory import Memory
+from .outcomes import FiringRecord, suppressed_event
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was decided since the last commit."""
+
+    cursor: str
+    evaluated: int = 0
+    firings: list[Firing] = field(default_factory=list)
+    suppressions: list[Suppression] = field(default_factory=list)
+
+    def add(self, outcomes: list[Firing | Suppression]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Firing):
+                self.firings.append(outcome)
+            else:
+                self.suppressions.append(outcome)
+
+
+def arguments(
+    batch: Batch, memory: Memory, records: list[FiringRecord], epoch: int, lease_ms: int
+) -> list[Argument] | None:
+    """Return the arguments of ``upshot_commit``; None when only the cursor would move."""
+    windows = memory.evaluator.take_changes()
+    definitions = memory.take_definitions()
+    told = [event.to_json() for event in map(suppressed_event, batch.suppressions) if event]
+    if not (windows or definitions or told or records or batch.suppressions):
+        return None
+    return _flat(batch, memory, epoch, lease_ms, windows, definitions, told, records)
+
+
+def cursor_only(batch: Batch, memory: Memory, epoch: int, lease_ms: int) -> list[Argument]:
+    """Return the arguments of a commit that moves nothing but the cursor."""
+    return _flat(batch, memory, epoch, lease_ms, {}, {}, [], [])
+
+
+def _flat(
+    batch: Batch,
+    memory: Memory,
+    epoch: int,
+    lease_ms: int,
+    windows: dict[tuple[str, str], bytes | None],
+    definitions: dict[str, bytes],
+    told: list[bytes],
+    records: list[FiringRecord],
+) -> list[Argument]:
+    flat: list[Argument] = [epoch, memory.cursor, batch.cursor, _needed(batch, memory), lease_ms]
+    flat.append(len(windows))
+    for (automation, bucket), body in windows.items():
+        flat += [f"{automation}/{bucket}", body or b""]
+    flat.append(len(definitions))
+    for identity, kept in definitions.items():
+        flat += [identity, kept]
+    counts = counters(batch)
+    flat.append(len(counts))
+    for name, by in counts.items():
+        flat += [name, by]
+    flat += [len(told), *told, len(records)]
+    for record in records:
+        flat += record.arguments()
+    return flat
+
+
+def counters(batch: Batch) -> Counter[str]:
+    """Return what the batch adds to the metrics; firings are counted where they prove new."""
+    counts = Counter(f"firings:suppressed_{each.reason.value}" for each in batch.suppressions)
+    if batch.evaluated:
+        counts["evaluated"] = batch.evaluated
+    return counts
+
+
+def _needed(batch: Batch, memory: Memory) -> str:
+    """Return the oldest position that the engine may still read: trimming stops before it."""
+    oldest = memory.evaluator.oldest_position()
+    if oldest is None or milliseconds(batch.cursor) <= milliseconds(oldest):
+        return batch.cursor
+    return oldest

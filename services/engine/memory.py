@@ -1,0 +1,103 @@
+"""What the engine remembers between commits, and how it is read back from the store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import structlog
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from upshot.automations.definition import Automation
+from upshot.automations.evaluation import Evaluator
+from upshot.automations.logtime import OpenTime
+from upshot.events.event import Recorded, describe
+from upshot.events.log import START
+from upshot.events.store import Store
+
+log = structlog.get_logger(__name__)
+
+DEFINING: Final = frozenset(
+    f"automation.{verb}" for verb in ("created", "updated", "deleted", "paused", "resumed")
+)
+"""Own events that change which automations are in force, from their place in the log on."""
+
+
+class Memory:
+    """Automations in force with their open windows, as of ``cursor``."""
+
+    def __init__(self, cursor: str, gaps: list[tuple[int, int]]) -> None:
+        self.cursor = cursor
+        self.known_gaps = len(gaps)
+        self.evaluator = Evaluator(OpenTime(gaps))
+        self._actions: dict[str, list[dict[str, Any]]] = {}
+        self._definitions: dict[str, bytes] = {}
+
+    def actions(self, automation_id: str) -> list[dict[str, Any]]:
+        """Return an automation's actions as data."""
+        return self._actions[automation_id]
+
+    def define(self, event: Recorded) -> None:
+        """Put what a defining event says in force, and keep it for the next commit."""
+        identity = event.resource["id"].removeprefix("automation.")
+        definition = event.payload.get("definition")
+        if definition is None:
+            self._forget(identity)
+            self._definitions[identity] = b""
+            return
+        kept = {
+            "definition": definition,
+            "version": event.payload["version"],
+            "position": event.received,
+        }
+        self._definitions[identity] = to_json(kept)
+        self.restore(identity, kept)
+
+    def restore(self, identity: str, kept: dict[str, Any]) -> None:
+        """Put a kept definition in force; one that this version can't read stays out, said so."""
+        definition = dict(kept["definition"])
+        paused = definition.pop("paused", False)
+        try:
+            automation = Automation.model_validate(definition)
+        except ValidationError as error:
+            log.error("automation unreadable", automation=identity, error=describe(error))
+            self._forget(identity)
+            return
+        if paused:
+            automation = automation.model_copy(update={"enabled": False})
+        self._actions[identity] = automation.model_dump(mode="json")["actions"]
+        self.evaluator.define(automation, kept["version"], kept["position"])
+
+    def _forget(self, identity: str) -> None:
+        self.evaluator.remove(identity)
+        self._actions.pop(identity, None)
+
+    def take_definitions(self) -> dict[str, bytes]:
+        """Return the definitions that changed since the last call; empty ones are deleted."""
+        taken, self._definitions = self._definitions, {}
+        return taken
+
+
+async def recall(store: Store, gaps: list[tuple[int, int]]) -> Memory:
+    """Read back what the last commit kept."""
+    keys = store.keys
+    cursor = await store.execute("HGET", keys("engine"), "cursor")
+    memory = Memory(cursor.decode() if cursor else START, gaps)
+    definitions = await store.execute("HGETALL", keys("engine", "definitions"))
+    for identity, kept in definitions.items():
+        memory.restore(identity.decode(), from_json(kept))
+    async for field, body in _scan(store, keys("engine", "windows")):
+        automation, _, bucket = field.decode().partition("/")
+        memory.evaluator.restore_window(automation, bucket, body)
+    return memory
+
+
+async def _scan(store: Store, key: str) -> AsyncIterator[tuple[bytes, bytes]]:
+    cursor: Any = 0
+    while True:
+        cursor, flat = await store.execute("HSCAN", key, cursor, "COUNT", 10_000)
+        for index in range(0, len(flat), 2):
+            yield flat[index], flat[index + 1]
+        if int(cursor) == 0:
+            return

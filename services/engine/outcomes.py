@@ -1,0 +1,148 @@
+"""What a decision turns into: the firing's record, the dispatcher's entry, the events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from upshot.automations.firing import Firing, Suppression
+from upshot.events.event import Event, Recorded
+from upshot.events.ids import derived_id
+from upshot.events.store import Argument
+
+MAX_ENTRY_BYTES: Final = 2 * 1024 * 1024
+"""Bodies of contributing events beyond this are left out of an actions entry, oldest first."""
+
+Actions = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class FiringRecord:
+    """A firing as the commit writes it: its document, the dispatcher's entry, its events."""
+
+    id: str
+    doc: bytes
+    entry: bytes
+    events: list[bytes]
+
+    def arguments(self) -> list[Argument]:
+        return [self.id, self.doc, self.entry, len(self.events), *self.events]
+
+
+def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> FiringRecord:
+    """Put a firing into the form in which it is committed.
+
+    Args:
+        firing: the decision.
+        actions: the automation's actions as data.
+        events: the contributing events that are still to be had, oldest first.
+    """
+    cause = firing.event or (events[-1] if events else None)
+    summary = firing.summary()
+    told = [fired_event(firing, actions, cause)]
+    told += [triggered_event(firing, index, action) for index, action in enumerate(actions)]
+    doc = {
+        **summary,
+        "cause": cause and cause.id,
+        "events": [event.id for event in events],
+        "actions": [next(iter(action)) for action in actions],
+        "causation": firing.causation.model_dump(),
+    }
+    entry = {
+        "firing": firing.id,
+        "automation": {
+            "id": firing.automation_id,
+            "name": firing.automation,
+            "version": firing.version,
+        },
+        "bucket": firing.labels,
+        "reason": firing.reason.value,
+        "at": firing.at,
+        "received": cause.received if firing.event else firing.at,
+        "cause": cause and cause.id,
+        "events": [event.body for event in fitting(events)],
+        "actions": list(actions),
+        "causation": doc["causation"],
+        "next": 0,
+        "attempt": 0,
+    }
+    return FiringRecord(firing.id, to_json(doc), to_json(entry), [each.to_json() for each in told])
+
+
+def fitting(events: Sequence[Recorded]) -> list[Recorded]:
+    """Return the newest of the events that fit into an entry together."""
+    kept: list[Recorded] = []
+    size = 0
+    for event in reversed(events):
+        size += len(to_json(event.body)) if len(events) > 1 else 0
+        if size > MAX_ENTRY_BYTES:
+            break
+        kept.append(event)
+    return kept[::-1]
+
+
+def automation_resource(automation_id: str, name: str) -> dict[str, str]:
+    """Return an automation as a resource."""
+    return {"id": f"automation.{automation_id}", "name": name}
+
+
+def fired_event(firing: Firing, actions: Actions, cause: Recorded | None) -> Event:
+    """Return ``automation.fired``."""
+    return Event(
+        id=derived_id("fired", firing.id),
+        event="automation.fired",
+        resource=automation_resource(firing.automation_id, firing.automation),
+        related=[{**cause.resource, "role": "trigger"}] if cause else [],
+        payload={
+            "firing": firing.id,
+            "version": firing.version,
+            "reason": firing.reason.value,
+            "bucket": firing.labels,
+            "positions": list(firing.positions),
+            "actions": [next(iter(action)) for action in actions],
+        },
+        follows=cause and cause.id,
+        causation=firing.causation,
+    )
+
+
+def triggered_event(firing: Firing, index: int, action: dict[str, Any]) -> Event:
+    """Return ``action.triggered`` for the action at ``index``."""
+    kind = next(iter(action))
+    automation = automation_resource(firing.automation_id, firing.automation)
+    return Event(
+        id=derived_id("triggered", firing.id, str(index)),
+        event="action.triggered",
+        resource={
+            "id": f"action.{firing.id}.{index}",
+            "type": kind,
+            "automation": firing.automation,
+        },
+        related=[{**automation, "role": "automation"}],
+        payload={"firing": firing.id, "index": index, "type": kind},
+        follows=derived_id("fired", firing.id),
+        causation=firing.causation,
+    )
+
+
+def suppressed_event(suppression: Suppression) -> Event | None:
+    """Return ``automation.suppressed``; None where telling would itself go round for ever."""
+    event = suppression.event
+    if event is not None and event.name.startswith(("automation.", "action.")):
+        return None
+    return Event(
+        event="automation.suppressed",
+        resource=automation_resource(suppression.automation_id, suppression.automation),
+        related=[{**event.resource, "role": "trigger"}] if event else [],
+        payload={
+            "version": suppression.version,
+            "reason": suppression.reason.value,
+            "bucket": suppression.bucket,
+            "message": suppression.message,
+        },
+        follows=event and event.id,
+        causation=event.causation if event else None,
+    )

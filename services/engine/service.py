@@ -1,0 +1,176 @@
+"""The engine: reads the log, decides, and commits cursor, memory and firings in one step.
+
+take the lease → recall what the last commit kept → then, as long as the lease is ours:
+read the log → evaluate each event (pure) → fetch the bodies that a firing needs → commit
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from upshot.automations.firing import Firing
+from upshot.events.event import Recorded
+from upshot.events.exceptions import EventsError, RetryableEventsError, StaleEpoch
+from upshot.events.log import Log
+from upshot.events.settings import Settings
+from upshot.events.store import Store
+from upshot.services.leadership import Leadership
+
+from . import committing
+from .memory import DEFINING, Memory, recall
+from .outcomes import FiringRecord, record
+from .reading import Reader, Reading
+
+log = structlog.get_logger(__name__)
+
+IDLE_MS: Final = 1000
+CURSOR_ONLY_SECONDS: Final = 0.25
+"""A cursor that moved past nothing of interest can wait: reading it again is harmless."""
+
+
+class Engine:
+    """One engine process: owner of the shard, or standing by.
+
+    Args:
+        store: the shard's store.
+        lease_ms: for how long an owner that fell silent keeps the shard.
+    """
+
+    def __init__(self, store: Store, *, lease_ms: int) -> None:
+        self._store = store
+        self._log = Log(store)
+        self._reader = Reader(store)
+        self._lease_ms = lease_ms
+        self._leadership = Leadership(store, "engine", lease_ms)
+        self._renewed = 0.0
+        self._moved = 0.0
+        self._closed = False
+        self._at_hand: dict[str, Recorded] = {}
+
+    async def run(self) -> None:
+        """Own the shard whenever it is free, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self._stand_by()
+                    await self._own()
+                except StaleEpoch as error:
+                    log.warning("lease lost", reason=str(error))
+                    await self._store.execute(
+                        "HINCRBY", self._store.keys("counters"), "leases_lost", 1
+                    )
+                except RetryableEventsError as error:
+                    log.warning("engine starts over", reason=str(error))
+                    await asyncio.sleep(0.1)
+        finally:
+            await self._step_down()
+
+    async def _step_down(self) -> None:
+        try:
+            await asyncio.shield(self._leadership.drop())
+        except EventsError as error:
+            log.info("lease not given up", reason=str(error))
+
+    async def _stand_by(self) -> None:
+        while not await self._leadership.take():
+            await asyncio.sleep(self._lease_ms / 3000)  # noqa: ASYNC110 - asks another process
+        self._renewed = time.monotonic()
+
+    async def _own(self) -> None:
+        memory = await recall(self._store, await self._reader.gaps())
+        log.info("engine owns the shard", epoch=self._leadership.epoch, cursor=memory.cursor)
+        batch = committing.Batch(memory.cursor)
+        while True:
+            reading = await self._reader.read(batch.cursor)
+            await self._learn_gaps(memory, reading)
+            self._evaluate(memory, batch, reading.events)
+            if reading.read_until is not None:
+                batch.add(memory.evaluator.advance(reading.read_until))
+            batch = await self._commit(memory, batch)
+            if reading.read_until is not None:
+                news = await self._log.wait(batch.cursor, self._idle_ms(memory, reading))
+                self._evaluate(memory, batch, news)
+                batch = await self._commit(memory, batch)
+
+    async def _learn_gaps(self, memory: Memory, reading: Reading) -> None:
+        """While the log is closed to senders time stands still: that is not silence."""
+        memory.evaluator.hold(reading.closed_since)
+        if self._closed != (reading.closed_since is not None):
+            self._closed = reading.closed_since is not None
+            log.info("log closed to senders" if self._closed else "log open to senders")
+        if reading.gaps != memory.known_gaps:
+            gaps = await self._reader.gaps()
+            for start, end in gaps[memory.known_gaps :]:
+                memory.evaluator.note_gap(start, end)
+            memory.known_gaps = len(gaps)
+
+    def _evaluate(
+        self, memory: Memory, batch: committing.Batch, events: Sequence[Recorded]
+    ) -> None:
+        for event in events:
+            if event.own and event.name in DEFINING:
+                memory.define(event)
+            batch.add(memory.evaluator.on_event(event))
+        if events:
+            batch.cursor = events[-1].position
+            batch.evaluated += len(events)
+            self._at_hand = {event.position: event for event in events}
+
+    async def _commit(self, memory: Memory, batch: committing.Batch) -> committing.Batch:
+        """Commit what there is; return the batch that the next decisions go into."""
+        records = [await self._record(memory, firing) for firing in batch.firings]
+        epoch = self._leadership.epoch
+        arguments = committing.arguments(batch, memory, records, epoch, self._lease_ms)
+        if arguments is None:
+            if not self._cursor_due(memory, batch):
+                await self._renew()
+                return batch
+            arguments = committing.cursor_only(batch, memory, epoch, self._lease_ms)
+        await self._store.call("commit", *arguments)
+        self._renewed = self._moved = time.monotonic()
+        memory.cursor = batch.cursor
+        return committing.Batch(batch.cursor)
+
+    def _cursor_due(self, memory: Memory, batch: committing.Batch) -> bool:
+        return (
+            batch.cursor != memory.cursor and time.monotonic() - self._moved > CURSOR_ONLY_SECONDS
+        )
+
+    async def _renew(self) -> None:
+        if time.monotonic() - self._renewed > self._lease_ms / 3000:
+            epoch = self._leadership.epoch
+            if not await self._leadership.take() or self._leadership.epoch != epoch:
+                raise StaleEpoch(f"the engine's lease of epoch {epoch} is gone")
+            self._renewed = time.monotonic()
+
+    async def _record(self, memory: Memory, firing: Firing) -> FiringRecord:
+        """Put a firing together with its events: most are at hand, older ones in the log."""
+        at_hand = self._at_hand
+        missing = [each for each in firing.positions if each not in at_hand]
+        if missing:
+            fetched = await self._log.fetch(missing)
+            at_hand = {**{event.position: event for event in fetched}, **at_hand}
+        events = [at_hand[each] for each in firing.positions if each in at_hand]
+        return record(firing, memory.actions(firing.automation_id), events)
+
+    def _idle_ms(self, memory: Memory, reading: Reading) -> int:
+        """Return how long to wait for news: until the next deadline, at most a second."""
+        until = memory.evaluator.next_deadline()
+        idle = min(IDLE_MS, self._lease_ms // 3)
+        if until is None or reading.closed_since is not None or reading.read_until is None:
+            return idle
+        return max(1, min(idle, until + 1 - reading.read_until))
+
+
+async def run(settings: Settings, store_url: str) -> None:
+    """Run the engine on the store at ``store_url`` until cancelled."""
+    store = Store(store_url)
+    try:
+        await Engine(store, lease_ms=settings.lease_ms).run()
+    finally:
+        await store.close()

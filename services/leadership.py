@@ -1,0 +1,75 @@
+"""Leadership: a lease that one process holds at a time, told apart by a fencing epoch."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+from upshot.events.ids import new_id
+from upshot.events.processes import is_alive
+from upshot.events.store import Store
+
+_SEPARATOR: Final = "|"
+
+
+def _machine() -> str:
+    """Name the set of processes among which a process id means one process."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # not Linux: a host name has to do
+        return socket.gethostname()
+
+
+def owner_name() -> str:
+    """Return a name for this process that no other one ever has."""
+    return _SEPARATOR.join((_machine(), str(os.getpid()), new_id()))
+
+
+def is_gone(owner: str) -> bool:
+    """Tell whether a holder is known to be dead: it ran here and its process is no more."""
+    machine, _, rest = owner.partition(_SEPARATOR)
+    pid = rest.partition(_SEPARATOR)[0]
+    return machine == _machine() and pid.isdigit() and not is_alive(int(pid))
+
+
+class Leadership:
+    """One process's claim to a lease.
+
+    Args:
+        store: where the lease is kept.
+        name: what there may be one of, ``engine``.
+        ttl_ms: for how long the lease holds without a renewal.
+    """
+
+    def __init__(self, store: Store, name: str, ttl_ms: int) -> None:
+        self._store = store
+        self._name = name
+        self._ttl_ms = ttl_ms
+        self.owner = owner_name()
+        self.epoch = 0
+
+    async def take(self) -> bool:
+        """Take or renew the lease; tell whether it is ours. A holder known to be dead is no bar."""
+        self.epoch = await self._ask()
+        if not self.epoch and await self._release_dead():
+            self.epoch = await self._ask()
+        return bool(self.epoch)
+
+    async def drop(self) -> None:
+        """Give the lease up, so that a standby takes over at once."""
+        if self.epoch:
+            await self._store.call("drop_lease", self._name, self.owner, self.epoch)
+            self.epoch = 0
+
+    async def _ask(self) -> int:
+        return int(await self._store.call("take_lease", self._name, self.owner, self._ttl_ms))
+
+    async def _release_dead(self) -> bool:
+        key = self._store.keys("lease", self._name)
+        owner, epoch = await self._store.execute("HMGET", key, "owner", "epoch")
+        if owner is None or not is_gone(owner.decode()):
+            return False
+        return bool(await self._store.call("drop_lease", self._name, owner, epoch))
