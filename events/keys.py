@@ -25,6 +25,7 @@ key                    type    what it holds
 ``due``                zset    scheduled flow run → ms at which it goes to its queue
 ``queue:<pool>``       stream  flow runs waiting for a worker, field ``r``; group ``workers``
 ``pools``              set     pools that have a queue
+``workers``            hash    worker → JSON: pool, host, pid, when it was last seen, runs it has
 ``tasks:<run>``        hash    task run → ``<Type> <JSON>``
 ``logs:<run>``         stream  what the run printed and logged
 ``engine``             hash    ``cursor`` of the engine

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 
 import redis
 import redis.asyncio
-from redis.backoff import NoBackoff
 from redis import exceptions as answers
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
@@ -20,7 +20,7 @@ from .keys import Keys
 FUNCTIONS_VERSION: Final = 1
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
 
-_PARTS: Final = ("core", "log", "leases", "docs", "runs", "engine", "actions")
+_PARTS: Final = ("core", "log", "leases", "docs", "runs", "engine", "actions", "upkeep")
 _REFUSALS: Final[dict[str, type[errors.EventsError]]] = {
     "CONFLICT": errors.Conflict,
     "STALE": errors.StaleEpoch,

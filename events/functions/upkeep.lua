@@ -1,0 +1,77 @@
+-- Upkeep: what nobody finished goes to somebody else, workers come and go, what is long over is forgotten.
+
+-- upshot_redeliver root | stream, group, entry, field, value
+-- Touches: <stream>. Moves a delivered entry that nobody finished to the end of its stream.
+-- Returns 1, or 0 when it was finished meanwhile.
+local function take_back(key, group, entry)
+  local there = redis.call('XDEL', key, entry)
+  redis.call('XACK', key, group, entry)
+  return there == 1
+end
+
+redis.register_function{function_name='upshot_redeliver', flags={'allow-oom'}, callback=function(keys, args)
+  local key = keys[1] .. ':' .. args[1]
+  if not take_back(key, args[2], args[3]) then return 0 end
+  redis.call('XADD', key, '*', args[4], args[5])
+  return 1
+end}
+
+-- upshot_requeue root | pool, entry, run id
+-- Touches: queue:<pool>, run:<id>. A run whose worker never took it goes to the end of its queue;
+-- the entry of one that is not waiting any more is dropped. Returns 1 or 0.
+redis.register_function{function_name='upshot_requeue', flags={'allow-oom'}, callback=function(keys, args)
+  local root, key = keys[1], keys[1] .. ':queue:' .. args[1]
+  if not take_back(key, 'workers', args[2]) then return 0 end
+  if redis.call('HGET', root .. ':run:' .. args[3], 'type') ~= 'Scheduled' then return 0 end
+  redis.call('XADD', key, '*', 'r', args[3])
+  return 1
+end}
+
+-- upshot_show_worker root | name, record, starting 0|1, event
+-- Touches: workers, log. A worker says that it is alive; the event is for one that was not there.
+redis.register_function{function_name='upshot_show_worker', flags={'allow-oom'}, callback=function(keys, args)
+  local key = keys[1] .. ':workers'
+  local news = args[3] == '1' or redis.call('HEXISTS', key, args[1]) == 0
+  if news then append(keys[1], args[4]) end
+  redis.call('HSET', key, args[1], args[2])
+  return news and 1 or 0
+end}
+
+-- upshot_drop_worker root | name, record, event
+-- Touches: workers, log. Only while the record is still the one given. Returns 1 or 0.
+redis.register_function{function_name='upshot_drop_worker', flags={'allow-oom'}, callback=function(keys, args)
+  local key = keys[1] .. ':workers'
+  if redis.call('HGET', key, args[1]) ~= args[2] then return 0 end
+  append(keys[1], args[3])
+  redis.call('HDEL', key, args[1])
+  return 1
+end}
+
+-- upshot_forget_runs root | before_ms, limit
+-- Touches: run:<id>, tasks:<id>, logs:<id>, runs, runs:<type>. Drops runs that ended before then
+-- and did not start again. Returns how many.
+redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'}, callback=function(keys, args)
+  local root, forgotten = keys[1], 0
+  for kind in pairs(ENDED) do
+    local index = root .. ':runs:' .. kind
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', args[1], 'LIMIT', 0, args[2])) do
+      redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
+      redis.call('ZREM', index, id)
+      redis.call('ZREM', root .. ':runs', id)
+      forgotten = forgotten + 1
+    end
+  end
+  return forgotten
+end}
+
+-- upshot_forget_firings root | before_ms, limit
+-- Touches: firing:<id>, firings. Returns how many.
+redis.register_function{function_name='upshot_forget_firings', flags={'allow-oom'}, callback=function(keys, args)
+  local root = keys[1]
+  local ids = redis.call('ZRANGEBYSCORE', root .. ':firings', '-inf', args[1], 'LIMIT', 0, args[2])
+  for _, id in ipairs(ids) do
+    redis.call('UNLINK', root .. ':firing:' .. id)
+    redis.call('ZREM', root .. ':firings', id)
+  end
+  return #ids
+end}
