@@ -57,3 +57,43 @@ class Refused(TerminalServicesError):
         self.detail = detail
         self.errors = errors
         self.headers = headers
+
+
+class ServerUnreachable(RetryableServicesError):
+    """No Upshot answers at the address, or it went away while answering."""
+
+
+class RequestFailed(RetryableServicesError):
+    """The API could not do what it was asked (5xx); the same may work later."""
+
+
+class RequestRefused(TerminalServicesError):
+    """The API refused a request (4xx); the message says why."""
+
+
+class NoStore(TerminalServicesError):
+    """A service was to join a store, but no address was given and none runs here."""
+
+
+class TryFailed(RetryableServicesError):
+    """A try of an action failed; a later one may succeed.
+
+    Attributes:
+        retry_after: seconds that the receiver asks to wait.
+        answered: whether the receiver answered at all.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, answered: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.answered = answered
+
+
+class LaneFull(RetryableServicesError):
+    """The receiver is busy with as much as it may be sent at a time; this was no try."""
+
+
+class ActionFailed(TerminalServicesError):
+    """An action can't succeed until somebody mends something; the message says what."""
