@@ -1,0 +1,34 @@
+"""The run-deployment action: starts a run of a deployment."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ..exceptions import TemplateFailed
+from ..templates import Template, TemplateData, render_data
+from .base import BaseAction, Variables
+
+
+class RunDeployment(BaseAction):
+    """Starts a run of a deployment.
+
+    Attributes:
+        deployment: its name (``flow/deployment``) or id.
+        parameters: the flow's parameters, over the deployment's own; a lone ``{{ expression }}``
+            keeps its type.
+    """
+
+    type: ClassVar[str] = "run-deployment"
+
+    deployment: Template
+    parameters: dict[str, TemplateData] = Field(default_factory=dict)
+
+    def arguments(self, variables: Variables) -> dict[str, Any]:
+        """Return ``deployment`` and ``parameters``."""
+        deployment = self.deployment.render_text(variables).strip()
+        if not deployment:
+            raise TemplateFailed("deployment: comes out empty")
+        parameters = render_data(self.parameters, variables)
+        return {"deployment": deployment, "parameters": parameters}

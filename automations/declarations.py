@@ -1,0 +1,137 @@
+"""What a file may declare besides automations: webhooks, receivers, deployments and variables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    field_validator,
+)
+
+from upshot.events.ids import derived_id
+
+from .definition import Name, Tag
+
+
+def _revealed(secret: SecretStr) -> str:
+    return secret.get_secret_value()
+
+
+def _filled(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_filled), PlainSerializer(_revealed, when_used="json")]
+"""Text that ``repr`` and ``print`` don't show; JSON, which goes to the store, carries it."""
+
+Slug = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Webhook(_Declared):
+    """An address that others post to: ``POST /hooks/{name}`` becomes ``webhook.{name}``.
+
+    Attributes:
+        name: the address's last part, and that of the event's name.
+        preset: how deliveries are signed and named; github checks ``X-Hub-Signature-256``.
+        secret: what deliveries are signed with.
+    """
+
+    name: Slug
+    preset: Literal["generic", "github"] = "generic"
+    secret: Secret | None = None
+    description: Annotated[str, Field(max_length=4096)] = ""
+
+
+class Receiver(_Declared):
+    """Somewhere notifications go.
+
+    Attributes:
+        name: what the notify action's ``to`` says.
+        url: an Apprise address; it often holds a password, so it is never shown again.
+    """
+
+    name: Name
+    url: Secret
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, url: SecretStr) -> SecretStr:
+        if not urlsplit(url.get_secret_value()).scheme or "://" not in url.get_secret_value():
+            raise ValueError("an Apprise address is expected, such as json://host/ or mailto://…")
+        return url
+
+
+_PAIR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*/[A-Za-z0-9][A-Za-z0-9 ._-]*")
+
+
+def _flow_and_name(value: str) -> str:
+    if not _PAIR.fullmatch(value):
+        raise ValueError("write flow/deployment")
+    return value
+
+
+def _entrypoint(value: str) -> str:
+    path, colon, function = value.rpartition(":")
+    if not colon or not path.endswith(".py") or not function.isidentifier():
+        raise ValueError("write path/to/file.py:function")
+    return value
+
+
+def _no_schedules(value: Any) -> Any:
+    if value:
+        raise ValueError("schedules are not supported yet; leave the list empty")
+    return value or ()
+
+
+class Deployment(_Declared):
+    """A flow that workers can run.
+
+    Attributes:
+        name: ``flow/deployment``.
+        entrypoint: ``path.py:function``; in a file, relative to it.
+        work_pool: whose workers run it.
+        parameters: defaults for the flow's parameters.
+        schedules: must be empty.
+    """
+
+    name: Annotated[str, Field(max_length=256), AfterValidator(_flow_and_name)]
+    entrypoint: Annotated[str, Field(max_length=4096), AfterValidator(_entrypoint)]
+    work_pool: Name = "default"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    description: Annotated[str, Field(max_length=4096)] = ""
+    tags: tuple[Tag, ...] = Field(default=(), max_length=32)
+    schedules: Annotated[tuple[Any, ...], BeforeValidator(_no_schedules)] = ()
+
+    @property
+    def id(self) -> str:
+        """The id that a deployment of this name always has."""
+        return derived_id("deployment", self.name)
+
+    def located(self, folder: Path) -> Deployment:
+        """Return the deployment with its file's path made absolute, seen from ``folder``."""
+        path, _, function = self.entrypoint.rpartition(":")
+        absolute = (folder / Path(path).expanduser()).resolve()
+        return self.model_copy(update={"entrypoint": f"{absolute}:{function}"})
+
+
+class Variable(_Declared):
+    """A value that templates read as ``variables.<name>``."""
+
+    name: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    value: Any

@@ -1,0 +1,44 @@
+"""The automation as people write it: a trigger, and the actions it brings about."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from upshot.events.ids import derived_id
+
+from .actions import Action
+from .triggers import Trigger
+
+Name = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$")]
+"""A name: letters, digits, and ``. _ / -`` or spaces between them."""
+
+Tag = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Automation(BaseModel):
+    """When this happens, do that.
+
+    Attributes:
+        name: unique; the automation's identity.
+        description: for people.
+        enabled: whether it is evaluated.
+        tags: for people and filters.
+        trigger: what it waits for.
+        actions: what it then does, in order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    description: Annotated[str, Field(max_length=4096)] = ""
+    enabled: bool = True
+    tags: tuple[Tag, ...] = Field(default=(), max_length=32)
+    trigger: Trigger
+    actions: tuple[Action, ...] = Field(min_length=1, max_length=32)
+
+    @property
+    def id(self) -> str:
+        """The id that an automation of this name always has."""
+        return derived_id("automation", self.name)

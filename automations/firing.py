@@ -1,0 +1,109 @@
+"""What an evaluation yields: a firing, or the suppression of one, each with its reason."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from upshot.events.event import Causation, Recorded
+from upshot.events.ids import derived_id
+
+from .triggers import Reason
+
+
+def firing_id(automation_id: str, bucket: str, cause: str) -> str:
+    """Return the id that this firing always has, however often it is decided."""
+    return derived_id("firing", automation_id, bucket, cause)
+
+
+@dataclass(slots=True, frozen=True)
+class Firing:
+    """An automation's decision to act.
+
+    Attributes:
+        id: the same whenever the same cause is decided again.
+        automation_id: whose decision it is.
+        automation: its name.
+        version: which version of its definition decided.
+        bucket: which ``for_each`` bucket fired.
+        labels: the bucket's values, by ``for_each`` entry.
+        reason: ``threshold_reached`` or ``absent``.
+        positions: where the contributing events stand in the log, oldest first.
+        event: the event that fired it; None for an absence: then the last of ``positions``, if
+            any, is the event that opened the window.
+        causation: the way that led here, this firing included.
+        at: when it fired, in the log's milliseconds.
+    """
+
+    id: str
+    automation_id: str
+    automation: str
+    version: int
+    bucket: str
+    labels: dict[str, str]
+    reason: Reason
+    positions: tuple[str, ...]
+    event: Recorded | None
+    causation: Causation
+    at: int
+
+    def summary(self) -> dict[str, Any]:
+        """Return what templates and the default webhook body call ``firing``."""
+        return {
+            "id": self.id,
+            "automation": self.automation,
+            "automation_id": self.automation_id,
+            "version": self.version,
+            "bucket": self.bucket,
+            "labels": self.labels,
+            "reason": self.reason.value,
+            "positions": list(self.positions),
+            "at": self.at,
+        }
+
+    def to_json(self) -> bytes:
+        """Return the firing whole, its event included."""
+        event = self.event and {
+            "position": self.event.position,
+            "received": self.event.received,
+            "body": self.event.body,
+        }
+        causation = self.causation.model_dump(mode="json")
+        whole = {**self.summary(), "event": event, "causation": causation}
+        return json.dumps(whole, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes | str) -> Self:
+        """Read what :meth:`to_json` wrote."""
+        whole = json.loads(body)
+        whole["reason"] = Reason(whole["reason"])
+        whole["positions"] = tuple(whole["positions"])
+        whole["event"] = whole["event"] and Recorded(**whole["event"])
+        whole["causation"] = Causation.model_validate(whole["causation"])
+        return cls(**whole)
+
+
+@dataclass(slots=True, frozen=True)
+class Suppression:
+    """A firing that did not happen, or an automation that could not be evaluated.
+
+    Attributes:
+        automation_id: whose it is.
+        automation: its name.
+        version: which version of its definition decided.
+        bucket: which bucket, as far as it was found out.
+        reason: ``loop`` or ``error``.
+        event: the event it was about; None for an absence.
+        at: when, in the log's milliseconds.
+        message: more, for people.
+    """
+
+    automation_id: str
+    automation: str
+    version: int
+    bucket: str
+    reason: Reason
+    event: Recorded | None
+    at: int
+    message: str = field(default="")

@@ -1,0 +1,217 @@
+"""Jinja2 templates for the text fields of actions: compiled when saved, bounded when rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Final
+
+from jinja2 import Template as Compiled
+from jinja2 import TemplateError, TemplateSyntaxError, Undefined, meta, nodes
+from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer
+from pydantic_core import CoreSchema, core_schema
+
+from .exceptions import InvalidTemplate, TemplateFailed
+from .expressions import did_you_mean
+from .sandbox import BUDGET, MAX_OUTPUT, Budget, Sandbox
+
+MAX_SOURCE: Final = 16 * 1024
+VARIABLES: Final = frozenset(
+    {"event", "events", "firing", "automation", "flow_run", "deployment", "variables"}
+)
+_RESULT: Final = "upshot_result"
+
+
+@cache
+def _environment() -> Sandbox:
+    return Sandbox()
+
+
+class Template:
+    """A template over ``VARIABLES``.
+
+    A lone ``{{ expression }}`` keeps its value's type; anything else gives text.
+
+    Args:
+        source: at most ``MAX_SOURCE`` characters.
+
+    Raises:
+        InvalidTemplate: its syntax is wrong, or it uses unknown names or what is not allowed.
+    """
+
+    __slots__ = ("_compiled", "_lone", "source")
+
+    def __init__(self, source: str) -> None:
+        if len(source) > MAX_SOURCE:
+            raise InvalidTemplate(f"a template of more than {MAX_SOURCE:,} characters")
+        self.source = source
+        self._compiled: Compiled | None = None
+        self._lone = False
+        if "{{" in source or "{%" in source or "{#" in source:
+            self._compile(_environment())
+
+    def _compile(self, environment: Sandbox) -> None:
+        try:
+            tree = environment.parse(self.source)
+            _check_names(tree)
+            lone = _lone_expression(tree)
+            self._lone = lone is not None
+            if lone is not None:
+                keep = nodes.Assign(nodes.Name(_RESULT, "store"), lone, lineno=1)
+                tree = nodes.Template([keep], lineno=1)
+            tree = environment.prepare(tree)
+            tree.set_environment(environment)
+            self._compiled = environment.from_string(tree)
+        except TemplateSyntaxError as error:
+            raise InvalidTemplate(f"line {error.lineno}: {error.message}") from error
+        except (TemplateError, RecursionError) as error:
+            raise InvalidTemplate(str(error) or "nested too deep") from error
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is text without anything to fill in."""
+        return self._compiled is None
+
+    def render(self, variables: Mapping[str, Any]) -> Any:
+        """Fill the template in.
+
+        Raises:
+            TemplateFailed: a name or key is missing, or the output is too large.
+        """
+        if self._compiled is None:
+            return self.source
+        context = self._compiled.new_context({**variables, BUDGET: Budget()})
+        try:
+            pieces = _joined(self._compiled.root_render_func(context))
+            return _plain(context.vars[_RESULT]) if self._lone else pieces
+        except TemplateFailed:
+            raise
+        except Exception as error:  # whatever an expression in it may raise
+            raise TemplateFailed(f"{self.source[:100]!r}: {error}") from error
+
+    def render_text(self, variables: Mapping[str, Any]) -> str:
+        """Fill the template in as text.
+
+        Raises:
+            TemplateFailed: as :meth:`render`.
+        """
+        value = self.render(variables)
+        return value if isinstance(value, str) else "" if value is None else str(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Template) and other.source == self.source
+
+    def __hash__(self) -> int:
+        return hash(self.source)
+
+    def __repr__(self) -> str:
+        return f"Template({self.source!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            _validated,
+            json_schema_input_schema=core_schema.str_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: value.source, return_schema=core_schema.str_schema()
+            ),
+        )
+
+
+def _validated(value: object) -> Template:
+    if isinstance(value, Template):
+        return value
+    if isinstance(value, str):
+        return Template(value)
+    raise ValueError("text is expected; put it in quotes")
+
+
+def _check_names(tree: nodes.Template) -> None:
+    for name in sorted(meta.find_undeclared_variables(tree)):
+        if name not in VARIABLES and name not in _environment().globals:
+            raise InvalidTemplate(f"unknown name '{name}'{did_you_mean(name, VARIABLES)}")
+
+
+def _lone_expression(tree: nodes.Template) -> nodes.Expr | None:
+    """Return the one expression that the template consists of, or None."""
+    if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output):
+        return None
+    parts = [
+        part
+        for part in tree.body[0].nodes
+        if not (isinstance(part, nodes.TemplateData) and not part.data.strip())
+    ]
+    if len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData):
+        return parts[0]
+    return None
+
+
+def _joined(pieces: Any) -> str:
+    kept, length = [], 0
+    for piece in pieces:
+        length += len(piece)
+        if length > MAX_OUTPUT:
+            raise TemplateFailed(f"the output is longer than {MAX_OUTPUT:,} characters")
+        kept.append(piece)
+    return "".join(kept)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it.
+
+    Raises:
+        TemplateFailed: it is nothing that JSON can hold.
+    """
+    if isinstance(value, Undefined):
+        str(value)  # a strict one says here what is missing
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | range) or hasattr(value, "__next__"):
+        return [_plain(item) for item in value]
+    raise TemplateFailed(f"the result is a {type(value).__name__}, which is no data")
+
+
+def _compile_data(value: Any, depth: int = 0) -> Any:
+    """Compile every text within nested data."""
+    if depth > 32:
+        raise ValueError("nested deeper than 32")
+    if isinstance(value, str):
+        return Template(value)
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("keys must be text; put them in quotes")
+        return {key: _compile_data(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_compile_data(item, depth + 1) for item in value]
+    if value is None or isinstance(value, bool | int | float | Template):
+        return value
+    raise ValueError(f"a {type(value).__name__} is no JSON")
+
+
+def _sources(value: Any) -> Any:
+    if isinstance(value, Template):
+        return value.source
+    if isinstance(value, dict):
+        return {key: _sources(item) for key, item in value.items()}
+    return [_sources(item) for item in value] if isinstance(value, list) else value
+
+
+TemplateData = Annotated[Any, BeforeValidator(_compile_data), PlainSerializer(_sources)]
+"""Nested JSON whose texts are templates."""
+
+
+def render_data(value: Any, variables: Mapping[str, Any]) -> Any:
+    """Fill in every template within nested data.
+
+    Raises:
+        TemplateFailed: as :meth:`Template.render`.
+    """
+    if isinstance(value, Template):
+        return value.render(variables)
+    if isinstance(value, dict):
+        return {key: render_data(item, variables) for key, item in value.items()}
+    return [render_data(item, variables) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,69 @@
+"""Which bucket of a trigger an event falls into: one for each value of its ``for_each``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field
+
+from .base import Facts
+
+Reader = Callable[[Facts], str]
+
+_LABEL_PREFIX: Final = "resource."
+
+
+def _checked(entry: str) -> str:
+    if entry.startswith("related:") and len(entry.split(":", 2)) != 3:
+        raise ValueError("write related:<role>:<label>")
+    return entry
+
+
+ForEach = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_checked)], ...],
+    Field(max_length=8),
+]
+"""Labels of the resource, ``related:<role>:<label>`` or ``payload.<path>``."""
+
+
+def reader(entry: str) -> Reader:
+    """Return what reads the value of one ``for_each`` entry; a missing value is ``""``."""
+    if entry.startswith("related:"):
+        _, role, label = entry.split(":", 2)
+        return lambda facts: _of_related(facts, role, label)
+    if entry.startswith("payload."):
+        path = entry.split(".")[1:]
+        return lambda facts: _of_payload(facts, path)
+    label = entry.removeprefix(_LABEL_PREFIX)
+    return lambda facts: facts.resource.get(label, "")
+
+
+def _of_related(facts: Facts, role: str, label: str) -> str:
+    for resource in facts.related:
+        if resource.get("role") == role:
+            return resource.get(label, "")
+    return ""
+
+
+def _of_payload(facts: Facts, path: list[str]) -> str:
+    value: Any = facts.body.get("payload")
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, sort_keys=True)
+
+
+def bucket_of(values: list[str]) -> str:
+    """Return the name of the bucket that these ``for_each`` values have."""
+    return values[0] if len(values) == 1 else json.dumps(values, separators=(",", ":"))
+
+
+def values_of(entries: tuple[str, ...], bucket: str) -> dict[str, str]:
+    """Return the values that a bucket stands for, by ``for_each`` entry."""
+    if not entries:
+        return {}
+    values = [bucket] if len(entries) == 1 else json.loads(bucket)
+    return dict(zip(entries, values, strict=True))

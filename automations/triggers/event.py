@@ -1,0 +1,247 @@
+"""The event trigger: fires on the presence (Reactive) or the absence (Proactive) of events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ..durations import Duration, milliseconds
+from ..exceptions import ExpressionFailed
+from ..expressions import Expression
+from ..logtime import OpenTime
+from ..matching import LabelMatch, Matches, glob
+from .base import Facts, Interest, Reason, Verdict
+from .buckets import ForEach, bucket_of, reader, values_of
+from .window import Window, with_position
+
+SHORTEST_ABSENCE: Final = timedelta(seconds=1)
+
+
+class Posture(StrEnum):
+    """Whether a trigger waits for events, or for their absence."""
+
+    REACTIVE = "Reactive"
+    PROACTIVE = "Proactive"
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict | LabelMatch) else value
+
+
+Names = Annotated[
+    tuple[Annotated[str, Field(max_length=128, pattern=r"^[a-z0-9*][a-z0-9_.*-]*$")], ...],
+    BeforeValidator(_as_list),
+    Field(max_length=100),
+]
+"""Event names or globs such as ``flow-run.*``."""
+
+
+class EventTrigger(BaseModel):
+    """Fires when expected events come, or when they don't.
+
+    Attributes:
+        posture: Reactive fires at the ``threshold``-th expected event within the window and then
+            stays quiet until it ends; Proactive fires at the window's end if fewer came.
+        expect: names or globs of the events to count; empty means all that ``match``.
+        after: names or globs of the events that open a window; empty opens one by itself.
+        match: labels of the resource.
+        match_related: one or several specs, each satisfied by some related resource.
+        for_each: one bucket for each value of these.
+        threshold: how many events are expected.
+        within: the window's length; 0 fires on each event. Absence is measured in open time.
+        where: a CEL condition on ``event``; where it can't be evaluated the event doesn't match.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["event"] = "event"
+    posture: Posture = Posture.REACTIVE
+    expect: Names = ()
+    after: Names = ()
+    match: LabelMatch = Field(default_factory=lambda: LabelMatch({}))
+    match_related: Annotated[Matches, BeforeValidator(_as_list)] = ()
+    for_each: Annotated[ForEach, BeforeValidator(_as_list)] = ()
+    threshold: int = Field(default=1, ge=1, le=1_000_000)
+    within: Duration = timedelta(0)
+    where: Expression | None = None
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if not self.expect and not (self.match or self.match_related):
+            raise ValueError("an empty 'expect' needs a 'match': it would take every event")
+        if self.posture is Posture.PROACTIVE and self.within < SHORTEST_ABSENCE:
+            raise ValueError("'within' of a Proactive trigger must be at least 1s")
+        if not self.within and self.threshold > 1:
+            raise ValueError("a 'threshold' above 1 needs a 'within' in which the events must come")
+        if not self.within and self.after:
+            raise ValueError("'after' needs a 'within': how long the window stays open")
+        return self
+
+    @cached_property
+    def compiled(self) -> _Compiled:
+        """The trigger's parts, ready for the hot path."""
+        return _Compiled(self)
+
+    @property
+    def absence(self) -> bool:
+        """Whether its windows fire at their end, in open time."""
+        return self.compiled.absence
+
+    @property
+    def begins_when_defined(self) -> bool:
+        """Whether its first window opens with its definition rather than with an event."""
+        return self.absence and not self.after and not self.for_each
+
+    def interest(self) -> Interest:
+        """Return which events this trigger has to see."""
+        names = (*self.expect, *self.after) if self.expect else ("*",)
+        return Interest(names, self.match, self.match_related)
+
+    def bucket(self, facts: Facts) -> str:
+        """Return the name of the bucket that the event falls into."""
+        readers = self.compiled.readers
+        return bucket_of([read(facts) for read in readers]) if readers else ""
+
+    def labels(self, bucket: str) -> dict[str, str]:
+        """Return the values that a bucket stands for, by ``for_each`` entry."""
+        return values_of(self.for_each, bucket)
+
+    def deadline(self, opened: int, time: OpenTime) -> int:
+        """Return the log's millisecond at which a window opened then ends."""
+        within = self.compiled.within
+        return time.when(time.at(opened) + within) if self.absence else opened + within
+
+    def begin(self, opened: int, time: OpenTime) -> Window:
+        """Return the first window of a trigger that begins when it is defined."""
+        return Window(opened, self.deadline(opened, time), f"{opened}-0")
+
+    def decide(self, window: Window | None, facts: Facts, time: OpenTime) -> Verdict:
+        """Decide what an event means for its bucket.
+
+        Args:
+            window: the bucket's window, or None.
+            facts: the event.
+            time: the gaps known so far.
+        """
+        refusal = self._refusal(window, facts)
+        if refusal is not None:
+            return refusal
+        compiled = self.compiled
+        if not compiled.within:
+            return Verdict(None, Reason.REACHED, fires=True, positions=(facts.position,))
+        if compiled.absence:
+            return self._decide_absence(window, facts, time)
+        return self._decide_presence(window, facts, time)
+
+    def at_deadline(self, window: Window, time: OpenTime) -> Verdict:
+        """Decide what the end of a window means, once the log is past its deadline."""
+        if not self.absence:
+            return Verdict(None, Reason.ENDED)
+        following = None
+        if not self.after:
+            end = window.deadline
+            following = Window(end, self.deadline(end, time), window.position)
+        return Verdict(following, Reason.ABSENT, fires=True, positions=window.positions)
+
+    def _refusal(self, window: Window | None, facts: Facts) -> Verdict | None:
+        """Return why the event is not this trigger's business, or None if it is."""
+        compiled = self.compiled
+        if not (compiled.expects(facts.name) or compiled.opens(facts.name)):
+            return Verdict(window, Reason.NOT_EXPECTED, detail=facts.name)
+        if (mismatch := self.match.mismatch(facts.resource)) is not None:
+            return Verdict(window, Reason.NO_MATCH, detail=str(mismatch))
+        for spec in self.match_related:
+            if (mismatch := spec.mismatch_among(facts.related)) is not None:
+                return Verdict(window, Reason.NO_RELATED_MATCH, detail=str(mismatch))
+        return self._where_refusal(window, facts) if self.where is not None else None
+
+    def _where_refusal(self, window: Window | None, facts: Facts) -> Verdict | None:
+        assert self.where is not None
+        try:
+            if self.where.holds(facts.scope):
+                return None
+        except ExpressionFailed as error:
+            return Verdict(window, Reason.WHERE_ERROR, detail=str(error))
+        return Verdict(window, Reason.WHERE_FALSE, detail=self.where.source)
+
+    def _decide_presence(self, window: Window | None, facts: Facts, time: OpenTime) -> Verdict:
+        if window is not None and facts.received >= window.deadline:
+            window = None
+        if window is not None and window.fired:
+            return Verdict(window, Reason.QUIET)
+        if self.compiled.expects(facts.name) and (window is not None or not self.after):
+            window = _counted(window or self._open(facts, time), facts)
+            if window.count < self.threshold:
+                return Verdict(window, Reason.COUNTED)
+            return self._reached(window, facts, time)
+        return self._maybe_open(window, facts, time, Reason.NOT_OPEN)
+
+    def _reached(self, window: Window, facts: Facts, time: OpenTime) -> Verdict:
+        """Fire; then stay quiet until the window ends, or wait for the next ``after``."""
+        if self.after:
+            following = self._open(facts, time) if self.compiled.opens(facts.name) else None
+        else:
+            following = replace(window, fired=True, positions=(), causation=None)
+        return Verdict(following, Reason.REACHED, fires=True, positions=window.positions)
+
+    def _decide_absence(self, window: Window | None, facts: Facts, time: OpenTime) -> Verdict:
+        reason = Reason.NOT_OPEN
+        if self.compiled.expects(facts.name) and (window is not None or not self.after):
+            window, reason = _counted(window or self._open(facts, time), facts), Reason.COUNTED
+            if window.count >= self.threshold:
+                reason = Reason.SATISFIED
+                window = None if self.after else self._open(facts, time)
+        return self._maybe_open(window, facts, time, reason)
+
+    def _maybe_open(
+        self, window: Window | None, facts: Facts, time: OpenTime, reason: Reason
+    ) -> Verdict:
+        """Open a window for an ``after`` event, unless one is open: it is not prolonged."""
+        if window is None and self.compiled.opens(facts.name):
+            reason = Reason.OPENED if reason is Reason.NOT_OPEN else reason
+            return Verdict(self._open(facts, time), reason)
+        return Verdict(window, reason)
+
+    def _open(self, facts: Facts, time: OpenTime) -> Window:
+        # Only what `after` opened is caused by its opener: a missed heartbeat is nobody's effect.
+        caused = bool(self.after)
+        return Window(
+            opened=facts.received,
+            deadline=self.deadline(facts.received, time),
+            position=facts.position,
+            opener=facts.body["id"] if caused else None,
+            positions=(facts.position,) if caused or self.absence else (),
+            causation=facts.body.get("causation") if caused else None,
+        )
+
+
+def _counted(window: Window, facts: Facts) -> Window:
+    positions = with_position(window.positions, facts.position)
+    return replace(window, count=window.count + 1, positions=positions)
+
+
+class _Compiled:
+    """A trigger's names, lengths and readers as plain values: pydantic stays off the hot path."""
+
+    __slots__ = ("_after", "_after_globs", "_expect", "_globs", "absence", "readers", "within")
+
+    def __init__(self, trigger: EventTrigger) -> None:
+        expect = trigger.expect or ("*",)
+        self._expect = frozenset(name for name in expect if "*" not in name)
+        self._globs = tuple(glob(name) for name in expect if "*" in name)
+        self._after = frozenset(name for name in trigger.after if "*" not in name)
+        self._after_globs = tuple(glob(name) for name in trigger.after if "*" in name)
+        self.absence = trigger.posture is Posture.PROACTIVE
+        self.within = milliseconds(trigger.within)
+        self.readers = tuple(reader(entry) for entry in trigger.for_each)
+
+    def expects(self, name: str) -> bool:
+        return name in self._expect or any(each.fullmatch(name) for each in self._globs)
+
+    def opens(self, name: str) -> bool:
+        return name in self._after or any(each.fullmatch(name) for each in self._after_globs)
