@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from . import lifeline
 from .lifeline import die_with_parent
@@ -39,6 +40,8 @@ class GuardedProcess:
         output: int,
         pass_fds: Sequence[int] = (),
         umask: int = -1,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
         guard: str | None = None,
     ) -> None:
         """Start `command`.
@@ -48,6 +51,7 @@ class GuardedProcess:
             output: file descriptor that takes its standard output and error.
             pass_fds: further descriptors it inherits.
             umask: its file mode mask; -1 leaves this process's one.
+            cwd, env: its working folder and environment; by default those of this process.
             guard: `lifeline.BY_KERNEL` or `lifeline.BY_WATCHER`; by default the best there is.
 
         Raises:
@@ -60,6 +64,7 @@ class GuardedProcess:
         # The watcher learns of our end by the pipe that nobody but us holds open.
         self._stdin = subprocess.PIPE if guard == lifeline.BY_WATCHER else subprocess.DEVNULL
         self._output, self._pass_fds, self._umask = output, pass_fds, umask
+        self._cwd, self._env = cwd, env
         self._failure: OSError | None = None
         self._started, self._ended = threading.Event(), threading.Event()
         threading.Thread(target=self._live, name=f"guard {command[0]}", daemon=True).start()
@@ -88,6 +93,8 @@ class GuardedProcess:
             stderr=subprocess.STDOUT,
             pass_fds=self._pass_fds,
             umask=self._umask,
+            cwd=self._cwd,
+            env=self._env,
             start_new_session=True,
         )
 
