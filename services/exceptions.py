@@ -81,14 +81,21 @@ class TryFailed(RetryableServicesError):
     Attributes:
         retry_after: seconds that the receiver asks to wait.
         answered: whether the receiver answered at all.
+        done: parts of the action that are done and need no further try.
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, answered: bool = False
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        answered: bool = False,
+        done: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.answered = answered
+        self.done = done
 
 
 class LaneFull(RetryableServicesError):
@@ -97,3 +104,7 @@ class LaneFull(RetryableServicesError):
 
 class ActionFailed(TerminalServicesError):
     """An action can't succeed until somebody mends something; the message says what."""
+
+
+class DemoFailed(TerminalServicesError):
+    """Something that the demo expects did not happen."""

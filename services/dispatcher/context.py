@@ -1,0 +1,104 @@
+"""What templates and ``if`` see: the firing, its events, and what is looked up for them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from upshot.events.exceptions import NotFound
+from upshot.flows.registry import Runs
+
+from ..catalog import Catalog
+from .entry import Entry
+
+FRESH: Final = 1.0
+"""Seconds for which a definition is not asked for again."""
+_KEPT: Final = 4096
+
+
+class Definitions:
+    """The catalog, asked at most once a second for the same thing."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._found: dict[tuple[str, str | None], tuple[float, Any]] = {}
+
+    async def get(self, kind: str, name: str) -> dict[str, Any]:
+        """Return one definition, or raise NotFound; what is missing is asked for each time."""
+        doc = self._fresh(kind, name)
+        if doc is None:
+            doc = self._keep(kind, name, await self._catalog.get(kind, name))
+        return doc  # type: ignore[no-any-return]
+
+    async def all(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return every definition of a kind by name."""
+        docs = self._fresh(kind, None)
+        if docs is None:
+            docs = self._keep(kind, None, await self._catalog.all(kind))
+        return docs  # type: ignore[no-any-return]
+
+    def _fresh(self, kind: str, name: str | None) -> Any:
+        until, found = self._found.get((kind, name), (0.0, None))
+        return found if time.monotonic() < until else None
+
+    def _keep(self, kind: str, name: str | None, found: Any) -> Any:
+        if len(self._found) >= _KEPT:
+            self._found.clear()
+        self._found[kind, name] = (time.monotonic() + FRESH, found)
+        return found
+
+
+class Contexts:
+    """Makes the context of an entry's actions.
+
+    Args:
+        definitions: deployments and variables. runs: flow runs.
+    """
+
+    def __init__(self, definitions: Definitions, runs: Runs) -> None:
+        self._definitions = definitions
+        self._runs = runs
+
+    async def of(self, entry: Entry, needs: frozenset[str]) -> dict[str, Any]:
+        """Return the context; of what is looked up, what ``needs`` names and None for the rest."""
+        event = entry.events[-1] if entry.events else None
+        return {
+            "event": event,
+            "events": entry.events,
+            "firing": entry.summary(),
+            "automation": entry.automation.model_dump(),
+            "flow_run": await self._flow_run(event) if "flow_run" in needs else None,
+            "deployment": await self._deployment(event) if "deployment" in needs else None,
+            "variables": await self._variables() if "variables" in needs else {},
+        }
+
+    async def _flow_run(self, event: dict[str, Any] | None) -> dict[str, Any] | None:
+        resource = _resource(event, "flow-run")
+        if resource is None:
+            return None
+        try:
+            run = await self._runs.get(resource["id"].removeprefix("flow-run."))
+        except NotFound:
+            return None
+        return run.to_dict()
+
+    async def _deployment(self, event: dict[str, Any] | None) -> dict[str, Any] | None:
+        resource = _resource(event, "deployment")
+        if resource is None or "name" not in resource:
+            return None
+        try:
+            return await self._definitions.get("deployment", resource["name"])
+        except NotFound:
+            return None
+
+    async def _variables(self) -> dict[str, Any]:
+        docs = await self._definitions.all("variable")
+        return {name: doc.get("value") for name, doc in docs.items()}
+
+
+def _resource(event: dict[str, Any] | None, kind: str) -> dict[str, str] | None:
+    """Return the event's resource of a kind: what it is about, or else what it is related to."""
+    if event is None:
+        return None
+    resources = [event["resource"], *event.get("related", [])]
+    return next((each for each in resources if each.get("id", "").startswith(f"{kind}.")), None)

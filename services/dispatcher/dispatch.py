@@ -1,0 +1,220 @@
+"""One entry on its way: each of its actions in turn is decided, performed, and written down.
+
+1. read the entry; one that can't be read is buried as it is
+2. leave out what is settled already (another delivery did it)
+3. ``if``; fill the templates in
+4. perform, in the receiver's lane and within the timeout
+5. settle the outcome, or park the entry for a later try, or bury the action and go on
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import structlog
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from upshot.automations.exceptions import AutomationsError
+from upshot.automations.expressions import Scope
+from upshot.events.event import describe
+from upshot.events.exceptions import EventsError
+from upshot.events.store import Store
+from upshot.flows.exceptions import FlowsError
+from upshot.flows.states import timestamp
+
+from ..exceptions import LaneFull, ServicesError, TryFailed
+from . import outcomes
+from .compiled import Compiled, compile_action
+from .context import Contexts
+from .entry import Entry, parse_entry
+from .lanes import Lanes
+from .ledger import Ledger
+from .outcomes import Ending, Outcome
+from .performing import Performer, job_of
+from .retrying import GivenUp, Retries, after_failure
+
+log = structlog.get_logger(__name__)
+
+NO_RETRIES: Final = Retries(0, 1.0)
+_EXPECTED: Final = (ServicesError, EventsError, FlowsError, AutomationsError, TimeoutError)
+
+
+class Step(Enum):
+    """Where an entry stands after one of its actions."""
+
+    NEXT = "the next action follows"
+    OVER = "the entry is done with: settled, parked or buried"
+
+
+@dataclass(slots=True)
+class Try:
+    """One try of one action: when it began, and what is known of it by now."""
+
+    entry_id: str
+    entry: Entry
+    index: int
+    started: str
+    compiled: Compiled | None = None
+
+    @property
+    def last(self) -> bool:
+        return self.index + 1 == len(self.entry.actions)
+
+    @property
+    def retries(self) -> Retries:
+        return self.compiled.retries if self.compiled else NO_RETRIES
+
+    @property
+    def rest(self) -> Entry | None:
+        """The entry of the actions after this one, where they go on without it."""
+        goes_on = self.compiled.goes_on if self.compiled else True
+        return None if self.last or not goes_on else self.entry.at_action(self.index + 1)
+
+
+class Dispatch:
+    """Does entries.
+
+    Args:
+        store: to look up what is settled. ledger: to write down what came of it.
+        performers: one for each type of action. contexts: what templates see.
+    """
+
+    def __init__(
+        self, store: Store, ledger: Ledger, contexts: Contexts, performers: Iterable[Performer]
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._contexts = contexts
+        self._performers: Mapping[str, Performer] = {each.type: each for each in performers}
+        self._lanes = Lanes()
+
+    async def do(self, entry_id: str, body: bytes) -> None:
+        """Do what is left to do of one entry."""
+        try:
+            entry = parse_entry(body)
+        except ValidationError as error:
+            why = describe(error)
+            log.error("entry of the actions stream can't be read", entry=entry_id, why=why)
+            await self._ledger.bury(outcomes.poison_arguments(entry_id, body, why))
+            return
+        settled = await self._settled(entry) if entry.began_before else {}
+        for index in range(entry.next, len(entry.actions)):
+            if index in settled:
+                if not _goes_on(entry, index, settled[index]):
+                    break
+                continue
+            if index > entry.next:
+                entry = entry.at_action(index)
+            if await self._action(Try(entry_id, entry, index, timestamp())) is Step.OVER:
+                return
+        await self._ledger.settle(outcomes.finish_arguments(entry_id, entry))
+
+    async def _settled(self, entry: Entry) -> dict[int, str]:
+        """Return how each action that is settled already ended, by index."""
+        key = self._store.keys("firing", entry.firing)
+        fields = await self._store.execute("HGETALL", key)
+        return {
+            int(index): from_json(outcome).get("outcome", "")
+            for index, outcome in fields.items()
+            if index.isdigit()
+        }
+
+    async def _action(self, attempt: Try) -> Step:
+        """Try one action and write down what came of it."""
+        try:
+            ending, detail = await self._try(attempt)
+        except LaneFull as error:
+            return await self._wait_for_lane(attempt, error)
+        except _EXPECTED as error:
+            return await self._failed(attempt, error)
+        except Exception as error:
+            log.exception("an action raised what it should not", firing=attempt.entry.firing)
+            return await self._failed(attempt, error)
+        outcome = outcomes.outcome_of(attempt.entry, attempt.index, ending, attempt.started, detail)
+        return await self._settle(attempt, outcome)
+
+    async def _try(self, attempt: Try) -> tuple[Ending, str]:
+        compiled = attempt.compiled = compile_action(attempt.entry.actions[attempt.index])
+        context = await self._contexts.of(attempt.entry, compiled.needs)
+        condition = compiled.action.condition
+        if condition is not None and not condition.holds(Scope(context)):
+            return Ending.SKIPPED, f"if: {condition.source} is false"
+        request = compiled.action.render(context)
+        performer = self._performers[request.type]
+        receiver = performer.receiver(request.arguments)
+        if receiver is None:
+            return Ending.SUCCEEDED, await self._perform(attempt, performer, request.arguments)
+        async with self._lanes.place(receiver.name, receiver.places):
+            return Ending.SUCCEEDED, await self._perform(attempt, performer, request.arguments)
+
+    async def _perform(
+        self, attempt: Try, performer: Performer, arguments: dict[str, object]
+    ) -> str:
+        entry, compiled = attempt.entry, attempt.compiled
+        assert compiled is not None
+        if attempt.index == 0 and entry.waited is None:
+            waited = max(0, int(time.time() * 1000) - entry.received)
+            attempt.entry = entry.model_copy(update={"waited": waited})
+        try:
+            async with asyncio.timeout(compiled.timeout):
+                return await performer.perform(arguments, job_of(entry, attempt.index))
+        except TimeoutError as error:
+            raise TimeoutError(f"no answer within {compiled.timeout:g} s") from error
+
+    async def _settle(self, attempt: Try, outcome: Outcome) -> Step:
+        entry, index = attempt.entry, attempt.index
+        entry_id = attempt.entry_id if attempt.last else ""
+        waited = entry.waited if index == 0 and not entry.replays else None
+        await self._ledger.settle(
+            outcomes.settle_arguments(entry_id, entry, index, outcome, waited)
+        )
+        return Step.OVER if attempt.last else Step.NEXT
+
+    async def _wait_for_lane(self, attempt: Try, error: LaneFull) -> Step:
+        """Park the entry for a moment; its place is for others meanwhile."""
+        delay = 1.0 + 2.0 * random.random()
+        log.info("receiver is busy", firing=attempt.entry.firing, why=str(error))
+        entry = attempt.entry
+        parked = entry.at_action(attempt.index, entry.attempt, done=entry.done)
+        await self._ledger.park(attempt.entry_id, parked.to_json(), delay)
+        return Step.OVER
+
+    async def _failed(self, attempt: Try, error: Exception) -> Step:
+        entry, index = attempt.entry, attempt.index
+        step = after_failure(attempt.retries, entry.attempt, error, random.random())
+        if isinstance(step, GivenUp):
+            return await self._give_up(attempt, step, error)
+        done = error.done if isinstance(error, TryFailed) else entry.done
+        parked = entry.at_action(index, entry.attempt + 1, done=done)
+        log.info(
+            "action is tried again later", firing=entry.firing, index=index,
+            delay=round(step.delay, 3), why=str(error),
+        )  # fmt: skip
+        await self._ledger.park(attempt.entry_id, parked.to_json(), step.delay)
+        return Step.OVER
+
+    async def _give_up(self, attempt: Try, step: GivenUp, error: Exception) -> Step:
+        entry, index = attempt.entry, attempt.index
+        ending = Ending.DEAD_LETTERED if step.exhausted else Ending.FAILED
+        detail = str(error) if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {error}"
+        outcome = outcomes.outcome_of(entry, index, ending, attempt.started, detail)
+        log.warning("action given up", firing=entry.firing, index=index, why=detail)
+        await self._ledger.bury(
+            outcomes.bury_arguments(attempt.entry_id, entry, index, outcome, attempt.rest)
+        )
+        return Step.OVER
+
+
+def _goes_on(entry: Entry, index: int, ending: str) -> bool:
+    """Tell whether the actions after a settled one are still to be done."""
+    if ending in (Ending.SUCCEEDED, Ending.SKIPPED):
+        return True
+    action = next(iter(entry.actions[index].values()), None)
+    return not (isinstance(action, dict) and action.get("on_error") == "stop")

@@ -1,0 +1,162 @@
+"""What became of an action: its record, the events that tell of it, and the dead letter.
+
+The one rule: an action ends as ``succeeded``, ``skipped`` (its ``if`` is false), ``failed`` (trying
+again is no use until somebody mends something) or ``dead-lettered`` (every try failed). The last
+two are told by ``action.failed``, leave a dead letter that can be replayed, and are told by
+``action.dead-lettered`` for it. A try that is followed by another one is no outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from upshot.events.event import Event
+from upshot.events.ids import derived_id
+from upshot.events.store import Argument
+from upshot.flows.states import timestamp
+
+from .entry import Entry
+
+MAX_DETAIL: Final = 2000
+
+
+class Ending(StrEnum):
+    """How an action ended."""
+
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    DEAD_LETTERED = "dead-lettered"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an action of a firing ended; times in ISO 8601."""
+
+    type: str
+    outcome: Ending
+    attempts: int
+    started: str
+    ended: str
+    detail: str
+
+    def to_json(self) -> bytes:
+        return to_json(asdict(self))
+
+    @property
+    def counter(self) -> str:
+        return f"actions:{self.type}:{self.outcome.value}"
+
+
+def outcome_of(entry: Entry, index: int, ending: Ending, started: str, detail: str) -> Outcome:
+    """Put together how the present try of an action ended it."""
+    attempts = entry.attempt + (ending is not Ending.SKIPPED)
+    kind = entry.type_of(index)
+    return Outcome(kind, ending, attempts, started, timestamp(), detail[:MAX_DETAIL])
+
+
+def told_as(outcome: Outcome) -> list[str]:
+    """Return the names of the events that tell of an outcome."""
+    if outcome.outcome in (Ending.FAILED, Ending.DEAD_LETTERED):
+        return ["action.failed", "action.dead-lettered"]
+    return [f"action.{outcome.outcome.value}"]
+
+
+def outcome_events(entry: Entry, index: int, outcome: Outcome) -> list[Event]:
+    """Return the events of an outcome; a repeated settling makes the same ones."""
+    return [_event(entry, index, outcome, name) for name in told_as(outcome)]
+
+
+def _event(entry: Entry, index: int, outcome: Outcome, name: str) -> Event:
+    automation = {"id": f"automation.{entry.automation.id}", "name": entry.automation.name}
+    resource = {"id": f"action.{entry.firing}.{index}", "type": outcome.type or "unknown"}
+    payload: dict[str, Any] = {"firing": entry.firing, "index": index, **asdict(outcome)}
+    return Event(
+        id=derived_id(name, entry.firing, str(index), str(entry.replays)),
+        event=name,
+        resource={**resource, "automation": entry.automation.name},
+        related=[{**automation, "role": "automation"}],
+        payload=payload,
+        follows=entry.triggered(index),
+        causation=entry.causation,
+    )
+
+
+def settle_arguments(
+    entry_id: str, entry: Entry, index: int, outcome: Outcome, waited: int | None
+) -> list[Argument]:
+    """Return one group of ``upshot_settle``; ``entry_id`` goes with the firing's last action."""
+    counters: list[Argument] = [outcome.counter, 1]
+    if waited is not None:
+        counters += ["~event_to_action", waited]
+    events: list[Argument] = [event.to_json() for event in outcome_events(entry, index, outcome)]
+    settled: list[Argument] = [
+        entry_id,
+        entry.firing,
+        index,
+        outcome.to_json(),
+        len(events),
+        *events,
+    ]
+    return [*settled, len(counters) // 2, *counters]
+
+
+def finish_arguments(entry_id: str, entry: Entry) -> list[Argument]:
+    """Return the group of ``upshot_settle`` that ends an entry whose actions are all settled."""
+    return [entry_id, entry.firing, entry.next and entry.next - 1, b"{}", 0, 0]
+
+
+def bury_arguments(
+    entry_id: str, entry: Entry, index: int, outcome: Outcome, rest: Entry | None
+) -> list[Argument]:
+    """Return the arguments of ``upshot_bury``; ``rest`` goes on with the actions after this one."""
+    events: list[Argument] = [event.to_json() for event in outcome_events(entry, index, outcome)]
+    body = rest.to_json() if rest else b""
+    buried: list[Argument] = [
+        entry_id,
+        entry.firing,
+        index,
+        outcome.to_json(),
+        letter(entry, index, outcome),
+        body,
+    ]
+    return [*buried, len(events), *events, outcome.counter, 1]
+
+
+def letter(entry: Entry, index: int, outcome: Outcome) -> bytes:
+    """Return the dead letter: why, and the entry that a replay puts back."""
+    return to_json(
+        {
+            "firing": entry.firing,
+            "index": index,
+            "type": outcome.type,
+            "automation": entry.automation.name,
+            "reason": outcome.detail,
+            "attempts": outcome.attempts,
+            "entry": _again(entry, index),
+            "at": outcome.ended,
+        }
+    )
+
+
+def _again(entry: Entry, index: int) -> dict[str, Any]:
+    """Return the entry of a replay: this action alone, at its own index, when others go on."""
+    again = entry.at_action(index, replays=entry.replays + 1)
+    return again.model_dump(mode="json")
+
+
+def poison_arguments(entry_id: str, fields: bytes, why: str) -> list[Argument]:
+    """Return the arguments of ``upshot_bury`` for an entry that can't be read."""
+    shown = fields.decode("utf-8", "backslashreplace")
+    body = {"type": "", "reason": why[:MAX_DETAIL], "at": timestamp(), "raw": shown[: 64 * 1024]}
+    event = Event(
+        id=derived_id("poison", entry_id),
+        event="action.dead-lettered",
+        resource={"id": f"action-entry.{entry_id}"},
+        payload={"reason": body["reason"]},
+    )
+    return [entry_id, "", "", "", to_json(body), "", 1, event.to_json(), "actions::poison", 1]

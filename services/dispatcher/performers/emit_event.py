@@ -1,0 +1,43 @@
+"""Performs emit-event: the event's id follows from the firing, so the log takes it once."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import ValidationError
+
+from upshot.events.event import Event, describe
+from upshot.events.ids import derived_id
+from upshot.events.log import Log
+
+from ...exceptions import ActionFailed
+from ..performing import Job, Receiver
+
+
+class EmitEvent:
+    """Appends an event to the log.
+
+    Args:
+        log: where to.
+    """
+
+    type: ClassVar[str] = "emit-event"
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def receiver(self, arguments: dict[str, Any]) -> Receiver | None:
+        return None
+
+    async def perform(self, arguments: dict[str, Any], job: Job) -> str:
+        try:
+            event = Event(
+                id=derived_id("emitted", job.firing, str(job.index)),
+                follows=job.triggered,
+                causation=job.causation,
+                **arguments,
+            )
+        except ValidationError as error:
+            raise ActionFailed(f"the event comes out wrong: {describe(error)}") from error
+        await self._log.append([event])
+        return event.id

@@ -1,0 +1,63 @@
+"""Performs run-deployment: the run's id follows from the firing, so there is only ever one."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+from upshot.events.exceptions import NotFound
+from upshot.events.ids import derived_id
+from upshot.flows.registry import Runs
+from upshot.flows.runs import new_run
+from upshot.flows.states import State
+
+from ...exceptions import ActionFailed
+from ..context import Definitions
+from ..performing import Job, Receiver
+
+
+class RunDeployment:
+    """Creates a flow run of a deployment.
+
+    Args:
+        runs: where it goes. definitions: where deployments are.
+    """
+
+    type: ClassVar[str] = "run-deployment"
+
+    def __init__(self, runs: Runs, definitions: Definitions) -> None:
+        self._runs = runs
+        self._definitions = definitions
+
+    def receiver(self, arguments: dict[str, Any]) -> Receiver | None:
+        return None
+
+    async def perform(self, arguments: dict[str, Any], job: Job) -> str:
+        deployment = await self._deployment(arguments["deployment"])
+        run = new_run(
+            deployment["name"].partition("/")[0],
+            run_id=derived_id("run", job.firing, str(job.index)),
+            state=State("Scheduled", "an automation runs it"),
+            deployment=deployment["name"],
+            entrypoint=deployment["entrypoint"],
+            pool=deployment.get("work_pool") or "default",
+            parameters={**(deployment.get("parameters") or {}), **arguments["parameters"]},
+            tags=tuple(deployment.get("tags") or ()),
+            caused_by=job.triggered,
+            causation=job.causation,
+        )
+        await self._runs.create(run)
+        return f"flow-run.{run.id} ({run.name})"
+
+    async def _deployment(self, wanted: str) -> dict[str, Any]:
+        """Return a deployment by its name or id."""
+        try:
+            return await self._definitions.get("deployment", wanted)
+        except NotFound:
+            known = await self._definitions.all("deployment")
+        for name, doc in known.items():
+            if derived_id("deployment", name) == wanted.removeprefix("deployment."):
+                return doc
+        nearest = get_close_matches(wanted, known, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ActionFailed(f"no deployment is called {wanted!r}{hint}")
