@@ -25,3 +25,35 @@ class EntrypointNotFound(TerminalFlowsError):
 
 class NotRetryable(TerminalFlowsError):
     """The run is not in a state from which it can be retried."""
+
+
+class InvalidDeployment(TerminalFlowsError):
+    """A deployment breaks a rule of its format; the message names each field."""
+
+
+class NotCompleted(TerminalFlowsError):
+    """A result was asked for of a run that did not complete."""
+
+
+class UpstreamFailed(TerminalFlowsError):
+    """A task was not run, because one whose result it needs did not complete."""
+
+
+class OutsideRun(TerminalFlowsError):
+    """This works only inside of a flow run."""
+
+
+class MappingError(TerminalFlowsError):
+    """``map`` got no iterable, or iterables of different lengths."""
+
+
+class TimedOut(RetryableFlowsError, TimeoutError):
+    """A flow or task took longer than its ``timeout_seconds``."""
+
+
+class RunLost(TerminalFlowsError):
+    """The store says that the run is not this process's any more, so nothing may go on."""
+
+
+class Interrupted(BaseException):
+    """The process was asked to stop; like KeyboardInterrupt, so that few catch it by accident."""

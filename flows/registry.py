@@ -1,4 +1,4 @@
-"""Runs in the store: create, read, change, list. What services use; a flow process has its journal."""
+"""Runs in the store: create, read, change, list. For services; a flow process has its journal."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ class Runs:
             run = await self.get(run_id)
             if run.state.type not in RETRYABLE:
                 raise NotRetryable(
-                    f"run {run.name} is {run.state.name}; only an ended one that did not complete can be retried"
+                    f"run {run.name} is {run.state.name}; "
+                    "only an ended one that did not complete can be retried"
                 )
             if not run.pool:
                 raise NotRetryable(f"run {run.name} was started by hand, so no worker can retry it")
@@ -196,7 +197,10 @@ class Runs:
     async def logs(
         self, run_id: str, after: str = "0-0", limit: int = 1000
     ) -> list[dict[str, Any]]:
-        """Return log lines of a run after a position; each has ``position time level logger message task``."""
+        """Return log lines of a run after a position.
+
+        Each has ``position``, ``time`` (Unix ms), ``level``, ``logger``, ``message`` and ``task``.
+        """
         key = self._store.keys("logs", run_id)
         entries = await self._store.execute("XRANGE", key, f"({after}", "+", "COUNT", limit)
         return [

@@ -12,6 +12,7 @@ from upshot.events.ids import derived_id, new_id
 from upshot.events.store import Argument
 
 from .names import run_name
+from .results import Kept
 from .states import State, StateType, timestamp
 
 
@@ -27,6 +28,7 @@ class FlowRun:
         version: grows with each change of state. epoch: grows when another process takes over.
         result: JSON of what the flow returned, once Completed, where it is JSON.
         caused_by: id of the event that led to the run, and ``causation`` the way before it.
+        parent: id of the flow run that this one is a part of.
     """
 
     id: str
@@ -47,6 +49,7 @@ class FlowRun:
     result: Any = None
     caused_by: str | None = None
     causation: Causation | None = None
+    parent: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as JSON answers show it."""
@@ -65,6 +68,7 @@ class FlowRun:
             "work_pool": self.pool or None,
             "result": self.result,
             "caused_by": self.caused_by,
+            "parent": self.parent,
         }
 
 
@@ -78,6 +82,7 @@ _DOC = (
     "parameters",
     "created",
     "caused_by",
+    "parent",
 )
 
 
@@ -119,7 +124,7 @@ def transition_arguments(
     only_if_lapsed: bool = False,
     started: bool = False,
     cause: tuple[str, Causation] | None = None,
-    result: Any = None,
+    result: Kept | None = None,
 ) -> tuple[Argument, ...]:
     """Return the arguments of ``upshot_transition`` from the run as it was read to ``state``.
 
@@ -129,7 +134,7 @@ def transition_arguments(
         only_if_lapsed: refuse while the run's lease holds.
         started: the flow's body starts now: one attempt more.
         cause: event that made somebody else ask, and the causation of what follows from it.
-        result: what the flow returned (must be JSON).
+        result: what the flow returned, where that is JSON.
     """
     changed = after(run, state, started=started, cause=cause)
     event = state_event(changed, state, previous=run.state)
@@ -138,7 +143,7 @@ def transition_arguments(
     if cause is not None:
         fields += ["cause", to_json([cause[0], cause[1].model_dump()])]
     if result is not None:
-        fields += ["result", to_json(result)]
+        fields += ["result", result.body, "checkpoint", result.form]
     epoch: Argument = run.epoch if own else ""
     return (
         run.id, run.version, epoch, state.type.value, due_ms, lease_ms, int(only_if_lapsed),
@@ -188,6 +193,8 @@ def related(run: FlowRun) -> list[dict[str, str]]:
     resources = [{"id": f"flow.{derived_id('flow', run.flow)}", "role": "flow", "name": run.flow}]
     if run.deployment:
         resources.append(deployment_resource(run.deployment))
+    if run.parent:
+        resources.append({"id": f"flow-run.{run.parent}", "role": "parent-flow-run"})
     if run.pool:
         pool = {"id": f"work-pool.{derived_id('work-pool', run.pool)}", "role": "work-pool"}
         resources.append({**pool, "name": run.pool})

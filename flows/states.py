@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from .exceptions import NotCompleted
+
 
 class StateType(StrEnum):
     """What a run is doing, as far as rules are concerned; a state's name may say it closer."""
@@ -68,11 +70,13 @@ class State:
         name: one of ``NAMES``; it decides the type.
         message: for people: why.
         timestamp: when it was entered, ISO 8601.
+        data: in the process that ran it: what was returned, or the exception.
     """
 
     name: str
     message: str = ""
     timestamp: str = field(default_factory=timestamp)
+    data: Any = field(default=None, repr=False, compare=False)
 
     @property
     def type(self) -> StateType:
@@ -86,6 +90,36 @@ class State:
     def completed(self) -> bool:
         return self.type is StateType.COMPLETED
 
+    def is_completed(self) -> bool:
+        return self.completed
+
+    def is_failed(self) -> bool:
+        return self.type is StateType.FAILED
+
+    def is_crashed(self) -> bool:
+        return self.type is StateType.CRASHED
+
+    def is_cancelled(self) -> bool:
+        return self.type is StateType.CANCELLED
+
+    def is_final(self) -> bool:
+        return self.ended
+
+    def result(self, raise_on_failure: bool = True) -> Any:
+        """Return what the run returned.
+
+        Args:
+            raise_on_failure: False returns the exception of a run that failed.
+
+        Raises:
+            NotCompleted: it did not complete, and no exception of its own says why.
+        """
+        if self.completed or not raise_on_failure:
+            return self.data
+        if isinstance(self.data, BaseException):
+            raise self.data
+        raise NotCompleted(f"{self.name}: {self.message}" if self.message else self.name)
+
     def to_dict(self) -> dict[str, str]:
         """Return the state as it stands in events and in JSON answers."""
         return {
@@ -98,3 +132,13 @@ class State:
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> State:
         return cls(body["name"], body["message"], body["timestamp"])
+
+
+def completed(message: str = "", data: Any = None) -> State:
+    """Return a Completed state; a flow or task that returns one ends in it."""
+    return State("Completed", message, data=data)
+
+
+def failed(message: str = "", data: Any = None) -> State:
+    """Return a Failed state; a flow or task that returns one ends in it."""
+    return State("Failed", message, data=data)

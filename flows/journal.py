@@ -1,0 +1,229 @@
+"""The journal: one thread through which a flow process writes all that it does to the store.
+
+The way of a record: ``put`` by any thread → batch → ``upshot_record_tasks``, under the run's epoch.
+The same thread renews the runs' leases, and learns from the answers when one is to be cancelled.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, NoReturn
+
+from upshot.events.exceptions import Conflict, EventsError, StoreFull, StoreUnavailable
+from upshot.events.store import Argument, SyncStore
+
+from .held import Entry, HeldRun, fit, flatten
+from .results import Kept
+from .runs import FlowRun, after, parse_run, transition_arguments
+from .states import State, StateType
+
+EXIT_LOST: Final = 70
+"""Exit code of a process whose run is not its own any more."""
+
+_BATCH: Final = 500
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+_MOST_WAITING: Final = 4_000
+_MOST_WAITING_BYTES: Final = 12 * 1024 * 1024
+_LINGER: Final = 0.002  # seconds that a batch grows, unless somebody waits for it
+_PATIENCE: Final = (StoreUnavailable, StoreFull)
+
+_log = logging.getLogger(__name__)
+
+
+def leave(reason: str) -> NoReturn:
+    """End this process at once: the user's code must not act for a run that others may have."""
+    _log.critical("%s; this process ends now", reason)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os._exit(EXIT_LOST)
+
+
+class Journal:
+    """The writer of one flow process.
+
+    Args:
+        store: used by this journal alone.
+        lease_ms: how long the store takes a run for alive after a sign of life.
+        lost: ends the process when its run is not its own any more, or cannot be written.
+    """
+
+    def __init__(
+        self, store: SyncStore, *, lease_ms: int, lost: Callable[[str], NoReturn] = leave
+    ) -> None:
+        self.store = store
+        self.lease_ms = lease_ms
+        self._lost = lost
+        self._waiting: deque[Entry | threading.Event] = deque()
+        self._bytes = 0
+        self._wake = threading.Event()
+        self._hurry = threading.Event()
+        self._held: list[HeldRun] = []
+        self._renewed = time.monotonic()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="upshot-journal", daemon=True)
+        self._thread.start()
+
+    def put(
+        self, held: HeldRun, kind: str, event: bytes, *, task_run: str = "", record: bytes = b""
+    ) -> None:
+        """Write a record soon, in the order of the calls; waits while too much is unwritten."""
+        entry = Entry(held, task_run, kind, record, event)
+        while len(self._waiting) > _MOST_WAITING or self._bytes > _MOST_WAITING_BYTES:
+            time.sleep(0.005)
+        self._bytes += entry.size
+        self._waiting.append(entry)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Return when all that was put before is durable."""
+        written = threading.Event()
+        self._waiting.append(written)
+        self._hurry.set()
+        self._wake.set()
+        written.wait()
+
+    def hold(self, run: FlowRun) -> HeldRun:
+        """Renew the lease of a run from now on."""
+        held = HeldRun(run)
+        self._held = [*self._held, held]
+        return held
+
+    def release(self, held: HeldRun) -> None:
+        """Renew its lease no more."""
+        self._held = [other for other in self._held if other is not held]
+
+    def transition(
+        self, held: HeldRun, state: State, *, started: bool = False, result: Kept | None = None
+    ) -> None:
+        """Change the run's state once all before is durable; see ``fit`` for what it becomes."""
+        self.flush()
+        while True:
+            run = held.run
+            arguments = transition_arguments(
+                run, state, own=True, lease_ms=self.lease_ms, started=started, result=result
+            )
+            try:
+                version, epoch = self._call("transition", *arguments)
+            except Conflict:
+                state, result = self._meet_change(held, state, result)
+            except EventsError as error:
+                self._lost(f"run {run.name}: {error}")
+            else:
+                changed = after(run, state, started=started)
+                held.run = replace(changed, version=version, epoch=epoch)
+                return
+
+    def _meet_change(
+        self, held: HeldRun, state: State, result: Kept | None
+    ) -> tuple[State, Kept | None]:
+        present = self.refresh(held)
+        while present is StateType.PAUSED and state.ended:
+            time.sleep(0.5)
+            present = self.refresh(held)
+        fitting = fit(present, state)
+        return fitting, result if fitting is state else None
+
+    def refresh(self, held: HeldRun) -> StateType:
+        """Read the run anew; return what it is now."""
+        try:
+            run = read_run(self._execute, self.store.keys("run", held.run.id))
+        except EventsError as error:
+            self._lost(f"run {held.run.name}: {error}")
+        if run is None or run.epoch != held.run.epoch:
+            self._lost(f"run {held.run.name} was given to another process")
+        held.run = run
+        return run.state.type
+
+    def close(self) -> None:
+        """Write what waits and end the thread."""
+        self.flush()
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._wake.wait(self._until_renewal())
+                self._wake.clear()
+                self._hurry.wait(_LINGER)
+                self._hurry.clear()
+                self._write_waiting()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process must end
+            _log.exception("the journal broke")
+            self._lost(f"nothing can be recorded any more: {error}")
+
+    def _write_waiting(self) -> None:
+        while True:
+            if self._until_renewal() <= 0:
+                self._renew()
+            if not self._waiting:
+                return
+            if isinstance(self._waiting[0], Entry):
+                self._write(self._next_batch())
+            else:
+                self._waiting.popleft().set()  # type: ignore[union-attr]
+
+    def _next_batch(self) -> list[Entry]:
+        batch: list[Entry] = []
+        size = 0
+        while self._waiting and len(batch) < _BATCH and size < _BATCH_BYTES:
+            entry = self._waiting[0]
+            if not isinstance(entry, Entry) or (batch and entry.held is not batch[0].held):
+                break
+            batch.append(entry)
+            size += entry.size
+            self._waiting.popleft()
+        return batch
+
+    def _write(self, batch: list[Entry]) -> None:
+        held = batch[0].held
+        held.batch += 1
+        run = held.run
+        self._call("record_tasks", run.id, run.epoch, held.batch, *flatten(batch))
+        self._bytes -= sum(entry.size for entry in batch)
+
+    def _until_renewal(self) -> float:
+        return self._renewed + self.lease_ms / 3000 - time.monotonic()
+
+    def _renew(self) -> None:
+        self._renewed = time.monotonic()
+        for held in self._held:
+            answer = self._call("renew_run", held.run.id, held.run.epoch, self.lease_ms)
+            cancel = held.on_cancelling
+            if cancel is not None and answer[0].decode() == StateType.CANCELLING:
+                held.on_cancelling = None
+                cancel()
+
+    def _call(self, function: str, *arguments: Argument) -> Any:
+        return self._persist(lambda: self.store.call(function, *arguments))
+
+    def _execute(self, *command: Argument) -> Any:
+        return self._persist(lambda: self.store.execute(*command))
+
+    def _persist(self, send: Callable[[], Any]) -> Any:
+        """Send until the store answers: what is sent twice is answered twice and done once."""
+        try:
+            return send()
+        except _PATIENCE as error:
+            _log.warning("%s; trying again until it works", error)
+        from stamina import retry_context
+
+        for attempt in retry_context(_PATIENCE, attempts=None, timeout=None, wait_max=1.0):
+            with attempt:
+                answer = send()
+        _log.warning("the store answers again")
+        return answer
+
+
+def read_run(execute: Callable[..., Any], key: str) -> FlowRun | None:
+    """Read a run by its key, or None where there is none."""
+    fields = execute("HGETALL", key)
+    return parse_run(fields) if fields else None
