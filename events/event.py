@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from .exceptions import InvalidEvent
 from .ids import new_id
@@ -15,6 +16,10 @@ MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_LABELS: Final = 64
 MAX_RELATED: Final = 64
 MAX_CHAIN: Final = 32
+MAX_NESTING: Final = 100
+"""Levels of objects and arrays; JSON parsers stop near 200, and records wrap events further."""
+
+_SURELY_LEGIBLE_BYTES: Final = 4000  # too few for a number that Python refuses to read
 
 EventName = Annotated[
     str, Field(max_length=128, pattern=r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$")
@@ -98,7 +103,8 @@ class Event(BaseModel):
         """Return the event as the log keeps it.
 
         Raises:
-            InvalidEvent: it is larger than ``MAX_EVENT_BYTES`` or its payload is not JSON.
+            InvalidEvent: it is larger than ``MAX_EVENT_BYTES``, nested deeper than ``MAX_NESTING``
+                or its payload is not JSON.
         """
         try:
             body = self.__pydantic_serializer__.to_json(self)
@@ -108,7 +114,32 @@ class Event(BaseModel):
             raise InvalidEvent(
                 f"the event has {len(body):,} bytes; at most {MAX_EVENT_BYTES:,} are accepted"
             )
+        _require_legible(body)
         return body
+
+
+def _require_legible(body: bytes) -> None:
+    """Refuse what no reader of the log could parse: it would stop every one of them for ever."""
+    suspicious = body.count(b"[") + body.count(b"{") > MAX_NESTING
+    if not suspicious and len(body) < _SURELY_LEGIBLE_BYTES:
+        return
+    try:
+        readable = from_json(body)
+    except ValueError as error:
+        raise InvalidEvent(f"payload: can't be read back: {error}") from error
+    if suspicious and _nesting(readable) > MAX_NESTING:
+        raise InvalidEvent(f"payload: nested deeper than {MAX_NESTING} levels")
+
+
+def _nesting(value: Any) -> int:
+    """Return how many objects and arrays lie within each other, level by level."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [
+            inner for each in level for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return depth
 
 
 def parse_event(body: bytes | str) -> Event:
