@@ -36,7 +36,8 @@ redis.register_function{function_name='upshot_append', callback=function(keys, a
 end}
 
 -- upshot_trim root | keep_ms, limit
--- Touches: log, cursors. Drops what is older than keep_ms and behind every registered cursor.
+-- Touches: log, cursors. Drops what is older than keep_ms and behind every registered cursor, and
+-- nothing at all before an engine has read: it is the one consumer that every log has.
 local function before(a, b)
   local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
   local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
@@ -46,7 +47,8 @@ end
 
 redis.register_function{function_name='upshot_trim', flags={'allow-oom'}, callback=function(keys, args)
   local root = keys[1]
-  local lowest = integer(now_ms() - tonumber(args[1])) .. '-0'
+  if redis.call('HEXISTS', root .. ':cursors', 'engine') == 0 then return 0 end
+  local lowest = integer(math.max(0, now_ms() - tonumber(args[1]))) .. '-0'
   for _, cursor in ipairs(redis.call('HVALS', root .. ':cursors')) do
     if before(cursor, lowest) then lowest = cursor end
   end
