@@ -61,6 +61,9 @@ end}
 redis.register_function{function_name='upshot_bury', flags={'allow-oom'}, callback=function(keys, args)
   local root = keys[1]
   if args[2] ~= '' and redis.call('HSETNX', root .. ':firing:' .. args[2], args[3], args[4]) == 0 then
+    -- Somebody else settled this action. Who takes the entry away puts its rest in its place.
+    local there = args[1] ~= '' and #redis.call('XRANGE', root .. ':actions', args[1], args[1]) > 0
+    if there and args[6] ~= '' then redis.call('XADD', root .. ':actions', '*', 'f', args[6]) end
     finish(root, args[1])
     return ''
   end

@@ -18,11 +18,12 @@ end}
 
 -- upshot_requeue root | pool, entry, run id
 -- Touches: queue:<pool>, run:<id>. A run whose worker never took it goes to the end of its queue;
--- the entry of one that is not waiting any more is dropped. Returns 1 or 0.
+-- the entry of one that is not waiting any more, or is due later, is dropped. Returns 1 or 0.
 redis.register_function{function_name='upshot_requeue', flags={'allow-oom'}, callback=function(keys, args)
   local root, key = keys[1], keys[1] .. ':queue:' .. args[1]
   if not take_back(key, 'workers', args[2]) then return 0 end
   if redis.call('HGET', root .. ':run:' .. args[3], 'type') ~= 'Scheduled' then return 0 end
+  if redis.call('ZSCORE', root .. ':due', args[3]) then return 0 end
   redis.call('XADD', key, '*', 'r', args[3])
   return 1
 end}
