@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -16,7 +17,7 @@ from pydantic_settings import (
 from .event import describe
 from .exceptions import TerminalEventsError
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=0.001, le=1e10)]
 
 
 class WrongSetting(TerminalEventsError):
@@ -47,7 +48,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="UPSHOT_", extra="forbid", toml_file="upshot.toml", frozen=True
+        env_prefix="UPSHOT_",
+        env_ignore_empty=True,
+        extra="forbid",
+        toml_file="upshot.toml",
+        frozen=True,
     )
 
     data_dir: Path = Path.home() / ".upshot"
@@ -55,7 +60,7 @@ class Settings(BaseSettings):
     url: str = "http://127.0.0.1:4280"
     host: str = "127.0.0.1"
     port: int = Field(default=4280, ge=0, le=65535)
-    api_token: SecretStr | None = None
+    api_token: SecretStr | None = Field(default=None, min_length=1)
     lease: Seconds = 15.0
     log_retention: Seconds = 7 * 86400.0
     run_retention: Seconds = 30 * 86400.0
@@ -90,9 +95,11 @@ def load_settings(**given: Any) -> Settings:
     """Read the settings; what is given and not None wins.
 
     Raises:
-        WrongSetting: naming each key whose value is wrong.
+        WrongSetting: naming each key whose value is wrong, or the line that is not TOML.
     """
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise WrongSetting(f"settings: {describe(error)}") from error
+    except TOMLDecodeError as error:
+        raise WrongSetting(f"upshot.toml: {error}") from error
