@@ -51,6 +51,12 @@ def milliseconds(position: str) -> int:
     return int(position.partition("-")[0])
 
 
+def order(position: str) -> tuple[int, int]:
+    """Return what sorts log positions as the log has them."""
+    time, _, sequence = position.partition("-")
+    return int(time), int(sequence)
+
+
 def recorded(entry: Sequence[Any]) -> Recorded:
     """Make an event of a raw stream entry ``[id, [field, value]]``."""
     position, (kind, body) = entry[0].decode(), entry[1]

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from upshot.automations.firing import Firing, Suppression
-from upshot.events.log import milliseconds
+from upshot.events.log import order
 from upshot.events.store import Argument
 
 from .memory import Memory
-from .outcomes import FiringRecord, suppressed_event
+from .outcomes import Actions, FiringRecord, suppressed_event
 
 
 @dataclass(slots=True)
@@ -19,13 +19,14 @@ class Batch:
 
     cursor: str
     evaluated: int = 0
-    firings: list[Firing] = field(default_factory=list)
+    firings: list[tuple[Firing, Actions]] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
 
-    def add(self, outcomes: list[Firing | Suppression]) -> None:
+    def add(self, outcomes: list[Firing | Suppression], memory: Memory) -> None:
+        """Keep outcomes; a firing with the actions now in force, which the batch may yet change."""
         for outcome in outcomes:
             if isinstance(outcome, Firing):
-                self.firings.append(outcome)
+                self.firings.append((outcome, memory.actions(outcome.automation_id)))
             else:
                 self.suppressions.append(outcome)
 
@@ -85,6 +86,4 @@ def counters(batch: Batch) -> Counter[str]:
 def _needed(batch: Batch, memory: Memory) -> str:
     """Return the oldest position that the engine may still read: trimming stops before it."""
     oldest = memory.evaluator.oldest_position()
-    if oldest is None or milliseconds(batch.cursor) <= milliseconds(oldest):
-        return batch.cursor
-    return oldest
+    return min((oldest or batch.cursor, batch.cursor), key=order)

@@ -40,6 +40,7 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         actions: the automation's actions as data.
         events: the contributing events that are still to be had, oldest first.
     """
+    received = firing.event.received if firing.event else firing.at
     cause = firing.event or (events[-1] if events else None)
     summary = firing.summary()
     told = [fired_event(firing, actions, cause)]
@@ -61,7 +62,7 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         "bucket": firing.labels,
         "reason": firing.reason.value,
         "at": firing.at,
-        "received": cause.received if firing.event else firing.at,
+        "received": received,
         "cause": cause and cause.id,
         "events": [event.body for event in fitting(events)],
         "actions": list(actions),

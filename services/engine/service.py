@@ -23,7 +23,7 @@ from upshot.services.leadership import Leadership
 
 from . import committing
 from .memory import DEFINING, Memory, recall
-from .outcomes import FiringRecord, record
+from .outcomes import Actions, FiringRecord, record
 from .reading import Reader, Reading
 
 log = structlog.get_logger(__name__)
@@ -61,9 +61,6 @@ class Engine:
                     await self._own()
                 except StaleEpoch as error:
                     log.warning("lease lost", reason=str(error))
-                    await self._store.execute(
-                        "HINCRBY", self._store.keys("counters"), "leases_lost", 1
-                    )
                 except RetryableEventsError as error:
                     log.warning("engine starts over", reason=str(error))
                     await asyncio.sleep(0.1)
@@ -77,8 +74,8 @@ class Engine:
             log.info("lease not given up", reason=str(error))
 
     async def _stand_by(self) -> None:
-        while not await self._leadership.take():
-            await asyncio.sleep(self._lease_ms / 3000)  # noqa: ASYNC110 - asks another process
+        while not await self._leadership.take():  # noqa: ASYNC110 - another process is asked
+            await asyncio.sleep(self._lease_ms / 3000)
         self._renewed = time.monotonic()
 
     async def _own(self) -> None:
@@ -90,12 +87,11 @@ class Engine:
             await self._learn_gaps(memory, reading)
             self._evaluate(memory, batch, reading.events)
             if reading.read_until is not None:
-                batch.add(memory.evaluator.advance(reading.read_until))
+                batch.add(memory.evaluator.advance(reading.read_until), memory)
             batch = await self._commit(memory, batch)
             if reading.read_until is not None:
-                news = await self._log.wait(batch.cursor, self._idle_ms(memory, reading))
-                self._evaluate(memory, batch, news)
-                batch = await self._commit(memory, batch)
+                # Only to be woken: what came is read together with what else is known by then.
+                await self._log.wait(batch.cursor, self._idle_ms(memory, reading), limit=1)
 
     async def _learn_gaps(self, memory: Memory, reading: Reading) -> None:
         """While the log is closed to senders time stands still: that is not silence."""
@@ -114,8 +110,10 @@ class Engine:
     ) -> None:
         for event in events:
             if event.own and event.name in DEFINING:
+                # What was due before is judged by the definitions that were in force then.
+                batch.add(memory.evaluator.advance(event.received), memory)
                 memory.define(event)
-            batch.add(memory.evaluator.on_event(event))
+            batch.add(memory.evaluator.on_event(event), memory)
         if events:
             batch.cursor = events[-1].position
             batch.evaluated += len(events)
@@ -123,7 +121,7 @@ class Engine:
 
     async def _commit(self, memory: Memory, batch: committing.Batch) -> committing.Batch:
         """Commit what there is; return the batch that the next decisions go into."""
-        records = [await self._record(memory, firing) for firing in batch.firings]
+        records = [await self._record(*decided) for decided in batch.firings]
         epoch = self._leadership.epoch
         arguments = committing.arguments(batch, memory, records, epoch, self._lease_ms)
         if arguments is None:
@@ -148,7 +146,7 @@ class Engine:
                 raise StaleEpoch(f"the engine's lease of epoch {epoch} is gone")
             self._renewed = time.monotonic()
 
-    async def _record(self, memory: Memory, firing: Firing) -> FiringRecord:
+    async def _record(self, firing: Firing, actions: Actions) -> FiringRecord:
         """Put a firing together with its events: most are at hand, older ones in the log."""
         at_hand = self._at_hand
         missing = [each for each in firing.positions if each not in at_hand]
@@ -156,7 +154,7 @@ class Engine:
             fetched = await self._log.fetch(missing)
             at_hand = {**{event.position: event for event in fetched}, **at_hand}
         events = [at_hand[each] for each in firing.positions if each in at_hand]
-        return record(firing, memory.actions(firing.automation_id), events)
+        return record(firing, actions, events)
 
     def _idle_ms(self, memory: Memory, reading: Reading) -> int:
         """Return how long to wait for news: until the next deadline, at most a second."""
