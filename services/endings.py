@@ -1,0 +1,151 @@
+"""Ends runs whose process is gone: decides what becomes of a run, then of its open task runs."""
+
+from __future__ import annotations
+
+import signal
+from enum import StrEnum
+from typing import Any, Final
+
+import structlog
+from pydantic_core import from_json, to_json
+
+from upshot.events.event import Event
+from upshot.events.exceptions import Conflict, IllegalTransition, NotFound, StaleEpoch
+from upshot.events.store import Argument, Store
+from upshot.flows.registry import Runs
+from upshot.flows.runs import FlowRun, related
+from upshot.flows.states import ENDED, State, StateType
+
+log = structlog.get_logger(__name__)
+
+_ATTEMPTS: Final = 20
+_BATCH: Final = 500
+
+
+class Loss(StrEnum):
+    """How it is known that a run has no process any more."""
+
+    ENDED = "ended"  # its worker saw the process end
+    LAPSED = "lapsed"  # nothing has shown to be alive for a lease
+    REMOVED = "removed"  # its worker ended the process on request
+
+
+def fate(run: FlowRun, loss: Loss, message: str, *, clean: bool = False) -> State | None:
+    """Return the state that a run without a process enters, or None when it is well as it is.
+
+    A run that was to be cancelled is Cancelled, however its process ended: what was asked for
+    came true, and nothing may take it for a crash to be healed.
+
+    Args:
+        clean: the process ended with exit code 0; a paused run may then do without one.
+    """
+    kind = run.state.type
+    if kind in ENDED or kind is StateType.SCHEDULED:
+        return None
+    if kind is StateType.CANCELLING:
+        return State("Cancelled", message)
+    if kind is StateType.PAUSED and clean:
+        return None
+    if kind is StateType.PENDING and loss is Loss.LAPSED and run.pool:
+        return State("Scheduled", "its worker died before it began")
+    return State("Crashed", message)
+
+
+def describe_exit(code: int | None) -> str:
+    """Say how a flow process ended, for people."""
+    if code is None:
+        return "its process ended together with its worker's helper process"
+    if code >= 0:
+        return f"its process ended with exit code {code} before the run did"
+    try:
+        name = f" ({signal.Signals(-code).name})"
+    except ValueError:
+        name = ""
+    return f"its process was killed by signal {-code}{name}"
+
+
+async def settle(
+    store: Store,
+    runs: Runs,
+    run_id: str,
+    epoch: int,
+    loss: Loss,
+    message: str,
+    *,
+    clean: bool = False,
+) -> FlowRun | None:
+    """End a run that lost its process at this epoch; return it as it is then, None if untouched.
+
+    Raises:
+        StoreUnavailable: nothing is known to be done; settle it again.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            run = await runs.get(run_id)
+            state = fate(run, loss, message, clean=clean) if run.epoch == epoch else None
+            if state is None:
+                return None
+            lapsed = loss is Loss.LAPSED
+            ended = await runs.transition(run, state, own=False, only_if_lapsed=lapsed)
+        except Conflict:
+            if loss is Loss.LAPSED:
+                return None  # it is alive after all, or has changed: the next pass looks again
+            continue
+        except (IllegalTransition, NotFound, StaleEpoch) as error:
+            log.info("run left as it is", run=run_id, reason=str(error))
+            return None
+        if ended.state.ended:
+            await end_tasks(store, ended)
+        return ended
+    raise Conflict(f"run {run_id} keeps changing")
+
+
+async def end_tasks(store: Store, run: FlowRun) -> int:
+    """Record the open task runs of an ended run as ended the same way; return how many."""
+    stored = await store.execute("HGETALL", store.keys("tasks", run.id))
+    pairs = stored.items() if isinstance(stored, dict) else _pairs(stored)
+    lost = [arguments for task_id, value in pairs if (arguments := _ending(run, task_id, value))]
+    for start in range(0, len(lost), _BATCH):
+        flat = [part for arguments in lost[start : start + _BATCH] for part in arguments]
+        try:
+            await store.call("record_tasks", run.id, run.epoch, f"end-{start}", *flat)
+        except StaleEpoch:
+            return start  # it was started again: its new process sees to them
+    return len(lost)
+
+
+def _pairs(flat: list[bytes]) -> list[tuple[bytes, bytes]]:
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _ending(run: FlowRun, task_id: bytes, stored: bytes) -> tuple[Argument, ...] | None:
+    kind, _, record = stored.partition(b" ")
+    if StateType(kind.decode()) in ENDED:
+        return None
+    body: dict[str, Any] = from_json(record)
+    state = State(run.state.name, run.state.message)
+    changed = {**body, "state": state.to_dict(), "ended": state.timestamp}
+    event = task_event(run, task_id.decode(), changed, state, previous=body.get("state"))
+    return task_id, state.type.value, to_json(changed), event.to_json()
+
+
+def task_event(
+    run: FlowRun, task_id: str, record: dict[str, Any], state: State, previous: Any
+) -> Event:
+    """Return the event of a task run that ended with its run."""
+    return Event(
+        event=f"task-run.{state.type.value.lower()}",
+        resource={
+            "id": f"task-run.{task_id}",
+            "name": str(record.get("name", task_id))[:1024],
+            "state": state.name,
+        },
+        related=[{"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name}, *related(run)],
+        payload={
+            "state": state.to_dict(),
+            "previous": previous.get("name") if isinstance(previous, dict) else None,
+            "message": state.message,
+        },
+        follows=run.caused_by,
+        causation=run.causation,
+    )

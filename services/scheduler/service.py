@@ -1,0 +1,63 @@
+"""What has to happen now and then, whoever else is there; several may run, as every step is atomic.
+
+due runs → queues · parked actions → the stream · lapsed runs → ended or queued again
+entries left behind → somebody else, or the dead letters · old events, runs, firings → forgotten
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from upshot.events.settings import Settings
+from upshot.events.store import Store
+
+from .due import moving
+from .lapsed import Lapsed
+from .periodic import Pass, every, repeat
+from .sweep import Sweep
+from .upkeep import Upkeep
+
+_MINUTE: Final = 60.0
+_LEASES_LEFT_BEHIND: Final = 2
+
+
+def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
+    """Return all that is done periodically, by name."""
+    silence_ms = _LEASES_LEFT_BEHIND * settings.lease_ms
+    often = min(1.0, settings.lease / 4)
+    sweep = Sweep(store, silence_ms)
+    lapsed = Lapsed(store, settings.lease_ms)
+    upkeep = Upkeep(
+        store,
+        log_retention_ms=int(settings.log_retention * 1000),
+        run_retention_ms=int(settings.run_retention * 1000),
+        silence_ms=silence_ms,
+    )
+    return {
+        "due runs": moving(store, "enqueue_due"),
+        "parked actions": moving(store, "unpark"),
+        "lapsed runs": every(often, lapsed.look),
+        "entries left behind": every(settings.lease / 2, sweep.run),
+        "silent workers": every(settings.lease / 2, upkeep.miss_workers),
+        "old events": every(_MINUTE, upkeep.trim),
+        "old runs": every(_MINUTE, upkeep.forget),
+        "idle consumers": every(10 * _MINUTE, sweep.forget_consumers),
+    }
+
+
+async def run(settings: Settings, store_url: str) -> None:
+    """Run the scheduler until cancelled.
+
+    Args:
+        settings: how long leases hold and things are kept.
+        store_url: address of the store.
+    """
+    store = Store(store_url)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, work in passes(store, settings).items():
+                group.create_task(repeat(name, work), name=name)
+    finally:
+        await store.close()

@@ -1,0 +1,66 @@
+"""Forgets what is long over, and workers that went without a word."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import structlog
+from pydantic_core import from_json
+
+from upshot.events.log import Log
+from upshot.events.store import Store
+from upshot.services.worker.presence import worker_event
+
+log = structlog.get_logger(__name__)
+
+_LIMIT: Final = 200
+
+
+class Upkeep:
+    """What a shard needs now and then.
+
+    Args:
+        log_retention_ms: how long events stay.
+        run_retention_ms: how long ended runs and firings do.
+        silence_ms: after this long without a word a worker counts as gone.
+    """
+
+    def __init__(
+        self, store: Store, *, log_retention_ms: int, run_retention_ms: int, silence_ms: int
+    ) -> None:
+        self._store = store
+        self._log_retention_ms = log_retention_ms
+        self._run_retention_ms = run_retention_ms
+        self._silence_ms = silence_ms
+
+    async def trim(self) -> None:
+        """Drop old events that everyone has read."""
+        dropped = await Log(self._store).trim(self._log_retention_ms)
+        if dropped:
+            log.info("log trimmed", events=dropped)
+
+    async def forget(self) -> None:
+        """Drop old runs and firings, a few at a time, so that nothing else has to wait."""
+        before = await self._now() - self._run_retention_ms
+        for function in ("forget_runs", "forget_firings"):
+            total = 0
+            while (count := int(await self._store.call(function, before, _LIMIT))) > 0:
+                total += count
+            if total:
+                log.info("forgotten", what=function.removeprefix("forget_"), count=total)
+
+    async def miss_workers(self) -> None:
+        """Report workers that fell silent as offline."""
+        now = await self._now()
+        stored = await self._store.execute("HGETALL", self._store.keys("workers"))
+        for name, record in stored.items():
+            body: dict[str, Any] = from_json(record)
+            if now - body["seen"] < self._silence_ms:
+                continue
+            event = worker_event(name.decode(), "offline", body, "it fell silent")
+            if await self._store.call("drop_worker", name, record, event.to_json()):
+                log.warning("worker gone", worker=name.decode())
+
+    async def _now(self) -> int:
+        clock = await self._store.execute("TIME")
+        return int(clock[0]) * 1000 + int(clock[1]) // 1000

@@ -1,0 +1,69 @@
+"""Takes a waiting run: from its entry in the queue to a run that is Pending and ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upshot.events.exceptions import Conflict, IllegalTransition, NotFound
+from upshot.events.keys import WORKERS
+from upshot.events.store import Store
+from upshot.flows.registry import Runs
+from upshot.flows.runs import FlowRun, parse_run
+from upshot.flows.states import State, StateType
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry of a queue: its position and the run that it names."""
+
+    entry: str
+    run_id: str
+
+
+class Claims:
+    """Claims of one worker on the runs of its pool.
+
+    Args:
+        worker: name that the Pending state tells.
+    """
+
+    def __init__(self, store: Store, runs: Runs, pool: str, worker: str) -> None:
+        self._store = store
+        self._runs = runs
+        self._queue = store.keys("queue", pool)
+        self._worker = worker
+
+    async def claim(self, waiting: Waiting) -> FlowRun | None:
+        """Make the run Pending for this worker and settle the entry; None: it is not to be had.
+
+        Raises:
+            StoreUnavailable: it is not known; the entry stays and comes again.
+        """
+        run = await self._take(waiting.run_id)
+        await self._store.pipeline(
+            [("XACK", self._queue, WORKERS, waiting.entry), ("XDEL", self._queue, waiting.entry)]
+        )
+        return run
+
+    async def _take(self, run_id: str) -> FlowRun | None:
+        fields, due = await self._store.pipeline(
+            [
+                ("HGETALL", self._store.keys("run", run_id)),
+                ("ZSCORE", self._store.keys("due"), run_id),
+            ]
+        )
+        if not fields or due is not None:  # forgotten; or an old entry of one that waits for later
+            return None
+        run = parse_run(fields)
+        if run.state.type is not StateType.SCHEDULED:
+            return None
+        try:
+            state = State("Pending", f"taken by worker {self._worker}")
+            return await self._runs.transition(run, state, own=False)
+        except (Conflict, IllegalTransition, NotFound):
+            return None  # somebody else was faster
+
+    async def give_back(self, run: FlowRun, reason: str) -> None:
+        """Put a run that could not be started back into its queue."""
+        state = State("Scheduled", f"worker {self._worker} could not start it: {reason}")
+        await self._runs.transition(run, state, own=True)

@@ -1,0 +1,134 @@
+"""Forks children from a single-threaded process and tells of their ends, within one poll loop."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+
+from upshot.events.processes import die_with_parent
+
+from .wire import Channel, Message
+
+Handle = Callable[[Message, list[int]], None]
+
+
+class Children:
+    """The children of this process, by the number of what each is for."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._awake, self._waker = socket.socketpair()
+        self._awake.setblocking(False)
+        self._waker.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the waker is written
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def fileno(self) -> int:
+        return self._awake.fileno()
+
+    def fork(self, number: int, body: Callable[[], int]) -> int:
+        """Start a child that runs ``body`` and ends with the exit code that it returns."""
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._live(parent, body)
+        self._numbers[pid] = number
+        return pid
+
+    def _live(self, parent: int, body: Callable[[], int]) -> None:
+        code = 1
+        try:
+            die_with_parent(parent)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._awake.close()
+            self._waker.close()
+            code = body()
+        except BaseException:  # noqa: BLE001 - the child must not go on in its parent's code
+            traceback.print_exc()
+        finally:
+            _flush()
+            os._exit(code)
+
+    def reap(self) -> Iterator[tuple[int, int, int]]:
+        """Yield number, pid and exit code (minus the signal) of each child that ended."""
+        self._drain()
+        while self._numbers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            if (number := self._numbers.pop(pid, None)) is not None:
+                yield number, pid, code
+
+    def _drain(self) -> None:
+        try:
+            while self._awake.recv(4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def signal(self, number: int, signum: int) -> None:
+        """Send a child a signal, with SIGKILL its group too; one that ended is left alone."""
+        for pid, mine in self._numbers.items():
+            if mine == number:
+                send_group(pid) if signum == signal.SIGKILL else os.kill(pid, signum)
+
+    def kill_all(self) -> None:
+        for pid in self._numbers:
+            send_group(pid)
+
+
+def send_group(pid: int) -> None:
+    """Kill a process and its process group; neither may be there any more."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def serve(
+    channel: Channel,
+    children: Children,
+    handle: Handle,
+    tell: Callable[[int, int, int], None],
+    done: Callable[[], bool] = lambda: False,
+) -> None:
+    """Serve messages and ends of children until the other side closes the channel or all is done.
+
+    Args:
+        handle: does what a message says. tell: reports a child's number, pid and exit code.
+        done: whether there is nothing more to wait for.
+    """
+    poller = select.poll()
+    poller.register(channel, select.POLLIN)
+    poller.register(children, select.POLLIN)
+    while not done():
+        for descriptor, _ in poller.poll():
+            if descriptor == children.fileno():
+                for number, pid, code in children.reap():
+                    tell(number, pid, code)
+                continue
+            received = channel.receive()
+            if received is None:
+                return
+            messages, descriptors = received
+            for message in messages:
+                handle(message, descriptors)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # nobody reads it any more
+            continue

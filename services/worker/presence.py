@@ -1,0 +1,85 @@
+"""Shows that a worker is there: its record in the store, and the events of its coming and going."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pydantic_core import to_json
+
+import upshot
+from upshot.events.event import Event
+from upshot.events.exceptions import EventsError
+from upshot.events.ids import derived_id
+from upshot.events.store import Store
+from upshot.flows.states import timestamp
+
+log = structlog.get_logger(__name__)
+
+
+def worker_event(name: str, what: str, record: dict[str, Any], message: str = "") -> Event:
+    """Return ``worker.<what>``; its payload is the worker's record."""
+    pool = str(record.get("pool", ""))
+    resource = {"id": f"work-pool.{derived_id('work-pool', pool)}", "role": "work-pool"}
+    return Event(
+        event=f"worker.{what}",
+        resource={"id": f"worker.{name}", "name": name},
+        related=[{**resource, "name": pool}] if pool else [],
+        payload={**record, "message": message},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """One worker's record.
+
+    Attributes:
+        running: tells how many runs it has now.
+        started: when it came, ISO 8601.
+    """
+
+    store: Store
+    name: str
+    pool: str
+    running: Callable[[], int]
+    started: str
+
+    @classmethod
+    def of(cls, store: Store, name: str, pool: str, running: Callable[[], int]) -> Presence:
+        return cls(store, name, pool, running, timestamp())
+
+    def record(self, seen: int) -> dict[str, Any]:
+        """Return what the store keeps; ``seen`` is Unix ms of the store's clock."""
+        return {
+            "name": self.name,
+            "pool": self.pool,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": upshot.__version__,
+            "started": self.started,
+            "seen": seen,
+            "running": self.running(),
+        }
+
+    async def show(self, *, starting: bool = False) -> None:
+        """Say that the worker is alive; whoever was taken for dead comes online again."""
+        clock = await self.store.execute("TIME")
+        record = self.record(int(clock[0]) * 1000 + int(clock[1]) // 1000)
+        event = worker_event(self.name, "online", record)
+        await self.store.call(
+            "show_worker", self.name, to_json(record), int(starting), event.to_json()
+        )
+
+    async def leave(self) -> None:
+        """Say goodbye; where that fails, the sweep notices."""
+        try:
+            record = await self.store.execute("HGET", self.store.keys("workers"), self.name)
+            if record is not None:
+                event = worker_event(self.name, "offline", self.record(0), "it was stopped")
+                await self.store.call("drop_worker", self.name, record, event.to_json())
+        except EventsError as error:
+            log.warning("goodbye not said", worker=self.name, reason=str(error))

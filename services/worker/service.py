@@ -1,0 +1,261 @@
+"""The worker's work, put together.
+
+queue entry → claim (Pending, ours) → warm parent forks the flow process → the process runs the flow
+→ its end is told → a run that did not end with it is ended here → the slot is free again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Coroutine
+from itertools import count
+from typing import Any, Final
+
+import stamina
+import structlog
+from prometheus_client import CollectorRegistry
+
+from upshot.events.exceptions import EventsError, RetryableEventsError
+from upshot.events.settings import Settings
+from upshot.events.store import Store
+from upshot.flows.registry import Runs
+from upshot.flows.runs import FlowRun
+from upshot.services.endings import Loss, describe_exit, settle
+
+from .claims import Claims, Waiting
+from .presence import Presence
+from .queue import Queue
+from .slots import Slots
+from .warm import Warm
+from .watch import Job, Step
+from .watching import Watching
+
+log = structlog.get_logger(__name__)
+
+_RETRY_START_SECONDS: Final = 1.0
+
+
+class Worker:
+    """One worker of a pool.
+
+    Args:
+        store: where runs and queue are.
+        grace: seconds that a drain waits before it asks flows to stop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        pool: str,
+        name: str,
+        *,
+        grace: float,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._store = store
+        self._grace = grace
+        self._period = settings.lease / 3
+        self._runs = Runs(store, lease_ms=settings.lease_ms)
+        self._claims = Claims(store, self._runs, pool, name)
+        self._queue = Queue(store, pool, name, self._take, registry)
+        self._slots = Slots(settings.worker_concurrency)
+        self._warm = Warm(store.url, settings.lease_ms, settings.warm_parents, self._ended)
+        self._jobs: dict[int, Job] = {}
+        self._presence = Presence.of(store, name, pool, self._slots.used)
+        self._watching = Watching(store, settings.lease_ms, self._jobs, self._do)
+        self._numbers = count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping, self._hurry = asyncio.Event(), asyncio.Event()
+
+    def stop(self) -> None:
+        """Drain; asked again, don't wait for the flows."""
+        (self._hurry if self._stopping.is_set() else self._stopping).set()
+
+    async def run(self) -> None:
+        """Work until stopped and drained."""
+        await self._warm.open()
+        keeping = [
+            asyncio.create_task(self._show()),
+            asyncio.create_task(self._watching.run()),
+        ]
+        reading = asyncio.create_task(self._queue.run())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            # None of the others ends but by an error that is not expected: then all must end.
+            await asyncio.wait([*keeping, reading, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await _end(reading)
+            await self._drain()
+        finally:
+            await self._warm.close()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await _end(*keeping, stopping)
+            await self._presence.leave()
+
+    async def _take(self, waiting: Waiting) -> None:
+        """Begin with an entry of the queue; return when there is room for another one."""
+        self._slots.take()
+        self._spawn(self._begin(waiting))
+        await self._slots.free()
+
+    async def _begin(self, waiting: Waiting) -> None:
+        try:
+            run = await self._claims.claim(waiting)
+        except EventsError as error:
+            # The entry stays where it is; the sweep gives it to somebody.
+            log.warning("run not taken", run=waiting.run_id, reason=str(error))
+            run = None
+        except BaseException:
+            self._slots.release()
+            raise
+        if run is None:
+            self._slots.release()
+            return
+        await self._launch(run)
+
+    async def _launch(self, run: FlowRun) -> None:
+        job = Job(next(self._numbers), run.id, run.epoch, run.name, run.entrypoint)
+        self._jobs[job.number] = job
+        try:
+            await self._warm.launch(job.number, run.entrypoint, run.id, run.epoch)
+            log.info("run started", run=run.id, name=run.name, entrypoint=run.entrypoint)
+        except OSError as error:
+            log.error("no process for a run", run=run.id, reason=str(error))
+            await asyncio.sleep(_RETRY_START_SECONDS)
+            del self._jobs[job.number]
+            await self._give_back(run, str(error))
+            self._slots.release()
+
+    async def _give_back(self, run: FlowRun, reason: str) -> None:
+        try:
+            await self._claims.give_back(run, reason)
+        except EventsError as error:  # its lease lapses, and the scheduler gives it back
+            log.warning("run not given back", run=run.id, reason=str(error))
+
+    def _ended(self, number: int, code: int | None) -> None:
+        """Hear of the end of a job's process."""
+        job = self._jobs.pop(number)
+        self._slots.release()
+        log.info("process ended", run=job.run_id, name=job.name, code=code)
+        self._spawn(self._settle(job, code))
+
+    async def _settle(self, job: Job, code: int | None) -> None:
+        """See to it that the run has ended as well; the scheduler would do so a lease later."""
+        loss = Loss.REMOVED if job.removed else Loss.ENDED
+        message = job.removed or describe_exit(code)
+        retries = stamina.retry_context(
+            on=RetryableEventsError, attempts=None, timeout=self._period * 6, wait_max=1.0
+        )
+        try:
+            async for attempt in retries:
+                with attempt:
+                    ended = await settle(
+                        self._store, self._runs, job.run_id, job.epoch, loss, message,
+                        clean=code == 0,
+                    )  # fmt: skip
+        except EventsError as error:
+            log.warning("run not ended", run=job.run_id, reason=str(error))
+            return
+        if ended is not None:
+            log.warning("run ended without its process", run=job.run_id, reason=message)
+
+    async def _do(self, job: Job, step: Step, reason: str) -> None:
+        """Act on a verdict about a job."""
+        log.info("flow process", step=step.value, run=job.run_id, reason=reason)
+        job.removed = job.removed or reason
+        if step is Step.ASK:
+            job.asked = time.monotonic()
+            self._warm.signal(job.number, signal.SIGTERM)
+        else:
+            job.killed = True
+            self._warm.signal(job.number, signal.SIGKILL)
+
+    async def _show(self) -> None:
+        starting = True
+        while True:
+            try:
+                await self._presence.show(starting=starting)
+                starting = False
+            except RetryableEventsError as error:
+                log.warning("the store is away", reason=str(error))
+            await asyncio.sleep(self._period)
+
+    async def _drain(self) -> None:
+        """Wait for the running flows; then ask them to stop, and the watch kills who does not."""
+        if self._jobs or self._tasks:
+            log.info("worker drains", running=len(self._jobs))
+        hurry = asyncio.create_task(self._hurry.wait())
+        idle = asyncio.create_task(self._idle())
+        await asyncio.wait([hurry, idle], timeout=self._grace, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        for job in list(self._jobs.values()):
+            if job.asked is None:
+                await self._do(job, Step.ASK, "its worker was stopped")
+        await idle
+
+    async def _idle(self) -> None:
+        while self._jobs or self._tasks:  # noqa: ASYNC110 - both change in many places
+            await asyncio.sleep(0.02)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a run could not be served", exc_info=error)
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait for them; what one of them failed with is raised."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+async def serve(
+    settings: Settings,
+    store_url: str,
+    pool: str,
+    name: str | None,
+    *,
+    grace: float,
+    registry: CollectorRegistry | None,
+) -> None:
+    """Run a worker until cancelled; see ``upshot.services.worker.run``."""
+    store = Store(store_url)
+    worker = Worker(
+        store,
+        settings,
+        pool,
+        name or f"{socket.gethostname()}-{os.getpid()}",
+        grace=grace,
+        registry=registry or CollectorRegistry(),
+    )
+    work = asyncio.create_task(worker.run(), name="worker")
+    try:
+        await _until_done(worker, work)
+    finally:
+        await store.close()
+
+
+async def _until_done(worker: Worker, work: asyncio.Task[None]) -> None:
+    """Wait for the end of the work; a cancellation asks for it and is passed on afterwards."""
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            worker.stop()
+    await work
+    if cancelled is not None:
+        raise cancelled

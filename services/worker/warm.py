@@ -1,0 +1,154 @@
+"""The worker's side of its warm parents: which there are, which are stale, which must go.
+
+launch → the entrypoint's warm parent, or a new one from the zygote → it forks → its end is told
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from pydantic_core import from_json
+
+from .warm_parent import changed_at
+from .wire import Message, encode
+from .zygote_client import Opened, Zygote
+
+log = structlog.get_logger(__name__)
+
+_VERDICT_SECONDS: Final = 2.0
+
+Ended = Callable[[int, int | None], None]
+"""Told a job's number and its exit code, minus the signal; None when nobody knows it."""
+
+
+@dataclass(eq=False)
+class WarmParent:
+    """A warm parent as the worker sees it.
+
+    Attributes:
+        files: what it has in memory and when that was changed; None while it still imports.
+        pids: its jobs and their processes; 0 for one that has none yet.
+    """
+
+    entrypoint: str
+    opened: Opened
+    files: list[tuple[str, int]] | None = None
+    pids: dict[int, int] = field(default_factory=dict)
+    gone: bool = False
+
+    def send(self, message: Message) -> None:
+        self.opened.writer.write(encode(message))
+
+    def stale(self) -> bool:
+        """Tell whether the code on disk is not the code in memory."""
+        return self.files is not None and any(changed_at(path) != at for path, at in self.files)
+
+
+class Warm:
+    """All warm parents of a worker.
+
+    Args:
+        store_url: address of the store, lease_ms: for the flow processes.
+        most: how many warm parents to keep.
+        ended: called once for each job that was launched.
+    """
+
+    def __init__(self, store_url: str, lease_ms: int, most: int, ended: Ended) -> None:
+        self._zygote = Zygote(store_url, lease_ms)
+        self._most = most
+        self._ended = ended
+        self._parents: dict[str, WarmParent] = {}  # the one used last comes last
+        self._of_job: dict[int, WarmParent] = {}
+        self._readers: set[asyncio.Task[None]] = set()
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Start the zygote, so that the first run does not wait for it."""
+        await self._zygote.start()
+
+    async def launch(self, job: int, entrypoint: str, run_id: str, epoch: int) -> None:
+        """Give a run a process; its end is told by ``ended``.
+
+        Raises:
+            OSError: no process could be started.
+        """
+        parent = await self._parent(entrypoint)
+        parent.pids[job] = 0
+        self._of_job[job] = parent
+        parent.send({"start": job, "run": run_id, "epoch": epoch})
+
+    def signal(self, job: int, signum: int) -> None:
+        """Send a job's process a signal; one that has ended is left alone."""
+        if (parent := self._of_job.get(job)) is not None and not parent.gone:
+            parent.send({"signal": job, "number": signum})
+
+    def pid(self, job: int) -> int:
+        """Return the id of a job's process, 0 while it has none."""
+        parent = self._of_job.get(job)
+        return parent.pids.get(job, 0) if parent is not None else 0
+
+    async def close(self) -> None:
+        """End all processes that are left."""
+        await self._zygote.close()
+        await asyncio.gather(*self._readers)
+
+    async def _parent(self, entrypoint: str) -> WarmParent:
+        async with self._opening:  # a second run of the entrypoint finds what the first one opened
+            parent = self._parents.pop(entrypoint, None)
+            if parent is not None and (parent.gone or parent.stale()):
+                self._retire(parent)
+                parent = None
+            if parent is None:
+                parent = await self._open(entrypoint)
+            self._parents[entrypoint] = parent
+            while len(self._parents) > self._most:
+                self._retire(self._parents.pop(next(iter(self._parents))))
+            return parent
+
+    async def _open(self, entrypoint: str) -> WarmParent:
+        parent = WarmParent(entrypoint, await self._zygote.open(entrypoint))
+        reader = asyncio.create_task(self._read(parent), name=f"warm parent {entrypoint}")
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
+        return parent
+
+    def _retire(self, parent: WarmParent) -> None:
+        """Let a warm parent end as soon as its last child has."""
+        if not parent.gone:
+            parent.send({"retire": True})
+
+    async def _read(self, parent: WarmParent) -> None:
+        try:
+            async for line in parent.opened.reader:
+                self._hear(parent, from_json(line))
+        except ConnectionError as error:
+            log.debug("warm parent went away", entrypoint=parent.entrypoint, reason=str(error))
+        parent.gone = True
+        parent.opened.writer.close()
+        status = await self._verdict(parent)
+        for job in list(parent.pids):
+            self._end(parent, job, status)
+
+    def _hear(self, parent: WarmParent, message: Message) -> None:
+        if "started" in message:
+            parent.pids[message["started"]] = message["pid"]
+        elif "ended" in message:
+            self._end(parent, message["ended"], message["status"])
+        else:
+            parent.files = [(path, at) for path, at in message["loaded"]]
+
+    def _end(self, parent: WarmParent, job: int, status: int | None) -> None:
+        parent.pids.pop(job, None)
+        self._of_job.pop(job, None)
+        self._ended(job, status)
+
+    async def _verdict(self, parent: WarmParent) -> int | None:
+        """Return how a warm parent ended: its children ended with it."""
+        try:
+            return await asyncio.wait_for(parent.opened.status, _VERDICT_SECONDS)
+        except TimeoutError:
+            return None

@@ -1,0 +1,57 @@
+"""What a worker and its parent processes say to each other: one JSON object a line, over sockets.
+
+worker → zygote         ``open`` a warm parent (its socket comes along), for an entrypoint
+zygote → worker         ``opened`` with its pid, ``closed`` with its exit status
+worker → warm parent    ``start`` a run, ``signal`` a job's process, ``retire``
+warm parent → worker    ``loaded`` with the files it imported, ``started``, ``ended``
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+from pydantic_core import from_json, to_json
+
+Message: TypeAlias = dict[str, Any]
+
+_CHUNK: Final = 64 * 1024
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as its line."""
+    return to_json(message) + b"\n"
+
+
+class Channel:
+    """The blocking end of a socket: what the forking processes use.
+
+    Args:
+        connection: a connected stream socket.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._rest = b""
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, message: Message) -> None:
+        self._socket.sendall(encode(message))
+
+    def receive(self) -> tuple[list[Message], list[int]] | None:
+        """Return the messages of one reading and the descriptors that came; None at the end."""
+        data, descriptors, _, _ = socket.recv_fds(self._socket, _CHUNK, 8)
+        if not data:
+            return None
+        return list(self._split(data)), descriptors
+
+    def _split(self, data: bytes) -> Iterator[Message]:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            yield from_json(line)
+
+    def close(self) -> None:
+        self._socket.close()

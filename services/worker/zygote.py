@@ -1,0 +1,60 @@
+"""The zygote: a process that imported what every flow needs, once, and forks warm parents from it.
+
+It has one thread and no store. ``python -m upshot.services.worker.zygote SOCKET PARENT``.
+"""
+
+from __future__ import annotations
+
+import ctypes  # noqa: F401 - needed in each child; imported once, here
+import gc
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+import upshot.flows.process  # noqa: F401 - so that no child needs to
+from upshot.events.processes import die_with_parent
+
+from .forking import Children, serve
+from .warm_parent import live
+from .wire import Channel, Message
+
+
+class Zygote:
+    """Serves the worker at the other end of ``channel``."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._children = Children()
+
+    def run(self) -> None:
+        """Fork warm parents until the worker is gone; they end with this process."""
+        with suppress(ConnectionError):
+            serve(self._channel, self._children, self._handle, self._tell)
+
+    def _handle(self, message: Message, descriptors: list[int]) -> None:
+        with socket.socket(fileno=descriptors.pop(0)) as connection:
+            pid = self._children.fork(message["open"], lambda: self._become(connection, message))
+        self._channel.send({"opened": message["open"], "pid": pid})
+
+    def _become(self, connection: socket.socket, message: Message) -> int:
+        self._channel.close()
+        live(Channel(connection), message["entrypoint"], message["store_url"], message["lease_ms"])
+        return 0
+
+    def _tell(self, number: int, pid: int, code: int) -> None:
+        self._channel.send({"closed": number, "status": code})
+
+
+def main(arguments: list[str]) -> None:
+    """Tie this process to its worker and serve it."""
+    descriptor, parent = map(int, arguments)
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()  # what is here now stays: collections in children leave its pages shared
+    Zygote(Channel(socket.socket(fileno=descriptor))).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
