@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis import Redis
 
 from upshot.events.embedded import EmbeddedStore
+from upshot.events.store import Store, SyncStore
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,21 @@ def store_url(embedded: EmbeddedStore) -> str:
     with Redis.from_url(embedded.url) as client:
         client.flushall()
     return embedded.url
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    """Return the store for services, with its functions loaded."""
+    opened = Store(store_url)
+    await opened.load_functions()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def sync_store(store_url: str) -> Iterator[SyncStore]:
+    """Return the store for plain code, with its functions loaded."""
+    opened = SyncStore(store_url)
+    opened.load_functions()
+    yield opened
+    opened.close()

@@ -1,0 +1,43 @@
+"""Ids: new ones sort by time, derived ones come out the same twice."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upshot.events.ids import derived_id, new_id
+
+PARTS = st.lists(st.text(max_size=5), max_size=4)
+
+
+def test_a_new_id_is_a_uuid_of_version_7_with_the_present_time() -> None:
+    before = time.time_ns() // 1_000_000
+    made = UUID(new_id())
+    after = time.time_ns() // 1_000_000
+    assert (made.int >> 76) & 0xF == 7
+    assert (made.int >> 62) & 0x3 == 0b10
+    assert before <= made.int >> 80 <= after
+
+
+def test_ids_of_later_milliseconds_sort_later() -> None:
+    first = new_id()
+    while time.time_ns() // 1_000_000 == UUID(first).int >> 80:
+        pass
+    assert first < new_id()
+
+
+def test_new_ids_differ() -> None:
+    assert len({new_id() for _ in range(10_000)}) == 10_000
+
+
+def test_a_derived_id_is_the_same_for_ever() -> None:
+    """It names runs and firings in stores that exist: it may never change."""
+    assert derived_id("automation", "nightly") == "75cf81cc-e2a0-53e9-8df4-0cc0561394eb"
+
+
+@given(PARTS, PARTS)
+def test_derived_ids_are_equal_exactly_when_their_parts_are(a: list[str], b: list[str]) -> None:
+    assert (derived_id(*a) == derived_id(*b)) == (a == b)

@@ -1,0 +1,155 @@
+"""The store's connection: functions are there when they are called, answers mean what they say."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from redis.exceptions import (
+    BusyLoadingError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from upshot.events import exceptions as errors
+from upshot.events.embedded import EmbeddedStore
+from upshot.events.store import FUNCTIONS_VERSION, Store, SyncStore, library, translate
+
+NEWER = f"""#!lua name=upshot
+redis.register_function{{function_name='upshot_version', flags={{'no-writes'}}, callback=function()
+  return {FUNCTIONS_VERSION + 1}
+end}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "meant"),
+    [
+        (ResponseError("CONFLICT run 1 is at version 2"), errors.Conflict),
+        (ResponseError("STALE run 1 is at epoch 2"), errors.StaleEpoch),
+        (ResponseError("ILLEGAL no"), errors.IllegalTransition),
+        (ResponseError("MISSING no run"), errors.NotFound),
+        (ResponseError("OOM command not allowed"), errors.StoreFull),
+        (OutOfMemoryError("command not allowed"), errors.StoreFull),
+        (ResponseError("MISCONF Errors writing to the AOF file"), errors.StoreFull),
+        (RedisConnectionError("refused"), errors.StoreUnavailable),
+        (RedisTimeoutError("slow"), errors.StoreUnavailable),
+        (BusyLoadingError("loading"), errors.StoreUnavailable),
+        (ReadOnlyError("a replica"), errors.StoreUnavailable),
+    ],
+)
+def test_each_answer_becomes_the_error_that_says_what_it_means(
+    raised: RedisError, meant: type[errors.EventsError]
+) -> None:
+    assert type(translate(raised)) is meant
+
+
+def test_an_answer_that_nobody_foresaw_is_neither_retried_nor_hidden() -> None:
+    error = translate(ResponseError("ERR wrong number of arguments"))
+    assert type(error) is errors.EventsError
+    assert "wrong number" in str(error)
+
+
+async def test_functions_that_got_lost_are_loaded_by_the_next_call(store: Store) -> None:
+    await store.execute("FUNCTION", "FLUSH")
+    assert await store.call("take_lease", "x", "me", 1000) == 1
+
+
+def test_functions_that_got_lost_are_loaded_by_the_next_blocking_call(
+    sync_store: SyncStore,
+) -> None:
+    sync_store.execute("FUNCTION", "FLUSH")
+    assert sync_store.call("take_lease", "x", "me", 1000) == 1
+
+
+async def test_a_store_that_a_newer_version_uses_is_left_alone(store: Store) -> None:
+    await store.execute("FUNCTION", "LOAD", "REPLACE", NEWER)
+    try:
+        with pytest.raises(errors.StoreUnsuitable, match="newer Upshot"):
+            await store.load_functions()
+        with pytest.raises(errors.StoreUnsuitable, match="newer Upshot"):
+            await store.call("take_lease", "x", "me", 1000)
+    finally:
+        await store.execute("FUNCTION", "LOAD", "REPLACE", library())
+
+
+def test_blocking_callers_leave_a_newer_version_alone_too(sync_store: SyncStore) -> None:
+    sync_store.execute("FUNCTION", "LOAD", "REPLACE", NEWER)
+    try:
+        with pytest.raises(errors.StoreUnsuitable, match="newer Upshot"):
+            sync_store.load_functions()
+    finally:
+        sync_store.execute("FUNCTION", "LOAD", "REPLACE", library())
+
+
+async def test_loading_functions_twice_is_harmless(store: Store) -> None:
+    await store.load_functions()
+    assert await store.execute("FCALL_RO", "upshot_version", 0) == FUNCTIONS_VERSION
+
+
+async def test_a_store_that_is_not_there_is_said_to_be_unavailable(tmp_path: Path) -> None:
+    gone = Store(f"unix://{tmp_path}/nothing.sock")
+    for attempt in (
+        gone.load_functions(),
+        gone.call("version"),
+        gone.execute("PING"),
+        gone.pipeline([("PING",)]),
+    ):
+        with pytest.raises(errors.StoreUnavailable):
+            await attempt
+    await gone.close()
+
+
+def test_a_store_that_is_not_there_is_unavailable_to_blocking_callers(tmp_path: Path) -> None:
+    gone = SyncStore(f"unix://{tmp_path}/nothing.sock")
+    with pytest.raises(errors.StoreUnavailable):
+        gone.load_functions()
+    with pytest.raises(errors.StoreUnavailable):
+        gone.call("version")
+    with pytest.raises(errors.StoreUnavailable):
+        gone.pipeline([("PING",)])
+    gone.close()
+
+
+async def test_a_connection_works_again_once_the_server_is_back(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as server:
+        store = Store(server.url)
+        await store.load_functions()
+        assert await store.call("take_lease", "x", "me", 60_000) == 1
+        server.stop()
+        with pytest.raises(errors.StoreUnavailable):
+            await store.call("take_lease", "x", "me", 60_000)
+        server.start()
+        assert await store.call("take_lease", "x", "other", 60_000) == 0
+        await store.close()
+
+
+async def test_a_pipeline_answers_in_order_and_fails_as_its_commands_do(store: Store) -> None:
+    key = store.keys("meta")
+    assert await store.pipeline([("HSET", key, "a", 1), ("HGET", key, "a")]) == [1, b"1"]
+    assert await store.pipeline([]) == []
+    with pytest.raises(errors.EventsError):
+        await store.pipeline([("HGET", key, "a"), ("LPUSH", key, "wrong type")])
+
+
+def test_blocking_pipelines_answer_in_order(sync_store: SyncStore) -> None:
+    key = sync_store.keys("meta")
+    assert sync_store.pipeline([("HSET", key, "a", 1), ("HGET", key, "a")]) == [1, b"1"]
+
+
+def test_threads_share_a_blocking_store(sync_store: SyncStore) -> None:
+    def add() -> None:
+        for _ in range(50):
+            sync_store.execute("HINCRBY", sync_store.keys("meta"), "n", 1)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sync_store.execute("HGET", sync_store.keys("meta"), "n") == b"200"
