@@ -1,0 +1,163 @@
+"""``upshot automation``: what is defined, what it did, and whether it is paused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from . import times
+from .printing import Column, cell, field, note, say, say_json, show, show_one
+from .session import Context, Format, Output
+
+app = typer.Typer(help="Automations: list, inspect, pause, delete.", no_args_is_help=True)
+
+_Name = Annotated[str, typer.Argument(help="The automation's name.")]
+_FIRINGS = 10
+
+
+def path(name: str) -> str:
+    """Return the API's path of an automation."""
+    return f"/automations/{quote(name, safe='')}"
+
+
+def summary(trigger: Mapping[str, Any]) -> str:
+    """Return what a trigger waits for, in a few words."""
+    expected = ", ".join(trigger.get("expect") or []) or "any event"
+    threshold, within = trigger.get("threshold", 1), trigger.get("within")
+    absent = "no " if trigger.get("posture") == "Proactive" else ""
+    count = f"{threshold} x " if threshold != 1 else ""
+    window = f" within {within}" if within not in (None, 0, "0s", "0") else ""
+    return f"{absent}{count}{expected}{window}"
+
+
+def actions(automation: Mapping[str, Any]) -> str:
+    """Return the kinds of an automation's actions."""
+    return ", ".join(next(iter(action)) for action in automation.get("actions", []))
+
+
+def is_on(automation: Mapping[str, Any]) -> str:
+    """Return whether it is evaluated."""
+    if automation.get("paused"):
+        return "paused"
+    return "on" if automation.get("enabled", True) else "off"
+
+
+@app.command()
+def ls(context: Context, output: Output = Format.TABLE) -> None:
+    """List the automations.
+
+    Example: upshot automation ls
+    """
+    columns = [
+        field("Name"),
+        Column("On", is_on, lambda item: "green" if is_on(item) == "on" else "yellow"),
+        Column("Waits for", lambda item: summary(item.get("trigger", {})), wide=True),
+        Column("Actions", actions, wide=True),
+    ]
+    items = context.obj.client.items("/automations")
+    show(items, columns, output, "there is no automation; define some with `upshot apply -f FILE`")
+
+
+@app.command()
+def inspect(context: Context, name: _Name, output: Output = Format.TABLE) -> None:
+    """Show an automation: its definition and its latest firings.
+
+    Example: upshot automation inspect suspicious-logins
+    """
+    client = context.obj.client
+    found = client.get(path(name))
+    firings = client.items("/firings", {"automation": name}, _FIRINGS)
+    if output is Format.JSON:
+        say_json({**found, "firings": firings})
+        return
+    rows = {
+        "name": found.get("name"),
+        "description": found.get("description"),
+        "on": is_on(found),
+        "waits for": summary(found.get("trigger", {})),
+        **{f"  {key}": value for key, value in _closer(found.get("trigger", {})).items()},
+        "actions": actions(found),
+    }
+    show_one(found, output, rows)
+    say()
+    show_firings(firings, output)
+
+
+def _closer(trigger: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {"type", "posture", "expect", "threshold", "within"}
+    return {key: value for key, value in trigger.items() if key not in shown and value}
+
+
+def show_firings(firings: list[dict[str, Any]], output: Format) -> None:
+    """Print firings, newest first."""
+    columns = [
+        Column("Fired", lambda item: times.local(item.get("at"))),
+        field("Automation"),
+        field("Reason"),
+        Column("Bucket", lambda item: ", ".join((item.get("labels") or {}).values()), wide=True),
+        Column("Outcomes", outcomes, wide=True),
+        field("Firing", "id", wide=True),
+    ]
+    show(firings, columns, output, "it has not fired yet")
+
+
+def outcomes(firing: Mapping[str, Any]) -> str:
+    """Return what became of each action of a firing."""
+    kinds = [
+        action if isinstance(action, str) else next(iter(action))
+        for action in firing.get("actions", [])
+    ]
+    settled = firing.get("outcomes") or {}
+    pairs = settled.items() if isinstance(settled, dict) else enumerate(settled)
+    ended = {int(index): outcome for index, outcome in pairs}
+    return ", ".join(
+        f"{kind} {cell(ended[index].get('outcome')) if ended.get(index) else 'open'}"
+        for index, kind in enumerate(kinds)
+    )
+
+
+@app.command()
+def firings(
+    context: Context,
+    name: Annotated[str | None, typer.Argument(help="Only of this automation.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    output: Output = Format.TABLE,
+) -> None:
+    """List firings, newest first, with their reasons and what became of their actions.
+
+    Example: upshot automation firings suspicious-logins
+    """
+    show_firings(context.obj.client.items("/firings", {"automation": name}, limit), output)
+
+
+@app.command()
+def pause(context: Context, name: _Name) -> None:
+    """Stop evaluating an automation until it is resumed.
+
+    Example: upshot automation pause suspicious-logins
+    """
+    context.obj.client.post(f"{path(name)}/pause")
+    note(f"{name} is paused")
+
+
+@app.command()
+def resume(context: Context, name: _Name) -> None:
+    """Evaluate a paused automation again, from now on.
+
+    Example: upshot automation resume suspicious-logins
+    """
+    context.obj.client.post(f"{path(name)}/resume")
+    note(f"{name} is on again")
+
+
+@app.command()
+def delete(context: Context, name: _Name) -> None:
+    """Delete an automation.
+
+    Example: upshot automation delete suspicious-logins
+    """
+    context.obj.client.delete(path(name))
+    note(f"{name} is deleted")

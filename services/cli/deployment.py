@@ -1,0 +1,95 @@
+"""``upshot deployment``: flows that workers run."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from .emitting import pair
+from .printing import Column, field, note, say, say_json, show
+from .session import Context, Format, Output
+from .watching import Outcome, watch
+
+app = typer.Typer(help="Deployments: list them, run one.", no_args_is_help=True)
+
+
+@app.command()
+def ls(context: Context, output: Output = Format.TABLE) -> None:
+    """List the deployments.
+
+    Example: upshot deployment ls
+    """
+    columns = [
+        field("Name"),
+        field("Pool", "work_pool"),
+        field("Entrypoint", wide=True),
+        Column("Parameters", lambda item: item.get("parameters") or None, wide=True),
+    ]
+    items = context.obj.client.items("/deployments")
+    show(items, columns, output, "there is no deployment; make one with `upshot flow deploy`")
+
+
+@app.command()
+def inspect(context: Context, name: Annotated[str, typer.Argument(help="flow/deployment")]) -> None:
+    """Show a deployment.
+
+    Example: upshot deployment inspect words/readme
+    """
+    say_json(context.obj.client.get(f"/deployments/{quote(name)}"))
+
+
+@app.command()
+def run(
+    context: Context,
+    name: Annotated[str, typer.Argument(help="flow/deployment")],
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="JSON, or else text; repeatable."),
+    ] = None,
+    run_name: Annotated[str | None, typer.Option("--name", help="The run's name.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="The same key makes the same run.")
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", "-w", "--watch", help="Show its log; exit 1 unless it completes."),
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Start a run of a deployment.
+
+    Example: upshot deployment run words/readme --param path=README.md --wait
+    """
+    parameters = dict(parameter(text) for text in param or [])
+    body: dict[str, Any] = {"deployment": name, "parameters": parameters}
+    given = {"name": run_name, "idempotency_key": key}
+    body |= {field: value for field, value in given.items() if value is not None}
+    made = context.obj.client.post("/runs", body)
+    if wait:
+        outcome = watch(context.obj.client, made["id"], quiet=output is Format.JSON)
+        made = context.obj.client.get(f"/runs/{made['id']}")
+        _tell(made, output)
+        raise typer.Exit(0 if outcome is Outcome.COMPLETED else 1)
+    _tell(made, output)
+
+
+def _tell(run: dict[str, Any], output: Format) -> None:
+    if output is Format.JSON:
+        say_json(run)
+        return
+    state = run["state"]
+    message = f": {state['message']}" if state.get("message") else ""
+    note(f"{run['name']} is {state['name']}{message}")
+    say(run["id"])
+
+
+def parameter(text: str) -> tuple[str, Any]:
+    """Read ``name=value``; the value is JSON where it can be read so, else text."""
+    name, value = pair(text, "--param")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,142 @@
+"""Makes events of what was typed, and sends files of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from upshot.events.event import Event
+    from upshot.services.client import Client
+
+_BATCH: Final = 500
+
+
+def build(
+    name: str | None,
+    resource: str | None,
+    labels: list[str],
+    related: list[str],
+    payload: str | None,
+    event_id: str | None,
+    occurred: datetime | None,
+) -> Event:
+    """Make the event that the options describe.
+
+    Raises:
+        BadParameter: an option has a wrong form. InvalidEvent: the event breaks a rule.
+    """
+    from pydantic import ValidationError
+
+    from upshot.events.event import Event, describe
+    from upshot.events.exceptions import InvalidEvent
+
+    if name is None or resource is None:
+        raise typer.BadParameter("give the event's NAME and --resource ID (or --file)")
+    given: dict[str, Any] = {"id": event_id, "occurred": occurred and occurred.astimezone()}
+    try:
+        return Event(
+            event=name,
+            resource={"id": resource, **dict(pair(text, "--label") for text in labels)},
+            related=[
+                {"id": identity, "role": role}
+                for role, identity in (pair(text, "--related") for text in related)
+            ],
+            payload=_object(payload),
+            **{key: value for key, value in given.items() if value is not None},
+        )
+    except ValidationError as error:
+        raise InvalidEvent(describe(error)) from error
+
+
+def pair(text: str, option: str) -> tuple[str, str]:
+    """Split ``name=value``."""
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+    return name, value
+
+
+def _object(given: str | None) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if given == "-":
+        given = sys.stdin.read()
+    elif given.startswith("@"):
+        given = Path(given[1:]).read_text()
+    try:
+        value = json.loads(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint="--payload") from error
+    if not isinstance(value, dict):
+        raise typer.BadParameter("must be a JSON object", param_hint="--payload")
+    return value
+
+
+def send_file(client: Client, path: Path) -> dict[str, int]:
+    """Send a file of JSON lines in batches; tell how many were accepted.
+
+    Raises:
+        RequestRefused: a line is wrong; the message names it, and what came before it is in.
+    """
+    total = {"accepted": 0, "duplicates": 0}
+    with _opened(path) as source, _progress(path, source) as advance:
+        for first, batch in _batches(source):
+            answer = _send(client, batch, first, total["accepted"])
+            for key in total:
+                total[key] += answer[key]
+            advance(sum(len(line) for line in batch))
+    return total
+
+
+def _send(client: Client, batch: list[bytes], first: int, before: int) -> dict[str, int]:
+    from upshot.services.exceptions import RequestRefused
+
+    try:
+        return client.send_lines(batch)
+    except RequestRefused as error:
+        last = first + len(batch) - 1
+        raise RequestRefused(
+            f"lines {first:,} to {last:,} were refused (index 0 is line {first:,}); "
+            f"{before:,} events before them were accepted: {error}"
+        ) from error
+
+
+def _batches(source: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield batches of lines, each with the number of its first line."""
+    lines, number = iter(source), 1
+    while batch := list(islice(lines, _BATCH)):
+        yield number, [line.rstrip(b"\r\n") for line in batch]
+        number += len(batch)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    if str(path) == "-":
+        yield sys.stdin.buffer
+    else:
+        with path.open("rb") as source:
+            yield source
+
+
+@contextmanager
+def _progress(path: Path, source: IO[bytes]) -> Iterator[Any]:
+    """Show a bar on a terminal; yield what moves it on by a number of bytes."""
+    if not sys.stderr.isatty() or source is sys.stdin.buffer:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("sending", total=path.stat().st_size)
+        yield lambda size: bar.advance(task, size)

@@ -1,0 +1,96 @@
+"""``upshot flow``: make deployments of flows, and serve one from here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .applying import show_plan
+from .deployment import parameter
+from .printing import Column, field, say_json, show
+from .session import Context, Format, Output
+
+if TYPE_CHECKING:
+    from upshot.flows import Flow
+
+app = typer.Typer(help="Flows: deploy one, serve one.", no_args_is_help=True)
+
+_Entrypoint = Annotated[str, typer.Argument(help="PATH.py:function", metavar="ENTRYPOINT")]
+_Name = Annotated[
+    str, typer.Option("--name", "-n", help="The deployment's name, after the flow's.")
+]
+_Params = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param", "-p", metavar="NAME=VALUE", help="A default; JSON, or else text; repeatable."
+    ),
+]
+
+
+@app.command()
+def ls(context: Context, output: Output = Format.TABLE) -> None:
+    """List the flows that ran or are deployed.
+
+    Example: upshot flow ls
+    """
+    columns = [
+        field("Name"),
+        Column("Deployments", lambda item: ", ".join(item.get("deployments") or []), wide=True),
+    ]
+    show(context.obj.client.items("/flows"), columns, output, "there is no flow")
+
+
+@app.command()
+def deploy(
+    context: Context,
+    entrypoint: _Entrypoint,
+    name: _Name = "default",
+    pool: Annotated[str, typer.Option(help="Work pool whose workers run it.")] = "default",
+    param: _Params = None,
+    description: Annotated[str, typer.Option(help="For people.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make a deployment of a flow, so that workers can run it; they load it from the same path.
+
+    Example: upshot flow deploy words.py:words --name readme --param path=README.md
+    """
+    deployment = {
+        "name": f"{_load(entrypoint).name}/{name}",
+        "entrypoint": _absolute(entrypoint),
+        "work_pool": pool,
+        "parameters": dict(parameter(text) for text in param or []),
+        "description": description,
+        "tags": tag or [],
+    }
+    plan = context.obj.client.post("/apply", {"deployments": [deployment]})
+    if output is Format.JSON:
+        say_json(plan)
+    else:
+        show_plan(plan["changes"], dry_run=False)
+
+
+@app.command()
+def serve(entrypoint: _Entrypoint, name: _Name = "default", param: _Params = None) -> None:
+    """Deploy a flow and run a worker for it here, until Ctrl-C.
+
+    It joins the store at UPSHOT_REDIS_URL, or the one that `upshot up` runs in UPSHOT_DATA_DIR.
+
+    Example: upshot flow serve words.py:words --name mine
+    """
+    _load(entrypoint).serve(name, parameters=dict(parameter(text) for text in param or []))
+
+
+def _load(entrypoint: str) -> Flow[..., Any]:
+    """Return the flow, having run its module."""
+    from upshot.flows.entrypoints import load_flow
+
+    return load_flow(entrypoint)
+
+
+def _absolute(entrypoint: str) -> str:
+    from pathlib import Path
+
+    path, _, function = entrypoint.rpartition(":")
+    return f"{Path(path).resolve()}:{function}" if path.endswith(".py") else entrypoint

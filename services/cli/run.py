@@ -1,0 +1,179 @@
+"""``upshot run``: what ran, how it went, why, and once more."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from . import times
+from .printing import (
+    Column,
+    cell,
+    console,
+    field,
+    note,
+    say,
+    say_json,
+    show,
+    show_one,
+    state_style,
+    styled,
+)
+from .session import Context, Format, Limit, Output
+from .watching import Outcome, print_line, watch
+
+app = typer.Typer(help="Runs of flows: list, inspect, logs, retry, cancel.", no_args_is_help=True)
+
+_Run = Annotated[str, typer.Argument(help="The run's id or name.", metavar="RUN")]
+
+
+def path(run: str) -> str:
+    """Return the API's path of a run."""
+    return f"/runs/{quote(run, safe='')}"
+
+
+@app.command()
+def ls(
+    context: Context,
+    flow: Annotated[str | None, typer.Option(help="Only of this flow.")] = None,
+    deployment: Annotated[
+        str | None, typer.Option("--deployment", "-d", help="Only of this one.")
+    ] = None,
+    state: Annotated[str | None, typer.Option("--state", "-s", help="Only in this state.")] = None,
+    since: Annotated[str | None, typer.Option(help="A time, or how long ago: 10m.")] = None,
+    limit: Limit = 50,
+    output: Output = Format.TABLE,
+) -> None:
+    """List runs, newest first.
+
+    Example: upshot run ls --state Failed --since 1d
+    """
+    now = times.now()
+    query = {"flow": flow, "deployment": deployment, "state": state, "since": since}
+    columns = [
+        field("Name"),
+        Column(
+            "State", lambda run: run["state"]["name"], lambda run: state_style(run["state"]["type"])
+        ),
+        Column("Of", lambda run: run.get("deployment") or run.get("flow"), wide=True),
+        field("Attempt"),
+        Column("Created", lambda run: times.ago(run.get("created"), now)),
+        Column("Took", lambda run: times.between(run.get("started"), run.get("ended"), now)),
+        field("Id", wide=True),
+    ]
+    show(context.obj.client.items("/runs", query, limit), columns, output, "no such run")
+
+
+@app.command()
+def inspect(
+    context: Context,
+    run: _Run,
+    tasks: Annotated[
+        bool, typer.Option("--tasks", help="Show each task run, however many.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show a run: its state, and in a timeline what led to it and what happened.
+
+    Example: upshot run inspect brisk-otter
+    """
+    from .timeline import history, rows
+
+    client = context.obj.client
+    found = client.get(path(run))
+    story = history(client, found)
+    if output is Format.JSON:
+        say_json(
+            {**found, "task_runs": story.tasks, "events": story.events, "causes": story.causes}
+        )
+        return
+    _show_summary(found)
+    say()
+    screen = console()
+    for row in rows(story, all_tasks=tasks):
+        parts = [
+            (times.clock(row.time), "dim"),
+            (f"  {row.what:<26}", row.style),
+            (f"  {row.detail}", ""),
+        ]
+        screen.print(styled(parts))
+
+
+def _show_summary(run: dict[str, Any]) -> None:
+    state = run["state"]
+    took = times.between(run.get("started"), run.get("ended"), times.now())
+    rows = {
+        "run": run["name"],
+        "id": run["id"],
+        "state": state["name"],
+        "message": state.get("message"),
+        "flow": run["flow"],
+        "deployment": run.get("deployment"),
+        "parameters": run.get("parameters") or None,
+        "attempt": run.get("attempt"),
+        "created": times.local(run.get("created")),
+        "took": took,
+        "result": run.get("result"),
+    }
+    show_one(run, Format.TABLE, rows)
+
+
+@app.command()
+def logs(
+    context: Context,
+    run: _Run,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what a run logged and printed.
+
+    Example: upshot run logs brisk-otter --follow
+    """
+    client = context.obj.client
+    found = client.get(path(run))
+    if follow and output is Format.TABLE:
+        watch(client, found["id"])
+        return
+    lines = client.items(f"{path(found['id'])}/logs")
+    if output is Format.JSON:
+        say_json(lines)
+    elif not lines:
+        note("it has logged nothing")
+    else:
+        for line in lines:
+            print_line(line)
+
+
+@app.command()
+def retry(
+    context: Context,
+    run: _Run,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Show its log; exit 1 unless it completes.")
+    ] = False,
+) -> None:
+    """Run a failed, crashed or cancelled run again; what it completed is not done twice.
+
+    Example: upshot run retry brisk-otter --wait
+    """
+    client = context.obj.client
+    found = client.post(f"{path(run)}/retry")
+    note(f"{found['name']} is {found['state']['name']}")
+    if wait and watch(client, found["id"]) is not Outcome.COMPLETED:
+        ended = client.get(path(found["id"]))
+        note(f"{ended['name']} is {ended['state']['name']}: {cell(ended['state'].get('message'))}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def cancel(context: Context, run: _Run) -> None:
+    """Ask a run to stop.
+
+    Example: upshot run cancel brisk-otter
+    """
+    found = context.obj.client.post(f"{path(run)}/cancel")
+    note(f"{found['name']} is {found['state']['name']}")

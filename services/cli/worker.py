@@ -1,0 +1,54 @@
+"""``upshot worker``: run flows on this machine, and see who does."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import times
+from .printing import Column, field, show
+from .session import Context, Format, Output
+
+app = typer.Typer(help="Workers run flows.", no_args_is_help=True)
+
+
+@app.command()
+def start(
+    context: Context,
+    pool: Annotated[str, typer.Option(help="Work pool whose runs it takes.")] = "default",
+    name: Annotated[str, typer.Option(help="Its name; else one is made.")] = "",
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Flows it runs at a time.")
+    ] = None,
+) -> None:
+    """Run the flows of a work pool until SIGTERM, which lets the running ones end.
+
+    It joins the store at UPSHOT_REDIS_URL, or the one that `upshot up` runs in UPSHOT_DATA_DIR.
+
+    Example: upshot worker start --pool gpu --concurrency 2
+    """
+    from upshot.events.settings import load_settings
+    from upshot.services.serving import Options, serve
+
+    settings = load_settings(worker_concurrency=concurrency)
+    serve(["worker"], settings, Options(pool, name))
+
+
+@app.command()
+def ls(context: Context, output: Output = Format.TABLE) -> None:
+    """List the workers that are at work.
+
+    Example: upshot worker ls
+    """
+    now = times.now()
+    columns = [
+        field("Name"),
+        field("Pool"),
+        field("Running"),
+        field("Host"),
+        field("PID", "pid"),
+        Column("Started", lambda item: times.ago(item.get("started"), now)),
+        Column("Seen", lambda item: times.ago(item.get("seen"), now)),
+    ]
+    show(context.obj.client.items("/workers"), columns, output, "no worker is at work")
