@@ -62,6 +62,7 @@ class Try:
     index: int
     started: str
     compiled: Compiled | None = None
+    waited: int | None = None
 
     @property
     def last(self) -> bool:
@@ -112,7 +113,10 @@ class Dispatch:
                 continue
             if index > entry.next:
                 entry = entry.at_action(index)
-            if await self._action(Try(entry_id, entry, index, timestamp())) is Step.OVER:
+            if (
+                await self._action(Try(entry_id, entry, index, timestamp(), None, entry.waited))
+                is Step.OVER
+            ):
                 return
         await self._ledger.settle(outcomes.finish_arguments(entry_id, entry))
 
@@ -159,9 +163,8 @@ class Dispatch:
     ) -> str:
         entry, compiled = attempt.entry, attempt.compiled
         assert compiled is not None
-        if attempt.index == 0 and entry.waited is None:
-            waited = max(0, int(time.time() * 1000) - entry.received)
-            attempt.entry = entry.model_copy(update={"waited": waited})
+        if attempt.index == 0 and attempt.waited is None:
+            attempt.waited = max(0, int(time.time() * 1000) - entry.received)
         try:
             async with asyncio.timeout(compiled.timeout):
                 return await performer.perform(arguments, job_of(entry, attempt.index))
@@ -171,7 +174,7 @@ class Dispatch:
     async def _settle(self, attempt: Try, outcome: Outcome) -> Step:
         entry, index = attempt.entry, attempt.index
         entry_id = attempt.entry_id if attempt.last else ""
-        waited = entry.waited if index == 0 and not entry.replays else None
+        waited = attempt.waited if index == 0 and not entry.replays else None
         await self._ledger.settle(
             outcomes.settle_arguments(entry_id, entry, index, outcome, waited)
         )
@@ -192,7 +195,7 @@ class Dispatch:
         if isinstance(step, GivenUp):
             return await self._give_up(attempt, step, error)
         done = error.done if isinstance(error, TryFailed) else entry.done
-        parked = entry.at_action(index, entry.attempt + 1, done=done)
+        parked = entry.at_action(index, entry.attempt + 1, done=done, waited=attempt.waited)
         log.info(
             "action is tried again later", firing=entry.firing, index=index,
             delay=round(step.delay, 3), why=str(error),

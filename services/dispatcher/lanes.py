@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from ..exceptions import LaneFull, TryFailed
+from ..exceptions import ActionFailed, LaneFull, TryFailed
 
 SUSPECT: Final = 5
 """So many tries without any answer, one after another, and a receiver counts as dead."""
@@ -71,8 +71,14 @@ class Lanes:
         try:
             await self._wait(receiver, lane)
             try:
-                async with _noting(lane):
-                    yield
+                yield
+                lane.ended(answered=True)
+            except (TimeoutError, TryFailed) as error:
+                lane.ended(answered=isinstance(error, TryFailed) and error.answered)
+                raise
+            except ActionFailed:
+                lane.ended(answered=True)
+                raise
             finally:
                 lane.places.release()
         finally:
@@ -97,13 +103,3 @@ class Lanes:
                 await lane.places.acquire()
         except TimeoutError:
             raise LaneFull(f"{receiver} answers too slowly for all that it is sent") from None
-
-
-@asynccontextmanager
-async def _noting(lane: Lane) -> AsyncIterator[None]:
-    try:
-        yield
-    except (TimeoutError, TryFailed) as error:
-        lane.ended(answered=isinstance(error, TryFailed) and error.answered)
-        raise
-    lane.ended(answered=True)

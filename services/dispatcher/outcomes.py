@@ -8,7 +8,7 @@ two are told by ``action.failed``, leave a dead letter that can be replayed, and
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -44,8 +44,18 @@ class Outcome:
     ended: str
     detail: str
 
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "type": self.type,
+            "outcome": self.outcome.value,
+            "attempts": self.attempts,
+            "started": self.started,
+            "ended": self.ended,
+            "detail": self.detail,
+        }
+
     def to_json(self) -> bytes:
-        return to_json(asdict(self))
+        return to_json(self.to_dict())
 
     @property
     def counter(self) -> str:
@@ -74,7 +84,7 @@ def outcome_events(entry: Entry, index: int, outcome: Outcome) -> list[Event]:
 def _event(entry: Entry, index: int, outcome: Outcome, name: str) -> Event:
     automation = {"id": f"automation.{entry.automation.id}", "name": entry.automation.name}
     resource = {"id": f"action.{entry.firing}.{index}", "type": outcome.type or "unknown"}
-    payload: dict[str, Any] = {"firing": entry.firing, "index": index, **asdict(outcome)}
+    payload: dict[str, Any] = {"firing": entry.firing, "index": index, **outcome.to_dict()}
     return Event(
         id=derived_id(name, entry.firing, str(index), str(entry.replays)),
         event=name,

@@ -1,4 +1,4 @@
-"""Performs notify: hands messages to receivers through Apprise, which blocks, in its own threads."""
+"""Performs notify: hands messages to receivers through Apprise, which blocks, in own threads."""
 
 from __future__ import annotations
 
