@@ -51,7 +51,7 @@ class CallWebhook(BaseAction):
             return render_data(self.body, variables)
         if self.method in {"GET", "HEAD", "DELETE"}:
             return None
-        return {"firing": variables.get("firing"), "event": variables.get("event")}
+        return {**(variables.get("firing") or {}), "events": variables.get("events") or []}
 
 
 def _header(name: str, template: Template, variables: Variables) -> str:
