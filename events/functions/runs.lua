@@ -57,6 +57,7 @@ end}
 -- Touches: as upshot_create_run. The version must be the present one; an epoch is checked where one
 -- is given (the run's own process gives it). Taking a run (Pending) and ending a process's hold on
 -- it (Scheduled, or from outside) raise the epoch, which fences the process that had it before.
+-- A run that is due later can't be taken, though an older entry of it may still be in its queue.
 -- The same event again is answered as the first time. Returns {version, epoch}.
 local function may_change(run, args, now, root)
   local kind, version, epoch = run[1], run[2], run[3]
@@ -69,6 +70,9 @@ local function may_change(run, args, now, root)
   end
   if not LEGAL[kind][args[4]] then
     return refuse('ILLEGAL', 'run ' .. args[1] .. ' is ' .. kind .. ' and can not become ' .. args[4])
+  end
+  if args[4] == 'Pending' and number(redis.call('ZSCORE', root .. ':due', args[1])) > now then
+    return refuse('CONFLICT', 'run ' .. args[1] .. ' is not due yet')
   end
   if args[7] == '1' and number(redis.call('ZSCORE', root .. ':leases', args[1])) > now then
     return refuse('CONFLICT', 'run ' .. args[1] .. ' shows to be alive')
@@ -118,21 +122,47 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
 end}
 
 -- upshot_record_tasks root | run id, epoch, batch number, (task run id, type, record, event)*
--- Touches: run:<id>, tasks:<id>, log, counters. A flow process writes its tasks' states in batches
--- under its epoch; a batch that was sent again is answered and not written again.
+-- Touches: run:<id>, tasks:<id>, log, logs:<id>, seen, counters. A flow process writes its tasks'
+-- states in batches under its epoch; a batch that was sent again is answered and not written again.
+-- A record of '' is not kept: a later one of the same task run follows in the batch.
+-- What else the process has to say goes the same way, in its place, with a task run id of '':
+-- type 'event' (record: the id that the sender chose, or '') and type 'log' (event: the line).
+-- An event that the flow's author makes is one from outside: it can not define automations.
+local LOG_LINES = 20000
+
+local function say(root, run, kind, id, body)
+  if kind == 'log' then
+    redis.call('XADD', root .. ':logs:' .. run, 'MAXLEN', '~', LOG_LINES, '*', 'l', body)
+  elseif is_new(root, id) then
+    redis.call('XADD', root .. ':log', '*', 'e', body)
+  else
+    count(root, 'duplicates', 1)
+  end
+end
+
+local function record(root, key, id, kind, body, event)
+  append(root, event)
+  if body ~= '' then redis.call('HSET', key, id, kind .. ' ' .. body) end
+end
+
+local function is_recorded(last, epoch, batch)
+  local last_epoch, last_batch = string.match(last or '', '^(%d+)/(%d+)$')
+  return last_epoch == epoch and tonumber(batch) <= tonumber(last_batch)
+end
+
 local function check_tasks(key, args)
   local latest = {}
   for i = 4, #args, 4 do
     local id, to = args[i], args[i + 1]
     local from = latest[id]
-    if not from then
+    if not from and id ~= '' then
       local stored = redis.call('HGET', key, id)
       from = stored and string.match(stored, '^(%a+) ')
     end
-    if not LEGAL[to] or (from and not LEGAL[from][to]) then
+    if id ~= '' and (not LEGAL[to] or (from and not LEGAL[from][to])) then
       return refuse('ILLEGAL', 'task run ' .. id .. ' is ' .. (from or 'new') .. ' and can not become ' .. to)
     end
-    latest[id] = to
+    if id ~= '' then latest[id] = to end
   end
 end
 
@@ -142,14 +172,17 @@ redis.register_function{function_name='upshot_record_tasks', flags={'allow-oom'}
   local run = redis.call('HMGET', run_key, 'epoch', 'batch')
   if not run[1] then return refuse('MISSING', 'no run ' .. id) end
   if run[1] ~= args[2] then return refuse('STALE', 'run ' .. id .. ' is at epoch ' .. run[1]) end
-  if run[2] == args[2] .. '/' .. args[3] then return 0 end
+  if is_recorded(run[2], args[2], args[3]) then return 0 end
   local refusal = check_tasks(key, args)
   if refusal then return refusal end
   local entered = {}
   for i = 4, #args, 4 do
-    append(root, args[i + 3])
-    redis.call('HSET', key, args[i], args[i + 1] .. ' ' .. args[i + 2])
-    entered[args[i + 1]] = (entered[args[i + 1]] or 0) + 1
+    if args[i] == '' then
+      say(root, id, args[i + 1], args[i + 2], args[i + 3])
+    else
+      record(root, key, args[i], args[i + 1], args[i + 2], args[i + 3])
+      entered[args[i + 1]] = (entered[args[i + 1]] or 0) + 1
+    end
   end
   redis.call('HSET', run_key, 'batch', args[2] .. '/' .. args[3])
   for kind, by in pairs(entered) do count(root, 'run_transitions:task-run:' .. kind, by) end
