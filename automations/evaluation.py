@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from upshot.events.event import Causation, Recorded
 
 from .definition import Automation
-from .firing import Firing, Suppression, firing_id
+from .firing import Firing, Occasion, Suppression, firing_id
 from .index import Index
 from .logtime import OpenTime
 from .timers import Key
@@ -64,18 +64,6 @@ class _Entry:
     id: str
     trigger: Trigger
     windows: dict[str, Window]
-
-
-@dataclass(slots=True, frozen=True)
-class _Occasion:
-    """What a decision was about: an event, or the end of a window."""
-
-    bucket: str
-    cause: str
-    at: int
-    event: Recorded | None
-    caused_by: str | None
-    causation: dict[str, Any] | None
 
 
 class Evaluator:
@@ -196,9 +184,11 @@ class Evaluator:
             window = entry.windows.get(bucket)
             verdict = entry.trigger.decide(window, facts, self._time)
         except Exception as error:  # noqa: BLE001 - one automation that fails must not stop the others
-            return self._suppress(entry, _of_event(bucket, event), Reason.ERROR, repr(error))
+            return self._suppress(
+                entry, Occasion.of_event(bucket, event), Reason.ERROR, repr(error)
+            )
         if verdict.fires:
-            return self._act(entry, verdict, _of_event(bucket, event))
+            return self._act(entry, verdict, Occasion.of_event(bucket, event))
         if verdict.window is not window:
             self._windows.put((entry.id, bucket), verdict.window)
         elif verdict.reason is Reason.WHERE_ERROR:
@@ -212,10 +202,10 @@ class Evaluator:
         if not verdict.fires:
             return None
         cause = f"{window.position}/{when}"
-        occasion = _Occasion(bucket, cause, when, None, window.opener, window.causation)
+        occasion = Occasion(bucket, cause, when, None, window.opener, window.causation)
         return self._act(entry, verdict, occasion)
 
-    def _act(self, entry: _Entry, verdict: Verdict, occasion: _Occasion) -> Outcome | None:
+    def _act(self, entry: _Entry, verdict: Verdict, occasion: Occasion) -> Outcome | None:
         """Fire, unless the automation itself led here.
 
         Then its window stays as it was: a loop doesn't use up a firing that others may cause.
@@ -229,7 +219,7 @@ class Evaluator:
         return _firing(entry, verdict, occasion)
 
     def _suppress(
-        self, entry: _Entry, occasion: _Occasion, reason: Reason, message: str
+        self, entry: _Entry, occasion: Occasion, reason: Reason, message: str
     ) -> Suppression | None:
         self.stats.suppressions += 1
         event = occasion.event
@@ -241,12 +231,7 @@ class Evaluator:
         )
 
 
-def _of_event(bucket: str, event: Recorded) -> _Occasion:
-    causation = event.body.get("causation")
-    return _Occasion(bucket, event.position, event.received, event, event.id, causation)
-
-
-def _firing(entry: _Entry, verdict: Verdict, occasion: _Occasion) -> Firing:
+def _firing(entry: _Entry, verdict: Verdict, occasion: Occasion) -> Firing:
     identity = firing_id(entry.id, occasion.bucket, occasion.cause)
     causation = Causation.model_validate(occasion.causation or {})
     return Firing(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -10,6 +9,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from .exceptions import ExpressionFailed, InvalidExpression
+from .suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import cel
@@ -189,12 +189,6 @@ class ActionExpression(Expression):
     variables = frozenset(
         {"event", "events", "firing", "automation", "flow_run", "deployment", "variables"}
     )
-
-
-def did_you_mean(name: str, known: frozenset[str] | set[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the nearest known name, or nothing."""
-    nearest = difflib.get_close_matches(name, sorted(known), n=1)
-    return f" (did you mean '{nearest[0]}'?)" if nearest else ""
 
 
 def _compile(source: str) -> cel.Program:

@@ -18,6 +18,32 @@ def firing_id(automation_id: str, bucket: str, cause: str) -> str:
 
 
 @dataclass(slots=True, frozen=True)
+class Occasion:
+    """What a decision was about: an event, or the end of a window.
+
+    Attributes:
+        bucket: the bucket in question.
+        cause: what the firing's id is derived from.
+        at: when, in the log's milliseconds.
+        event: the event; None at a window's end.
+        caused_by: id of the event that led here, if any did.
+        causation: the way that led to that event.
+    """
+
+    bucket: str
+    cause: str
+    at: int
+    event: Recorded | None
+    caused_by: str | None
+    causation: dict[str, Any] | None
+
+    @classmethod
+    def of_event(cls, bucket: str, event: Recorded) -> Self:
+        causation = event.body.get("causation")
+        return cls(bucket, event.position, event.received, event, event.id, causation)
+
+
+@dataclass(slots=True, frozen=True)
 class Firing:
     """An automation's decision to act.
 

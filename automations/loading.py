@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from .declarations import Deployment, Receiver, Variable, Webhook
 from .definition import Automation
@@ -51,7 +52,7 @@ def load(paths: Iterable[str | Path], environment: Mapping[str, str] | None = No
     """Read the definitions in files and folders (there: ``*.yaml`` and ``*.yml``, sorted).
 
     Args:
-        paths: files and folders.
+        paths: files and folders, of which those within count, too, unless they are hidden.
         environment: what ``${NAME}`` in them stands for.
 
     Raises:
@@ -97,7 +98,7 @@ def _line(name: str, place: tuple[int, int], what: str) -> str:
 def _files(paths: Iterable[str | Path], problems: list[str]) -> Iterator[Path]:
     for path in map(Path, paths):
         if path.is_dir():
-            found = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"})
+            found = sorted(each for each in path.rglob("*") if _is_definition(each, path))
             if not found:
                 problems.append(f"{path}: no *.yaml or *.yml file in this folder")
             yield from found
@@ -105,6 +106,12 @@ def _files(paths: Iterable[str | Path], problems: list[str]) -> Iterator[Path]:
             yield path
         else:
             problems.append(f"{path}: no such file or folder")
+
+
+def _is_definition(path: Path, folder: Path) -> bool:
+    """Tell whether a file below a folder is meant: YAML, and nothing on the way is hidden."""
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix in {".yaml", ".yml"} and not hidden and path.is_file()
 
 
 def _read(path: Path, environment: Mapping[str, str]) -> _Read:
@@ -118,23 +125,38 @@ def _read(path: Path, environment: Mapping[str, str]) -> _Read:
 
 
 def _check(name: str, marked: Marked, folder: Path) -> _Read:
-    if marked.problems:
-        return _Read(name, marked, Definitions(), marked.problems)
+    problems, known = list(marked.problems), {place for place, _ in marked.problems}
+    definitions = Definitions()
     try:
         definitions = Definitions.model_validate({} if marked.data is None else marked.data)
     except ValidationError as error:
-        return _Read(name, marked, Definitions(), _explained(error, marked))
+        problems += [each for each in _explained(error, marked) if each[0] not in known]
     located = [each.located(folder) for each in definitions.deployments]
-    return _Read(name, marked, definitions.model_copy(update={"deployments": tuple(located)}), [])
+    return _Read(
+        name, marked, definitions.model_copy(update={"deployments": tuple(located)}), problems
+    )
 
 
 def _explained(error: ValidationError, marked: Marked) -> list[tuple[tuple[int, int], str]]:
     explained = []
-    for problem in error.errors(include_url=False):
+    for problem in _without_echoes(error.errors(include_url=False)):
         path, of_key, what = describe(problem, Definitions, marked)
         field = ".".join(map(str, path)) or "file"
         explained.append((marked.place(path, of_key=of_key), f"{field}: {what}"))
     return explained
+
+
+def _without_echoes(problems: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Drop what only follows: a list is not too short because all its items are wrong."""
+
+    def echoes(problem: ErrorDetails) -> bool:
+        place = problem["loc"]
+        return problem["type"] == "too_short" and any(
+            other["loc"][: len(place)] == place and len(other["loc"]) > len(place)
+            for other in problems
+        )
+
+    return [problem for problem in problems if not echoes(problem)]
 
 
 def _twice(files: list[_Read]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import yaml
 
@@ -26,9 +26,8 @@ _VARIABLE: Final = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 class _Loader(yaml.SafeLoader):
     """The safe loader with the scalars of the core schema."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
-
+_Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", "~nN\0"),
@@ -172,7 +171,7 @@ class _Walk:
             value = self._environment.get(found.group(1))
             if value is None:
                 self._problem(node, f"the environment has no variable '{found.group(1)}'")
-            return value or ""
+            return found.group(0) if value is None else value
 
         return _VARIABLE.sub(fill, text) if "${" in text else text
 

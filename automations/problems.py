@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from .actions import ACTIONS
-from .expressions import did_you_mean
 from .marked_yaml import Marked, Path
+from .suggestions import did_you_mean
 
 _WORDS = {
     "missing": "is required",

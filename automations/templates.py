@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, core_schema
 
 from .exceptions import InvalidTemplate, TemplateFailed
-from .expressions import did_you_mean
 from .sandbox import BUDGET, MAX_OUTPUT, Budget, Sandbox
+from .suggestions import did_you_mean
 
 MAX_SOURCE: Final = 16 * 1024
 VARIABLES: Final = frozenset(

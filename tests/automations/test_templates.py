@@ -1,0 +1,134 @@
+"""Templates keep types, say what is missing, and can neither break out nor blow up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from upshot.automations.exceptions import InvalidTemplate, TemplateFailed
+from upshot.automations.templates import Template, render_data
+
+VALUES: dict[str, Any] = {
+    "event": {
+        "id": "e1",
+        "resource": {"name": "a"},
+        "payload": {"n": 3, "none": None, "items": [1, 2], "big": "x" * 200_000},
+    },
+    "variables": {"env": "prod"},
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("plain", "plain"),
+        ("{{ event.payload.n }}", 3),
+        ("  {{ event.payload.n }}\n", 3),
+        ("{{- event.payload.n -}}", 3),
+        ("{{ event.payload.none }}", None),
+        ("{{ event.payload.items }}", [1, 2]),
+        ("{{ event.payload }}", VALUES["event"]["payload"]),
+        ("{{ event.payload.n > 2 }}", True),
+        ("n={{ event.payload.n }}", "n=3"),
+        ("{{ event.payload.n }}{{ event.payload.n }}", "33"),
+        ("{{ event.payload.missing | default('-') }}", "-"),
+        ("{{ event.id ~ '/' ~ event.payload.n }}", "e1/3"),
+        ("{{ event.payload['items'] | map('string') | list }}", ["1", "2"]),
+        ("{% for x in event.payload['items'] %}{{ loop.index }}:{{ x }} {% endfor %}", "1:1 2:2 "),
+        ("{% if variables.env == 'prod' %}yes{% endif %}", "yes"),
+        ("{{ '%05.1f' | format(event.payload.n) }}", "003.0"),
+        ("{% set n = namespace(s=0) %}{% for x in [1, 2] %}{% set n.s = n.s + x %}{% endfor %}"
+         "{{ n.s }}", "3"),
+    ],
+)  # fmt: skip
+def test_templates_render(source: str, expected: object) -> None:
+    rendered = Template(source).render(VALUES)
+    assert rendered == expected
+    assert type(rendered) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ event.payload.missing }}",
+        "x {{ event.payload.missing.deeper }}",
+        "{{ firing.id }}",
+        "{{ event.keys }}",
+        "{{ 1 / 0 }}",
+        "{{ event.payload.n.upper() }}",
+    ],
+)
+def test_what_is_missing_fails_by_name(source: str) -> None:
+    with pytest.raises(TemplateFailed):
+        Template(source).render(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("{{ event.", "line 1"),
+        ("a\n{% if %}", "line 2"),
+        ("{{ evnt.id }}", "did you mean 'event'"),
+        ("{{ upshot_budget }}", "unknown name"),
+        ("{{ event | nofilter }}", "nofilter"),
+        ("{% include 'x' %}", "not allowed"),
+        ("{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}", "not allowed"),
+        ("{% set x %}{{ event }}{% endset %}", "not allowed"),
+        ("{% for x in [] recursive %}{% endfor %}", "recursive"),
+        ("x" * 20_000, "more than 16,384"),
+        ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "deep|recursion|parenth"),
+    ],
+)
+def test_bad_templates_are_refused_when_written(source: str, complaint: str) -> None:
+    with pytest.raises(InvalidTemplate, match=complaint):
+        Template(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ event.__class__ }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ event.update({'a': 1}) }}",
+        "{{ event.payload['items'].append(3) }}",
+        "{{ 'a' * 10**9 }}",
+        "{{ [1] * 10**9 }}",
+        "{{ 2**99999 }}",
+        "{{ range(10**9) | list }}",
+        "{{ 'a' | center(10**9) }}",
+        "{{ 'a'.ljust(10**9) }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ '%*d' % (999999999, 1) }}",
+        "{{ '{:>999999999}'.format(1) }}",
+        "{{ '{:>{}}'.format(1, 999999999) }}",
+        "{{ event.payload.big ~ event.payload.big }}",
+        "{{ event.payload.big + event.payload.big }}",
+        "{{ event.payload.big.replace('x', event.payload.big) }}",
+        "{{ event.payload.big | replace('x', event.payload.big) }}",
+        "{{ event.payload.big | list | join(event.payload.big) }}",
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for a in range(9) %}{{ event.payload.big }}{% endfor %}",
+        "".join(f"{{% set a{n} = [a{n - 1}, a{n - 1}] %}}" for n in range(1, 60)).join(
+            ["{% set a0 = [1] %}", "{{ a59 }}"]
+        ),
+        "{{ event | map(attribute='__class__') | list }}",
+    ],
+)
+def test_hostile_templates_fail_fast(source: str) -> None:
+    template = Template(source)
+    with pytest.raises(TemplateFailed):
+        template.render(VALUES)
+    assert VALUES["event"]["payload"]["items"] == [1, 2]
+
+
+def test_nested_data_is_rendered_with_its_types() -> None:
+    from pydantic import TypeAdapter
+
+    from upshot.automations.templates import TemplateData
+
+    adapter = TypeAdapter[Any](TemplateData)
+    data = {"n": "{{ event.payload.n }}", "list": [1, None, "{{ event.id }}!"], "flag": True}
+    compiled = adapter.validate_python(data)
+    assert render_data(compiled, VALUES) == {"n": 3, "list": [1, None, "e1!"], "flag": True}
+    assert adapter.dump_python(compiled, mode="json") == data
