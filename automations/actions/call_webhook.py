@@ -22,8 +22,8 @@ class CallWebhook(BaseAction):
         url: http or https.
         method: GET, POST, PUT, PATCH, DELETE or HEAD.
         headers: besides those that Upshot sets.
-        body: text, or data sent as JSON; by default the firing with its ``events``, where the method
-            has a body.
+        body: text, or data sent as JSON; by default the firing with its ``events``, where the
+            method has a body.
     """
 
     type: ClassVar[str] = "call-webhook"
