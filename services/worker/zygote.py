@@ -12,7 +12,8 @@ import socket
 import sys
 from contextlib import suppress
 
-import upshot.flows.process  # noqa: F401 - so that no child needs to
+import upshot.events.store
+import upshot.flows.process  # noqa: F401 - as the one above: so that no child needs to
 from upshot.events.processes import die_with_parent
 
 from .forking import Children, serve
