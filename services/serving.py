@@ -30,6 +30,8 @@ SERVICES: Final = ("api", "engine", "dispatcher", "scheduler", "worker")
 _INTERRUPTED: Final = 130
 _PATIENT_SIGNALS: Final = 2
 
+log = structlog.stdlib.get_logger(__name__)
+
 Run: TypeAlias = Coroutine[Any, Any, None]
 
 
@@ -75,7 +77,7 @@ def serve(services: Sequence[str], settings: Settings, options: Options) -> None
     url = store_address(settings)
     starts = [_starter(service, settings, url, options) for service in services]
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_together(starts))
+        runner.run(together(starts))
 
 
 def _starter(service: str, settings: Settings, url: str, options: Options) -> Callable[[], Run]:
@@ -98,7 +100,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-async def _together(starts: Sequence[Callable[[], Run]]) -> None:
+async def together(starts: Sequence[Callable[[], Run]]) -> None:
     """Run all until one ends or a signal comes; then end all of them in order."""
     tasks = [asyncio.ensure_future(start()) for start in starts]
     asked = _cancel_on_signals(tasks)
@@ -146,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the command's own message
         return 2 if isinstance(error, WrongSetting) else 1
     except Exception:  # a fault of ours: into the log in full, like all that happens to a service
-        structlog.stdlib.get_logger(__name__).exception("service failed")
+        log.exception("service failed")
         return 1
     return 0
 

@@ -80,7 +80,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code, with every error as one message for people."""
     session = Session()
     try:
-        app(arguments, obj=session)
+        app(arguments, prog_name="upshot", obj=session)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     except Exception as error:
