@@ -31,10 +31,6 @@ class Compiled:
     retries: Retries
     needs: frozenset[str]
 
-    @property
-    def goes_on(self) -> bool:
-        return self.action.on_error == "continue"
-
 
 def compile_action(action: dict[str, Any]) -> Compiled:
     """Return the compiled action of a definition.

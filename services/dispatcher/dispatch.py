@@ -72,12 +72,6 @@ class Try:
     def retries(self) -> Retries:
         return self.compiled.retries if self.compiled else NO_RETRIES
 
-    @property
-    def rest(self) -> Entry | None:
-        """The entry of the actions after this one, where they go on without it."""
-        goes_on = self.compiled.goes_on if self.compiled else True
-        return None if self.last or not goes_on else self.entry.at_action(self.index + 1)
-
 
 class Dispatch:
     """Does entries.
@@ -210,14 +204,13 @@ class Dispatch:
         outcome = outcomes.outcome_of(entry, index, ending, attempt.started, detail)
         log.warning("action given up", firing=entry.firing, index=index, why=detail)
         await self._ledger.bury(
-            outcomes.bury_arguments(attempt.entry_id, entry, index, outcome, attempt.rest)
+            outcomes.bury_arguments(
+                attempt.entry_id, entry, index, outcome, entry.rest_after(index)
+            )
         )
         return Step.OVER
 
 
 def _goes_on(entry: Entry, index: int, ending: str) -> bool:
     """Tell whether the actions after a settled one are still to be done."""
-    if ending in (Ending.SUCCEEDED, Ending.SKIPPED):
-        return True
-    action = next(iter(entry.actions[index].values()), None)
-    return not (isinstance(action, dict) and action.get("on_error") == "stop")
+    return ending in (Ending.SUCCEEDED, Ending.SKIPPED) or entry.goes_on_after(index)

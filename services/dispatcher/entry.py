@@ -72,6 +72,16 @@ class Entry(BaseModel):
         """Return the action's type as it is written, valid or not."""
         return next(iter(self.actions[index]), "")[:64]
 
+    def goes_on_after(self, index: int) -> bool:
+        """Tell whether the actions after this one are done when it fails."""
+        fields = next(iter(self.actions[index].values()), None)
+        return not (isinstance(fields, dict) and fields.get("on_error") == "stop")
+
+    def rest_after(self, index: int) -> Self | None:
+        """Return the entry of the actions that go on when this one failed, if any do."""
+        more = index + 1 < len(self.actions) and self.goes_on_after(index)
+        return self.at_action(index + 1) if more else None
+
     def at_action(self, index: int, attempt: int = 0, **changes: Any) -> Self:
         """Return the entry as it goes on later, with this action next."""
         moved = {"next": index, "attempt": attempt, "n": 0, "done": ()}

@@ -115,11 +115,7 @@ def given_up(entry_id: str, entry: Entry) -> list[Any]:
     index = entry.next
     detail = f"given out {MAX_DELIVERIES} times and never finished"
     outcome = outcome_of(entry, index, Ending.DEAD_LETTERED, timestamp(), detail)
-    action = next(iter(entry.actions[index].values()), None)
-    goes_on = isinstance(action, dict) and action.get("on_error") == "continue"
-    more = goes_on and index + 1 < len(entry.actions)
-    rest = entry.at_action(index + 1) if more else None
-    return bury_arguments(entry_id, entry, index, outcome, rest)
+    return bury_arguments(entry_id, entry, index, outcome, entry.rest_after(index))
 
 
 def as_dict(answer: Any) -> dict[bytes, Any]:
