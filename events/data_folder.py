@@ -114,11 +114,19 @@ class DataFolder:
         draft.write_text(record.model_dump_json())
         draft.replace(self._record_file)
 
-    def place_socket(self) -> str:
-        """Return the path for the server's socket: in the folder unless its path is too long."""
+    def place_socket(self, before: str = "") -> str:
+        """Return the path for the server's socket: in the folder unless its path is too long.
+
+        Args:
+            before: where it was before a restart; if it can, it stays there, as clients know it.
+        """
         inside = str(self.path / "valkey.sock")
         if len(os.fsencode(inside)) <= _LONGEST_SOCKET_PATH:
             return inside
+        if before:
+            with suppress(FileExistsError):  # somebody took the name meanwhile
+                Path(before).parent.mkdir(mode=0o700)
+                return before
         room = _LONGEST_SOCKET_PATH - len("/upshot-12345678/valkey.sock")
         parent = tempfile.gettempdir()
         parent = parent if len(os.fsencode(parent)) <= room else "/tmp"

@@ -79,7 +79,7 @@ class EmbeddedStore:
         lock = self._folder.lock()
         try:
             self._folder.clear_record()
-            self._socket = self._folder.place_socket()
+            self._socket = self._folder.place_socket(self._socket)
             record = StoreRecord(owner=os.getpid(), socket=self._socket)
             self._folder.write_record(record)
             log_start = self._rotate_log()

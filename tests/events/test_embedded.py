@@ -254,7 +254,8 @@ def test_a_long_path_gets_its_socket_elsewhere_and_tidied_up(tmp_path: Path) -> 
         kill_server(store)
         store.start()
         assert len(values(store)) == 3
-        assert not Path(record.socket).parent.exists()
+        assert DataFolder(deep).read_record() == record.model_copy(update={"server": store.pid})
+    assert not Path(record.socket).parent.exists()
     assert find_running(deep) is None
 
 
