@@ -32,9 +32,9 @@ class Announcer:
     _started: float = field(default_factory=time.monotonic, init=False)
     _told: set[str] = field(default_factory=set, init=False)
 
-    def all_ready(self) -> bool:
-        """Tell whether every awaited part is."""
-        return self._told.issuperset(self.awaited)
+    def missing(self) -> list[str]:
+        """Return the awaited parts that are not ready yet."""
+        return [part for part in self.awaited if part not in self._told]
 
     def look(self) -> None:
         """Ask the API, and tell of what has become ready since."""

@@ -26,7 +26,10 @@ from .readiness import Announcer
 LIGHT: Final = ("engine", "dispatcher", "scheduler")
 """The services that are light enough to share a process and an event loop."""
 
-_POLL_UNTIL_READY: Final = 0.05  # seconds
+_FIRST_LOOK: Final = 0.05  # seconds
+_SLOWER: Final = 1.1
+_SELDOMEST_LOOK: Final = 1.0
+_PATIENCE: Final = 30.0
 _API_GRACE: Final = 10.0
 _WORKER_GRACE: Final = 75.0  # a worker lets its runs end for a minute
 
@@ -80,10 +83,21 @@ class Supervisor:
         announcer.tell("store", "embedded" if self.settings.redis_url is None else "yours")
         for part in self._services(listening):
             self._keepers.append(Keeper(part))
-        while not announcer.all_ready() and not self._stop.wait(_POLL_UNTIL_READY):
-            announcer.look()
-        if not self._stop.is_set():
+        if self._await_all(announcer):
             print(f"ready {url}", flush=True)  # noqa: T201 - what scripts wait for
+
+    def _await_all(self, announcer: Announcer) -> bool:
+        """Wait until every part is ready; return False when told to stop before that."""
+        wait, complain_at = _FIRST_LOOK, time.monotonic() + _PATIENCE
+        while announcer.missing():
+            if self._stop.wait(wait):
+                return False
+            wait = min(wait * _SLOWER, _SELDOMEST_LOOK)
+            announcer.look()
+            if time.monotonic() > complain_at:
+                _log.warning("not ready yet", parts=announcer.missing())
+                complain_at += _PATIENCE
+        return True
 
     def _awaited(self) -> list[str]:
         return ["store", "api", *LIGHT, *(["worker"] if self.pools else [])]
