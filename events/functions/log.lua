@@ -63,7 +63,7 @@ redis.register_function{function_name='upshot_hold_open', flags={'allow-oom'}, c
   local last = number(redis.call('GET', root .. ':intake'))
   if args[1] == '1' and last > 0 and last < now then
     local from, till = integer(last), integer(now)
-    append(root, args[2] .. '{"closed_from":' .. from .. ',"closed_until":' .. till .. '}}')
+    append(root, args[3] .. '{"closed_from":' .. from .. ',"closed_until":' .. till .. '}}')
     redis.call('ZADD', root .. ':gaps', till, from .. '-' .. till)
   end
   redis.call('SET', root .. ':intake', integer(now))
