@@ -1,0 +1,121 @@
+"""Makes events of a request's body: one, an array, or one a line; all are good or none is taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from upshot.events.event import Event
+from upshot.events.exceptions import InvalidEvent
+from upshot.events.ids import derived_id
+
+from ..exceptions import Refused
+from .appender import Item
+from .payloads import NOT_FINITE, is_finite
+from .problems import MOST_ERRORS, dotted
+
+_EVENTS: Final = TypeAdapter(list[Event])
+_LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+# No single JSON value has an object right after the end of another one.
+_NEXT_LINE: Final = re.compile(rb"\}[ \t\r]*\n\s*\{")
+
+
+def parse_events(body: bytes, content_type: str, key: str | None = None) -> list[Item]:
+    """Check a body of events and return them as the log takes them.
+
+    Args:
+        content_type: of the request; NDJSON is also known by its looks.
+        key: the request's Idempotency-Key; events without an id get theirs from it.
+
+    Raises:
+        Refused: 400 not JSON; 422 with index and field of what is wrong; 413 an event too large.
+    """
+    return [_item(index, event, key) for index, event in enumerate(_parse(body, content_type))]
+
+
+def _parse(body: bytes, content_type: str) -> list[Event]:
+    stripped = body.strip()
+    if not stripped:
+        raise Refused(400, "not-json", "the body is empty; send an event, an array or NDJSON")
+    if content_type.partition(";")[0].strip().lower() in _LINES or _looks_like_lines(stripped):
+        return _parse_lines(stripped)
+    if stripped.startswith(b"["):
+        return _validate(stripped)
+    return _validate(b"[" + stripped + b"]")
+
+
+def _looks_like_lines(body: bytes) -> bool:
+    return body.startswith(b"{") and _NEXT_LINE.search(body) is not None
+
+
+def _parse_lines(body: bytes) -> list[Event]:
+    lines = [line for line in body.split(b"\n") if line and not line.isspace()]
+    try:
+        events = _EVENTS.validate_json(b"[" + b",".join(lines) + b"]")
+    except ValidationError as error:
+        _require_json(lines)
+        raise _invalid(error.errors(include_url=False, include_input=False)) from error
+    if len(events) != len(lines):
+        _require_json(lines)
+    return events
+
+
+def _require_json(lines: Iterable[bytes]) -> None:
+    for index, line in enumerate(lines):
+        try:
+            from_json(line)
+        except ValueError as error:
+            detail = f"line {index + 1}: not JSON: {error}"
+            errors: list[dict[str, object]] = [{"index": index, "field": "", "message": str(error)}]
+            raise Refused(400, "not-json", detail, errors=errors) from error
+
+
+def _validate(body: bytes) -> list[Event]:
+    try:
+        return _EVENTS.validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        if found[0]["type"] == "json_invalid":
+            raise Refused(400, "not-json", f"the body is not JSON: {found[0]['msg']}") from error
+        raise _invalid(found) from error
+
+
+def _invalid(found: Sequence[Any]) -> Refused:
+    errors: list[dict[str, object]] = [
+        {"index": wrong["loc"][0], "field": dotted(wrong["loc"][1:]), "message": wrong["msg"]}
+        for wrong in found[:MOST_ERRORS]
+    ]
+    first = errors[0]
+    detail = f"event {first['index']}: {first['field'] or 'event'}: {first['message']}"
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return Refused(422, "invalid-event", f"{detail}{more}; no event was taken", errors=errors)
+
+
+def _item(index: int, event: Event, key: str | None) -> Item:
+    chosen = "id" in event.model_fields_set
+    if key is not None and not chosen:
+        event = event.model_copy(update={"id": derived_id("idempotency-key", key, str(index))})
+        chosen = True
+    try:
+        body = event.to_json()
+    except InvalidEvent as error:
+        raise unfit(f"event {index}", error, index=index) from error
+    # Most events have no null but that of `follows`, so there is nothing to look for.
+    if body.count(b"null") > (event.follows is None) and not is_finite(event.payload):
+        raise _invalid([{"loc": (index, "payload"), "msg": NOT_FINITE}])
+    return (event.id if chosen else "", body)
+
+
+def unfit(what: str, error: InvalidEvent, **where: object) -> Refused:
+    """Return the refusal of an event that the log can't keep: too large, or nested too deeply."""
+    text = str(error)
+    payload = text.startswith("payload: ")
+    place, message = ("payload", text.removeprefix("payload: ")) if payload else ("", text)
+    errors: list[dict[str, object]] = [{**where, "field": place, "message": message}]
+    if payload:
+        return Refused(422, "invalid-event", f"{what}: {error}", errors=errors)
+    return Refused(413, "event-too-large", f"{what}: {error}", errors=errors)

@@ -1,0 +1,68 @@
+"""What the handlers of requests share: one object, made at start, kept with the app."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from upshot.events.log import Log
+from upshot.events.settings import Settings
+from upshot.events.store import Store
+from upshot.flows.registry import Runs
+
+from ..catalog import Catalog
+from .appender import Appender
+from .rejections import Rejections
+from .tail import Tail
+from .webhooks import Webhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the API.
+
+    Attributes:
+        stopping: set when the service ends; whoever streams ends too.
+    """
+
+    settings: Settings
+    store: Store
+    log: Log
+    catalog: Catalog
+    runs: Runs
+    appender: Appender
+    webhooks: Webhooks
+    rejections: Rejections
+    tail: Tail
+    stopping: asyncio.Event
+
+
+def make_parts(settings: Settings, store: Store) -> Parts:
+    """Make the parts on this store; nothing runs yet."""
+    log = Log(store, dedup_ms=int(settings.dedup * 1000))
+    catalog = Catalog(store)
+    return Parts(
+        settings=settings,
+        store=store,
+        log=log,
+        catalog=catalog,
+        runs=Runs(store, lease_ms=settings.lease_ms),
+        appender=Appender(log.append_raw),
+        webhooks=Webhooks(catalog),
+        rejections=Rejections(store),
+        tail=Tail(log),
+        stopping=asyncio.Event(),
+    )
+
+
+def parts_of(request: Request) -> Parts:
+    """Return the parts of the app that serves this request."""
+    return cast(Parts, request.app.state.parts)
+
+
+Served = Annotated[Parts, Depends(parts_of)]
+"""The parts, as an argument of a FastAPI handler."""

@@ -1,0 +1,61 @@
+"""The API as it runs in production, served within a test: a real socket, real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from upshot.events.settings import Settings
+from upshot.events.store import Store
+from upshot.services.api.server import listen, serve
+
+
+@dataclass
+class Api:
+    """A served API: its address and an HTTP client for it."""
+
+    url: str
+    http: aiohttp.ClientSession
+    store: Store
+
+    async def get(self, path: str, status: int = 200, **how: Any) -> Any:
+        """Return the JSON of a GET that must answer with ``status``."""
+        return await self.ask("GET", path, status, **how)
+
+    async def post(self, path: str, status: int = 200, **how: Any) -> Any:
+        """Return the JSON of a POST that must answer with ``status``."""
+        return await self.ask("POST", path, status, **how)
+
+    async def ask(self, method: str, path: str, status: int, **how: Any) -> Any:
+        async with self.http.request(method, self.url + path, **how) as answer:
+            text = await answer.text()
+            assert answer.status == status, text
+            return await answer.json(content_type=None)
+
+    async def logged(self) -> int:
+        """Return how many events are in the log."""
+        return int(await self.store.execute("XLEN", self.store.keys("log")))
+
+
+@asynccontextmanager
+async def served(store_url: str, **changes: Any) -> AsyncIterator[Api]:
+    """Serve the API on a free port until the block ends."""
+    settings = Settings(**{"data_dir": Path("/nonexistent"), "port": 0, **changes})
+    store, socket = Store(store_url), listen(settings)
+    url = f"http://127.0.0.1:{socket.getsockname()[1]}"
+    await store.load_functions()
+    serving = asyncio.create_task(serve(settings, store, [socket]))
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Api(url, http, store)
+    finally:
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+        await store.close()
