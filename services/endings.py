@@ -9,8 +9,9 @@ from typing import Any, Final
 import structlog
 from pydantic_core import from_json, to_json
 
-from upshot.events.event import Event
+from upshot.events.event import MAX_RELATED, Event
 from upshot.events.exceptions import Conflict, IllegalTransition, NotFound, StaleEpoch
+from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun, related
@@ -103,19 +104,15 @@ async def settle(
 async def end_tasks(store: Store, run: FlowRun) -> int:
     """Record the open task runs of an ended run as ended the same way; return how many."""
     stored = await store.execute("HGETALL", store.keys("tasks", run.id))
-    pairs = stored.items() if isinstance(stored, dict) else _pairs(stored)
-    lost = [arguments for task_id, value in pairs if (arguments := _ending(run, task_id, value))]
+    endings = (_ending(run, task_id, value) for task_id, value in stored.items())
+    lost = [ending for ending in endings if ending is not None]
     for start in range(0, len(lost), _BATCH):
-        flat = [part for arguments in lost[start : start + _BATCH] for part in arguments]
+        flat = [part for ending in lost[start : start + _BATCH] for part in ending]
         try:
             await store.call("record_tasks", run.id, run.epoch, f"end-{start}", *flat)
         except StaleEpoch:
             return start  # it was started again: its new process sees to them
     return len(lost)
-
-
-def _pairs(flat: list[bytes]) -> list[tuple[bytes, bytes]]:
-    return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _ending(run: FlowRun, task_id: bytes, stored: bytes) -> tuple[Argument, ...] | None:
@@ -133,17 +130,25 @@ def task_event(
     run: FlowRun, task_id: str, record: dict[str, Any], state: State, previous: Any
 ) -> Event:
     """Return the event of a task run that ended with its run."""
+    task = str(record.get("task", ""))
+    concerned = [
+        {"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name},
+        {"id": f"task.{derived_id('task', run.flow, task)}", "role": "task", "name": task},
+        *related(run),
+        *({"id": f"tag.{tag}", "role": "tag", "name": tag} for tag in record.get("tags", ())),
+    ]
     return Event(
         event=f"task-run.{state.type.value.lower()}",
         resource={
             "id": f"task-run.{task_id}",
-            "name": str(record.get("name", task_id))[:1024],
+            "name": str(record.get("name", task_id)),
             "state": state.name,
         },
-        related=[{"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name}, *related(run)],
+        related=concerned[:MAX_RELATED],
         payload={
             "state": state.to_dict(),
             "previous": previous.get("name") if isinstance(previous, dict) else None,
+            "attempt": record.get("attempt", 0),
             "message": state.message,
         },
         follows=run.caused_by,

@@ -1,0 +1,112 @@
+"""A worker and a scheduler as real processes, and runs for them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from upshot.events.store import Store
+from upshot.flows.registry import Runs
+from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.states import State
+
+LEASE = 1.0
+PATIENCE = 60.0
+
+
+@contextmanager
+def service(
+    *names: str, store_url: str, arguments: tuple[str, ...] = (), **settings: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run services in a process of their own; kill it at the end."""
+    command = [sys.executable, "-P", "-m", "upshot.services.serving", *names, *arguments]
+    given = {f"UPSHOT_{key.upper()}": str(value) for key, value in settings.items()}
+    environment = {**os.environ, "UPSHOT_REDIS_URL": store_url, "UPSHOT_LEASE": str(LEASE), **given}
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+
+
+@contextmanager
+def worker(
+    store_url: str, name: str = "w", **settings: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker of the default pool."""
+    with service("worker", store_url=store_url, arguments=("--name", name), **settings) as process:
+        yield process
+
+
+@contextmanager
+def scheduler(store_url: str) -> Iterator[subprocess.Popen[bytes]]:
+    with service("scheduler", store_url=store_url) as process:
+        yield process
+
+
+async def submit(store: Store, entrypoint: str, **parameters: Any) -> FlowRun:
+    """Put a run into the default pool's queue."""
+    run = new_run(
+        "made",
+        state=State("Scheduled"),
+        entrypoint=entrypoint,
+        pool="default",
+        parameters=parameters,
+    )
+    await Runs(store).create(run)
+    return run
+
+
+async def until(what: str, holds: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask until the answer is true; return it."""
+    deadline = time.monotonic() + PATIENCE
+    while not (answer := await holds()):
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        await asyncio.sleep(0.01)
+    return answer
+
+
+async def until_state(store: Store, run: FlowRun, *names: str) -> FlowRun:
+    """Wait until a run is in one of these states."""
+
+    async def there() -> FlowRun | None:
+        now = await Runs(store).get(run.id)
+        return now if now.state.name in names else None
+
+    found: FlowRun = await until(f"{run.name} {names}", there)
+    return found
+
+
+async def until_line(path: Path) -> str:
+    """Wait until a file has a whole line; return it."""
+
+    async def there() -> str:
+        return first_line(path)
+
+    return str(await until(f"a line in {path}", there))
+
+
+def first_line(path: Path) -> str:
+    text = path.read_text() if path.exists() else ""
+    return text.partition("\n")[0] if "\n" in text else ""
+
+
+def process_stat(pid: int) -> list[str]:
+    """Return a process's state and its parent's id; nothing when it is gone."""
+    if not Path("/proc/self").exists():
+        told = subprocess.run(["ps", "-o", "stat=,ppid=", "-p", str(pid)], capture_output=True)
+        return told.stdout.decode().split()
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return []

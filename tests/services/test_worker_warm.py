@@ -1,0 +1,144 @@
+"""Warm parents: kept, given up when the code changes, and replaced when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from upshot.events.store import Store
+from upshot.flows.registry import Runs
+from upshot.flows.runs import new_run
+from upshot.flows.states import State
+from upshot.services.worker.warm import Warm, WarmParent
+
+from .running import process_stat, until
+
+FLOW = "from upshot import flow\n\n@flow\ndef name() -> str:\n    return __file__\n"
+SLEEP = "import time\nfrom upshot import flow\n\n@flow\ndef name() -> None:\n    time.sleep(600)\n"
+
+
+class Bench:
+    """Warm parents with the ends that they told."""
+
+    def __init__(self, store: Store, most: int) -> None:
+        self.store = store
+        self.ends: dict[int, int | None] = {}
+        self.warm = Warm(store.url, 600_000, most, self.ends.__setitem__)
+        self._number = 0
+
+    async def launch(self, file: Path) -> int:
+        run = new_run("made", state=State("Pending"), entrypoint=f"{file}:name", pool="default")
+        await Runs(self.store).create(run)
+        self._number += 1
+        await self.warm.launch(self._number, run.entrypoint, run.id, 1)
+        return self._number
+
+    async def finish(self, file: Path) -> WarmParent:
+        job = await self.launch(file)
+        await until("its end", lambda: _has(self.ends, job))
+        return self.warm._parents[f"{file}:name"]
+
+
+async def _has(ends: dict[int, int | None], job: int) -> bool:
+    return job in ends
+
+
+@pytest.fixture
+async def bench(store_url: str) -> AsyncIterator[Bench]:
+    store = Store(store_url)
+    bench = Bench(store, most=2)
+    yield bench
+    await bench.warm.close()
+    await store.close()
+
+
+def write(folder: Path, name: str, text: str = FLOW) -> Path:
+    file = folder / f"{name}.py"
+    file.write_text(text)
+    return file
+
+
+async def test_a_warm_parent_serves_the_next_run_of_its_entrypoint(
+    bench: Bench, tmp_path: Path
+) -> None:
+    file = write(tmp_path, "one")
+    assert await bench.finish(file) is await bench.finish(file)
+    assert bench.ends == {1: 0, 2: 0}
+
+
+async def test_a_changed_module_beside_the_entrypoint_needs_a_new_parent(
+    bench: Bench, tmp_path: Path
+) -> None:
+    beside = write(tmp_path, "beside", "VALUE = 1\n")
+    file = write(tmp_path, "one", f"import beside\n{FLOW}")
+    first = await bench.finish(file)
+    assert str(beside) in dict(first.files or [])
+    beside.write_text("VALUE = 22\n")
+    assert await bench.finish(file) is not first
+    await until("the old one ends", lambda: _gone(first))
+
+
+async def _gone(parent: WarmParent) -> bool:
+    return parent.gone
+
+
+async def test_the_parent_that_was_not_used_longest_is_given_up(
+    bench: Bench, tmp_path: Path
+) -> None:
+    one = await bench.finish(write(tmp_path, "a"))
+    two = await bench.finish(write(tmp_path, "b"))
+    three = await bench.finish(write(tmp_path, "c"))
+    await until("the first one ends", lambda: _gone(one))
+    assert not two.gone
+    assert not three.gone
+
+
+async def test_a_parent_that_is_given_up_first_lets_its_runs_end(
+    bench: Bench, tmp_path: Path
+) -> None:
+    file = write(tmp_path, "long", SLEEP)
+    job = await bench.launch(file)
+    await until("its process", lambda: _pid(bench, job))
+    parent = bench.warm._parents[f"{file}:name"]
+    for name in ("a", "b"):
+        await bench.finish(write(tmp_path, name))
+    assert parent not in bench.warm._parents.values()
+    assert not parent.gone
+    bench.warm.signal(job, signal.SIGKILL)
+    await until("it ends", lambda: _gone(parent))
+    assert bench.ends[job] == -signal.SIGKILL
+
+
+async def _pid(bench: Bench, job: int) -> int:
+    return bench.warm.pid(job)
+
+
+async def test_a_killed_parent_takes_its_runs_along_and_is_replaced(
+    bench: Bench, tmp_path: Path
+) -> None:
+    file = write(tmp_path, "long", SLEEP)
+    job = await bench.launch(file)
+    pid = await until("its process", lambda: _pid(bench, job))
+    os.kill(int(process_stat(pid)[1]), signal.SIGKILL)
+    await until("its end", lambda: _has(bench.ends, job))
+    assert bench.ends[job] == -signal.SIGKILL
+    file.write_text(FLOW)
+    await bench.finish(file)
+
+
+async def test_a_killed_zygote_is_replaced(bench: Bench, tmp_path: Path) -> None:
+    file = write(tmp_path, "one")
+    await bench.finish(file)
+    zygote = bench.warm._zygote._process
+    assert zygote is not None
+    zygote.kill()
+    parent = bench.warm._parents[f"{file}:name"]
+    await until("the end of its parents", lambda: _gone(parent))
+    await asyncio.wait([bench.warm._zygote._reader] if bench.warm._zygote._reader else [])
+    await bench.finish(file)
+    assert bench.ends == {1: 0, 2: 0}
