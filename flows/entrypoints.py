@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .exceptions import EntrypointNotFound
 
 if TYPE_CHECKING:
-    from .flow import Flow
+    from .flowdef import Flow
 
 
 def entrypoint_of(function: Callable[..., Any]) -> str:
@@ -42,7 +42,7 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
         EntrypointNotFound: there is no such file, no such name in it, or it names no flow.
         Exception: whatever the module itself raises.
     """
-    from .flow import Flow
+    from .flowdef import Flow
 
     where, separator, name = entrypoint.rpartition(":")
     if not (separator and where and name):

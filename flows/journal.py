@@ -110,7 +110,7 @@ class Journal:
                 run, state, own=True, lease_ms=self.lease_ms, started=started, result=result
             )
             try:
-                version, epoch = self._call("transition", *arguments)
+                version, epoch = self.call("transition", *arguments)
             except Conflict:
                 state, result = self._meet_change(held, state, result)
             except EventsError as error:
@@ -133,13 +133,18 @@ class Journal:
     def refresh(self, held: HeldRun) -> StateType:
         """Read the run anew; return what it is now."""
         try:
-            run = read_run(self._execute, self.store.keys("run", held.run.id))
+            run = self.read(held.run.id)
         except EventsError as error:
             self._lost(f"run {held.run.name}: {error}")
         if run is None or run.epoch != held.run.epoch:
             self._lost(f"run {held.run.name} was given to another process")
         held.run = run
         return run.state.type
+
+    def read(self, run_id: str) -> FlowRun | None:
+        """Return a run as the store has it, or None where there is none."""
+        fields = self.execute("HGETALL", self.store.keys("run", run_id))
+        return parse_run(fields) if fields else None
 
     def close(self) -> None:
         """Write what waits and end the thread."""
@@ -187,7 +192,7 @@ class Journal:
         held = batch[0].held
         held.batch += 1
         run = held.run
-        self._call("record_tasks", run.id, run.epoch, held.batch, *flatten(batch))
+        self.call("record_tasks", run.id, run.epoch, held.batch, *flatten(batch))
         self._bytes -= sum(entry.size for entry in batch)
 
     def _until_renewal(self) -> float:
@@ -196,16 +201,18 @@ class Journal:
     def _renew(self) -> None:
         self._renewed = time.monotonic()
         for held in self._held:
-            answer = self._call("renew_run", held.run.id, held.run.epoch, self.lease_ms)
+            answer = self.call("renew_run", held.run.id, held.run.epoch, self.lease_ms)
             cancel = held.on_cancelling
             if cancel is not None and answer[0].decode() == StateType.CANCELLING:
                 held.on_cancelling = None
                 cancel()
 
-    def _call(self, function: str, *arguments: Argument) -> Any:
+    def call(self, function: str, *arguments: Argument) -> Any:
+        """Call a function of the store, as long as it takes until the store answers."""
         return self._persist(lambda: self.store.call(function, *arguments))
 
-    def _execute(self, *command: Argument) -> Any:
+    def execute(self, *command: Argument) -> Any:
+        """Send a command that may be sent twice, as long as it takes until the store answers."""
         return self._persist(lambda: self.store.execute(*command))
 
     def _persist(self, send: Callable[[], Any]) -> Any:
@@ -221,9 +228,3 @@ class Journal:
                 answer = send()
         _log.warning("the store answers again")
         return answer
-
-
-def read_run(execute: Callable[..., Any], key: str) -> FlowRun | None:
-    """Read a run by its key, or None where there is none."""
-    fields = execute("HGETALL", key)
-    return parse_run(fields) if fields else None

@@ -51,13 +51,13 @@ class Signature:
 
     def with_defaults(self, bound: Mapping[str, Any]) -> dict[str, Any]:
         """Return bound parameters and the defaults of the others, in the signature's order."""
-        arguments = inspect.BoundArguments(self._signature, dict(bound))  # type: ignore[arg-type]
+        arguments = inspect.BoundArguments(self._signature, dict(bound))
         arguments.apply_defaults()
         return dict(arguments.arguments)
 
     def call_of(self, bound: Mapping[str, Any]) -> Arguments:
         """Return how to call the function with parameters that were bound."""
-        arguments = inspect.BoundArguments(self._signature, dict(bound))  # type: ignore[arg-type]
+        arguments = inspect.BoundArguments(self._signature, dict(bound))
         return arguments.args, arguments.kwargs
 
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
@@ -92,7 +92,7 @@ class Signature:
         def keep(*args: Any, **kwargs: Any) -> Arguments:
             return args, kwargs
 
-        return validate_call(keep, config=ConfigDict(arbitrary_types_allowed=True))
+        return validate_call(config=ConfigDict(arbitrary_types_allowed=True))(keep)
 
 
 def as_stored(bound: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -130,18 +130,9 @@ class Runs:
                 continue
         raise Conflict(f"run {run_id} keeps changing")
 
-    async def list(
-        self, wanted: RunFilter, *, limit: int = 100, cursor: str | None = None
-    ) -> tuple[list[FlowRun], str | None]:
-        """Return a page of runs, newest first, and the cursor of the next one."""
-        found: list[FlowRun] = []
-        async for run in self._newest_first(wanted, cursor):
-            if len(found) == limit:
-                return found, found[-1].id
-            found.append(run)
-        return found, None
-
-    async def _newest_first(self, wanted: RunFilter, cursor: str | None = None) -> Any:
+    async def _newest_first(
+        self, wanted: RunFilter, cursor: str | None = None
+    ) -> AsyncIterator[FlowRun]:
         key, start = self._store.keys("runs"), 0
         if cursor is not None:
             rank = await self._store.execute("ZREVRANK", key, cursor)
@@ -211,3 +202,14 @@ class Runs:
             }
             for entry in entries
         ]
+
+    async def list(
+        self, wanted: RunFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> tuple[list[FlowRun], str | None]:
+        """Return a page of runs, newest first, and the cursor of the next one."""
+        found: list[FlowRun] = []
+        async for run in self._newest_first(wanted, cursor):
+            if len(found) == limit:
+                return found, found[-1].id
+            found.append(run)
+        return found, None

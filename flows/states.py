@@ -38,6 +38,9 @@ NAMES: Final[dict[str, StateType]] = {
 }
 """Every state name and the type it belongs to."""
 
+MAX_MESSAGE: Final = 4_000
+"""Characters of a message that events and records show."""
+
 ENDED: Final = frozenset({_T.COMPLETED, _T.FAILED, _T.CRASHED, _T.CANCELLED})
 RETRYABLE: Final = frozenset({_T.FAILED, _T.CRASHED, _T.CANCELLED})
 

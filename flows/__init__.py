@@ -1,0 +1,63 @@
+"""Flows and tasks: what users write, and how it runs. Each name loads when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .deployments import Deployment
+    from .emitting import emit_event
+    from .flowdef import Flow, flow
+    from .futures import TaskFuture, TaskFutureList, as_completed, wait
+    from .logs import get_run_logger
+    from .pool import TaskRunner, ThreadPoolTaskRunner
+    from .states import State, StateType
+    from .taskdef import Task, task, unmapped
+
+__all__ = [
+    "Deployment",
+    "Flow",
+    "State",
+    "StateType",
+    "Task",
+    "TaskFuture",
+    "TaskFutureList",
+    "TaskRunner",
+    "ThreadPoolTaskRunner",
+    "as_completed",
+    "emit_event",
+    "flow",
+    "get_run_logger",
+    "task",
+    "unmapped",
+    "wait",
+]
+
+_MODULE_OF: Final = {
+    "Deployment": "deployments",
+    "Flow": "flowdef",
+    "State": "states",
+    "StateType": "states",
+    "Task": "taskdef",
+    "TaskFuture": "futures",
+    "TaskFutureList": "futures",
+    "TaskRunner": "pool",
+    "ThreadPoolTaskRunner": "pool",
+    "as_completed": "futures",
+    "emit_event": "emitting",
+    "flow": "flowdef",
+    "get_run_logger": "logs",
+    "task": "taskdef",
+    "unmapped": "taskdef",
+    "wait": "futures",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module, once."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value

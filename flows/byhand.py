@@ -1,0 +1,152 @@
+"""Runs a flow that is called: by hand as a run of its own, in another flow as a part of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from upshot.events.ids import derived_id
+from upshot.events.store import SyncStore
+
+from .arguments import futures_in, resolve
+from .context import Here, here
+from .execution import Execution, aside
+from .held import HeldRun
+from .inputs import inputs_key
+from .joining import join
+from .journal import Journal
+from .logs import capture
+from .parameters import as_stored
+from .results import Kept, ResultFiles, restore
+from .runs import FlowRun, create_arguments, new_run, transition_arguments
+from .states import State
+
+if TYPE_CHECKING:
+    from .flowdef import Flow
+
+
+def run_flow(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> State:
+    """Run a function's flow to its end; return how it ended."""
+    place = here()
+    args, kwargs = _resolved(args, kwargs)
+    if place is None:
+        with _outermost(flow, args, kwargs) as execution:
+            return _run(execution, flow, args, kwargs)
+    opened = _part(flow, place, args, kwargs)
+    return opened if isinstance(opened, State) else _run(opened, flow, args, kwargs)
+
+
+async def run_flow_async(
+    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> State:
+    """Do the same for a coroutine function."""
+    place = here()
+    for future in futures_in([args, kwargs]):
+        await future.wait_async()
+    args, kwargs = _resolved(args, kwargs)
+    if place is None:
+        with _outermost(flow, args, kwargs) as execution:
+            return await _run_async(execution, flow, args, kwargs)
+    opened = await aside(_part, flow, place, args, kwargs)
+    return opened if isinstance(opened, State) else await _run_async(opened, flow, args, kwargs)
+
+
+def _resolved(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return tuple(resolve(value) for value in args), resolve(kwargs)
+
+
+def _run(
+    execution: Execution, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> State:
+    if not execution.begin():
+        return execution.finish(flow, State("Cancelled"))
+    return execution.finish(flow, execution.perform(flow, args, kwargs))
+
+
+async def _run_async(
+    execution: Execution, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> State:
+    if not await aside(execution.begin):
+        return await aside(execution.finish, flow, State("Cancelled"))
+    state = await execution.perform_async(flow, args, kwargs)
+    return await aside(execution.finish, flow, state)
+
+
+@contextmanager
+def _outermost(
+    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[Execution]:
+    """Join a store and create a run there that no worker takes."""
+    bound = flow.bind(args, kwargs)
+    joined = join()
+    run = _new_run(flow, bound, None, None)
+    store = SyncStore(joined.url)
+    store.call("create_run", *create_arguments(run, lease_ms=joined.lease_ms))
+    journal = Journal(store, lease_ms=joined.lease_ms)
+    execution = Execution(journal.hold(run), journal, ResultFiles(joined.results))
+    try:
+        with capture(execution.context, strays=False):
+            yield execution
+    finally:
+        journal.close()
+        store.close()
+
+
+def _new_run(
+    flow: Flow[..., Any], bound: dict[str, Any], run_id: str | None, parent: FlowRun | None
+) -> FlowRun:
+    return new_run(
+        flow.name,
+        state=State("Pending"),
+        run_id=run_id,
+        name=flow.run_name(bound),
+        parameters=as_stored(bound),
+        tags=flow.tags,
+        parent=parent and parent.id,
+        caused_by=parent and parent.caused_by,
+        causation=parent and parent.causation,
+    )
+
+
+def _part(
+    flow: Flow[..., Any], place: Here, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Execution | State:
+    """Create a run within the run that calls, or go on with the one of an earlier attempt."""
+    bound = flow.bind(args, kwargs)
+    outer = place.run
+    key = f"flow:{flow.name}:{inputs_key(bound)}"
+    key = f"{key}:{place.scope.count(key)}"
+    run_id = derived_id("flow-run", outer.id, place.scope.owner, key)
+    held = _take(outer.journal, _new_run(flow, bound, run_id, outer.held.run))
+    if held.run.state.completed:
+        kept = _kept(outer.journal, run_id)
+        if kept is not None:
+            outer.journal.release(held)
+            return State("Completed", data=restore(kept, flow.fn))
+        again = derived_id("flow-run", run_id, str(outer.held.run.attempt))
+        outer.journal.release(held)
+        held = _take(outer.journal, _new_run(flow, bound, again, outer.held.run))
+    return Execution(held, outer.journal, outer.files, parent=outer)
+
+
+def _take(journal: Journal, run: FlowRun) -> HeldRun:
+    """Create a run, or take one that an earlier attempt of its parent left unfinished."""
+    created, _, _ = journal.call("create_run", *create_arguments(run, lease_ms=journal.lease_ms))
+    if created:
+        return journal.hold(run)
+    there = journal.read(run.id)
+    if there is None or there.state.completed:
+        return journal.hold(there or run)
+    # Scheduling it from outside fences whatever process may still believe to have it.
+    state = State("AwaitingRetry", f"was {there.state.name}")
+    journal.call("transition", *transition_arguments(there, state, own=False))
+    return journal.hold(journal.read(run.id) or there)
+
+
+def _kept(journal: Journal, run_id: str) -> Kept | None:
+    key = journal.store.keys("run", run_id)
+    body, form = journal.execute("HMGET", key, "result", "checkpoint")
+    return Kept(form.decode(), body) if body and form else None

@@ -1,0 +1,103 @@
+"""Where code runs: in which flow run, and in which task of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .held import HeldRun
+    from .journal import Journal
+    from .pool import Pool
+    from .results import ResultFiles
+    from .taskrun import TaskHead, TaskRun
+
+
+class Scope:
+    """Counts what is called within one start of a flow or task, so that each call gets a name.
+
+    Args:
+        owner: id of the task run whose body it is, or ``""`` for the flow's.
+    """
+
+    __slots__ = ("_counts", "_lock", "owner")
+
+    def __init__(self, owner: str = "") -> None:
+        self.owner = owner
+        self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def count(self, key: str) -> int:
+        """Return how often this key was counted before."""
+        with self._lock:
+            before = self._counts.get(key, 0)
+            self._counts[key] = before + 1
+        return before
+
+
+@dataclass(slots=True)
+class RunContext:
+    """One flow run in this process.
+
+    Attributes:
+        files: where large results go.
+        restored: records of task runs, by id, from earlier attempts.
+        remembers: whether another attempt may follow in this process.
+        log_prints: whether what the flow prints is logged.
+        stopping: set when the run has to stop; waits between attempts end then.
+        parent: the flow run whose code called this one's flow, in the same process.
+        pool: opens the run's pool on first use.
+        heads: by name, what the task runs of each task have in common.
+    """
+
+    held: HeldRun
+    journal: Journal
+    files: ResultFiles
+    pool: Callable[[], Pool]
+    parent: RunContext | None = None
+    log_prints: bool = False
+    remembers: bool = False
+    restored: dict[str, bytes] = field(default_factory=dict)
+    heads: dict[str, TaskHead] = field(default_factory=dict)
+    names: Scope = field(default_factory=Scope)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def id(self) -> str:
+        return self.held.run.id
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where the running code stands.
+
+    Attributes:
+        task: None in the flow's own body.
+    """
+
+    run: RunContext
+    scope: Scope
+    task: TaskRun | None = None
+    log_prints: bool = False
+
+
+_here: Final[ContextVar[Here | None]] = ContextVar("upshot_here", default=None)
+
+
+def here() -> Here | None:
+    """Return where the running code stands, or None outside of any flow run."""
+    return _here.get()
+
+
+@contextmanager
+def standing(place: Here | None) -> Iterator[None]:
+    """Let the code of a ``with`` block stand at this place."""
+    token = _here.set(place)
+    try:
+        yield
+    finally:
+        _here.reset(token)

@@ -1,0 +1,123 @@
+"""Deployments: flows that workers can run, by name; each change in the store has its event."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json, to_json
+
+from upshot.events.event import Event, describe
+from upshot.events.exceptions import Conflict, StoreUnavailable
+from upshot.events.store import SyncStore
+
+from .exceptions import InvalidDeployment
+from .runs import deployment_resource
+
+_ATTEMPTS = 10
+
+Name = Annotated[str, Field(pattern=r"^[^/\s][^/]{0,199}/[^/\s][^/]{0,199}$")]
+PoolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Tag = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Deployment(BaseModel):
+    """A flow under a name, with what its runs need.
+
+    Attributes:
+        name: ``flow/deployment``.
+        entrypoint: ``path.py:function`` or ``package.module:function``, as workers find it.
+        work_pool: whose workers run it.
+        parameters: of its runs, where they do not say otherwise.
+        version: any text.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    entrypoint: Annotated[str, Field(pattern=r"^.+:[A-Za-z_][\w.]*$", max_length=4096)]
+    work_pool: PoolName = "default"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    description: str = Field(default="", max_length=10_000)
+    tags: list[Tag] = Field(default_factory=list, max_length=32)
+    version: str | None = Field(default=None, max_length=200)
+
+    @classmethod
+    def of(cls, **fields: Any) -> Self:
+        """Make one of fields that people wrote.
+
+        Raises:
+            InvalidDeployment: naming each wrong field.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise InvalidDeployment(f"deployment {fields.get('name')}: {describe(error)}") from None
+
+    @property
+    def flow(self) -> str:
+        """The flow's name."""
+        return self.name.partition("/")[0]
+
+
+def put(store: SyncStore, deployment: Deployment) -> str:
+    """Keep a deployment under its name; return ``created``, ``updated`` or ``unchanged``.
+
+    Raises:
+        InvalidDeployment: its parameters are not JSON.
+        Conflict: somebody else keeps changing it.
+    """
+    try:
+        new: dict[str, Any] = from_json(deployment.model_dump_json())
+    except ValueError as error:
+        raise InvalidDeployment(f"deployment {deployment.name}: parameters: {error}") from error
+    for _ in range(_ATTEMPTS):
+        version, old = _stored(store, deployment.name)
+        wanted = {**new, "paused": True} if old.get("paused") else new
+        changed = sorted(key for key in {*old, *wanted} if old.get(key) != wanted.get(key))
+        if version and not changed:
+            return "unchanged"
+        verb = "updated" if version else "created"
+        event = _event(deployment.name, verb, version + 1, wanted, changed)
+        try:
+            store.call(
+                "put", "deployment", deployment.name, version, to_json(wanted), event.to_json()
+            )
+        except Conflict:
+            continue
+        return verb
+    raise Conflict(f"deployment {deployment.name} keeps changing; try again")
+
+
+def _stored(store: SyncStore, name: str) -> tuple[int, dict[str, Any]]:
+    value = store.execute("HGET", store.keys("docs", "deployment"), name)
+    if value is None:
+        return 0, {}
+    version, _, body = value.partition(b" ")
+    return int(version), from_json(body)
+
+
+def _event(
+    name: str, verb: str, version: int, definition: dict[str, Any], fields: list[str]
+) -> Event:
+    resource = deployment_resource(name)
+    del resource["role"]
+    payload = {"version": version, "fields": fields, "definition": definition}
+    return Event(event=f"deployment.{verb}", resource=resource, payload=payload)
+
+
+def deploy(deployment: Deployment) -> str:
+    """Keep a deployment in the running service's store; see :func:`put`.
+
+    Raises:
+        StoreUnavailable: no service runs here that could keep it.
+    """
+    from .joining import connect, join
+
+    joined = join()
+    if not joined.lasting:
+        raise StoreUnavailable(
+            "no Upshot runs here: start one with `upshot up`, or say where it is (UPSHOT_DATA_DIR "
+            "or UPSHOT_REDIS_URL)"
+        )
+    return put(connect(joined), deployment)

@@ -1,0 +1,84 @@
+"""Emits events from user code: within a run as a part of it, elsewhere on their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from upshot.events.event import MAX_RELATED, Event, describe
+from upshot.events.exceptions import InvalidEvent
+
+from .context import Here, here
+from .runs import related as related_to
+
+
+def emit_event(
+    event: str,
+    resource: Mapping[str, str] | str,
+    related: Sequence[Mapping[str, str]] | None = None,
+    payload: Mapping[str, Any] | None = None,
+    occurred: datetime | None = None,
+    id: str | None = None,  # noqa: A002 - the event's field is called so
+) -> Event:
+    """Emit an event; automations may act on it.
+
+    Within a run it is written with the run's other records, in order, has the run among its related
+    resources, and follows the event that caused the run. Elsewhere it is durable on return.
+
+    Args:
+        event: its name, such as ``order.placed``.
+        resource: what it is about: labels with an ``id``, or the id alone.
+        related: other resources, each usually with a ``role``.
+        payload: any JSON object. occurred: when it happened, with a timezone; now by default.
+        id: accepted once; a new one by default.
+
+    Raises:
+        InvalidEvent: naming each wrong field.
+        StoreUnavailable: outside of runs: it is not known whether it was written; emit it again.
+    """
+    place = here()
+    fields: dict[str, Any] = {
+        "event": event,
+        "resource": {"id": resource} if isinstance(resource, str) else dict(resource),
+        "related": [dict(labels) for labels in related or ()],
+        "payload": dict(payload or {}),
+        **({"occurred": occurred} if occurred is not None else {}),
+        **({"id": id} if id is not None else {}),
+        **(_of_run(place) if place is not None else {}),
+    }
+    if place is not None:
+        fields["related"] = [*fields["related"], *_resources(place)][:MAX_RELATED]
+    try:
+        made = Event(**fields)
+    except ValidationError as error:
+        raise InvalidEvent(describe(error)) from error
+    _send(made, id or "", place)
+    return made
+
+
+def _of_run(place: Here) -> dict[str, Any]:
+    run = place.run.held.run
+    return {"follows": run.caused_by, "causation": run.causation}
+
+
+def _resources(place: Here) -> list[dict[str, str]]:
+    run = place.run.held.run
+    resources = [{"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name}]
+    if place.task is not None:
+        identity = f"task-run.{place.task.id}"
+        resources.append({"id": identity, "role": "task-run", "name": place.task.name})
+    return [*resources, *related_to(run)]
+
+
+def _send(event: Event, chosen_id: str, place: Here | None) -> None:
+    body = event.to_json()
+    if place is not None:
+        place.run.journal.put(place.run.held, "event", body, record=chosen_id.encode())
+        return
+    from .joining import connect, join
+
+    joined = join()
+    connect(joined).call("append", joined.dedup_ms, chosen_id, body)

@@ -1,0 +1,244 @@
+"""Executes a flow in its run: attempts, timeouts, its tasks' end, and the state it ends in.
+
+The way of a run: Running → check the parameters → the function → its tasks end → the last state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from .context import Here, RunContext, Scope, standing
+from .exceptions import (
+    EntrypointNotFound,
+    Interrupted,
+    InvalidParameters,
+    NotCompleted,
+    TimedOut,
+)
+from .held import HeldRun
+from .journal import Journal
+from .logs import run_logger
+from .outcomes import ended_by, ended_with, explain
+from .pool import Pool, TaskRunner, ThreadPoolTaskRunner
+from .results import Kept, ResultFiles, keep
+from .states import State, StateType
+from .stopping import Stop, stoppable
+from .timeouts import call_within, timed_out
+
+R = TypeVar("R")
+
+if TYPE_CHECKING:
+    from .flowdef import Flow
+
+MAX_RESULT_BYTES: Final = 256 * 1024
+"""Larger results of flows are not kept in the run's record."""
+_FINAL: Final = (InvalidParameters, EntrypointNotFound)  # no retry mends these
+_GRACE: Final = 5.0  # seconds that interrupted tasks get to clean up
+
+_log = logging.getLogger(__name__)
+
+
+class OnePool:
+    """Opens a flow run's pool when the first task is submitted.
+
+    Args:
+        runner: makes it.
+    """
+
+    def __init__(self, runner: TaskRunner | None = None) -> None:
+        self.runner = runner
+        self.opened: Pool | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Pool:
+        with self._lock:
+            if self.opened is None:
+                self.opened = (self.runner or ThreadPoolTaskRunner()).open()
+            return self.opened
+
+
+class Execution:
+    """A flow run that this process brings from Pending to its end.
+
+    Args:
+        held: the run. journal: writes what it does. files: take large results.
+        parent: the run whose code called it.
+    """
+
+    def __init__(
+        self,
+        held: HeldRun,
+        journal: Journal,
+        files: ResultFiles,
+        parent: RunContext | None = None,
+    ) -> None:
+        self._pool = OnePool()
+        self.context = RunContext(held, journal, files, self._pool, parent=parent)
+        self._held, self._journal = held, journal
+        self._retries = 0
+
+    def begin(self, name: str = "Running", message: str = "") -> bool:
+        """Enter Running; False says that the run was cancelled before."""
+        self._journal.transition(self._held, State(name, message), started=True)
+        run = self._held.run
+        _log.info("flow run %s of %s is %s", run.name, run.flow, run.state.name)
+        if run.attempt > 1:
+            key = self._journal.store.keys("tasks", run.id)
+            stored = self._journal.execute("HGETALL", key)
+            self.context.restored.update({name.decode(): body for name, body in stored.items()})
+        return not run.state.ended
+
+    def perform(self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> State:
+        """Run the flow's function, as often as it takes; return the state to end in."""
+        self._set_up(flow)
+        with stoppable(self.context) as stop:
+            try:
+                while True:
+                    outcome = self._attempt(flow, args, kwargs)
+                    if isinstance(outcome, State):
+                        return outcome
+                    if self.context.stopping.wait(outcome):
+                        raise Interrupted("terminated")
+                    self.begin("Retrying", self._which(flow))
+            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+                return self._stopped(stop, error)
+
+    async def perform_async(
+        self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> State:
+        """Do the same for a coroutine function."""
+        self._set_up(flow)
+        with stoppable(self.context, asyncio.current_task()) as stop:
+            try:
+                while True:
+                    outcome = await self._attempt_async(flow, args, kwargs)
+                    if isinstance(outcome, State):
+                        return outcome
+                    await asyncio.sleep(outcome)
+                    await asyncio.to_thread(self.begin, "Retrying", self._which(flow))
+            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+                return await aside(self._stopped, stop, error)
+
+    def _set_up(self, flow: Flow[..., Any]) -> None:
+        self._pool.runner = flow.task_runner
+        parent = self.context.parent
+        inherited = parent is not None and parent.log_prints
+        self.context.log_prints = inherited if flow.log_prints is None else flow.log_prints
+        self.context.remembers = flow.retries > 0
+
+    def _here(self) -> Here:
+        return Here(self.context, Scope(), None, self.context.log_prints)
+
+    def _attempt(
+        self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> State | float:
+        with standing(self._here()):
+            try:
+                checked = flow.checked(args, kwargs)
+                value = call_within(flow.timeout_seconds, flow.fn, *checked)
+                self._drain()
+            except Exception as error:  # noqa: BLE001 - any error of the user's is the flow's
+                return self._failed(flow, error)
+            return ended_with(value)
+
+    async def _attempt_async(
+        self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> State | float:
+        with standing(self._here()):
+            try:
+                positional, named = flow.checked(args, kwargs)
+                value = await _within(flow.timeout_seconds, flow.fn(*positional, **named))
+                await asyncio.to_thread(self._drain)
+            except Exception as error:  # noqa: BLE001 - any error of the user's is the flow's
+                return await aside(self._failed, flow, error)
+            return ended_with(value)
+
+    def _drain(self) -> None:
+        if self._pool.opened is not None:
+            self._pool.opened.drain()
+
+    def _failed(self, flow: Flow[..., Any], error: Exception) -> State | float:
+        """Return how long to wait before the next attempt, or the state to end in."""
+        self._clear_pool(error)
+        if self._retries >= flow.retries or isinstance(error, _FINAL):
+            run_logger().error("failed: %s", explain(error), exc_info=error)
+            return ended_by(error)
+        delay = flow.delay(self._retries)
+        self._retries += 1
+        run_logger().warning("failed: %s; %s in %g s", explain(error), self._which(flow), delay)
+        return delay
+
+    def _clear_pool(self, error: Exception) -> None:
+        pool = self._pool.opened
+        if pool is None:
+            return
+        if isinstance(error, TimedOut):
+            pool.abort(_GRACE)
+        else:
+            pool.drop_waiting()
+            pool.drain()
+
+    def _which(self, flow: Flow[..., Any]) -> str:
+        return f"retry {self._retries} of {flow.retries}"
+
+    def _stopped(self, stop: Stop, error: BaseException) -> State:
+        """Interrupt its tasks; tell a cancellation from what else ends a process."""
+        stop.disarm()
+        self.context.stopping.set()
+        if self._pool.opened is not None:
+            self._pool.opened.abort(_GRACE)
+        if self._journal.refresh(self._held) is StateType.CANCELLING:
+            return State("Cancelled", "cancelled while it ran", data=self._told(error))
+        return State("Crashed", explain(error), data=self._told(error))
+
+    def _told(self, error: BaseException) -> BaseException:
+        """Return what to raise: a run that called this one goes on, unless it stops as well."""
+        parent = self.context.parent
+        if parent is None or parent.stopping.is_set() or not isinstance(error, Interrupted):
+            return error
+        return NotCompleted(f"flow run {self._held.run.name} was stopped")
+
+    def finish(self, flow: Flow[..., Any] | None, state: State) -> State:
+        """Record the end, once all that its tasks did is durable; return it."""
+        if self._pool.opened is not None:
+            self._pool.opened.close()
+        if not self._held.run.state.ended:
+            self._journal.transition(self._held, state, result=_kept(flow, state))
+        self._journal.release(self._held)
+        run = self._held.run
+        _log.info("flow run %s is %s %s", run.name, run.state.name, run.state.message)
+        return replace(run.state, data=state.data)
+
+
+def _kept(flow: Flow[..., Any] | None, state: State) -> Kept | None:
+    if flow is None or not state.completed:
+        return None
+    kept = keep(state.data, flow.fn)
+    return kept if kept is not None and len(kept.body) <= MAX_RESULT_BYTES else None
+
+
+async def _within(seconds: float | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await coroutine
+    except TimeoutError:
+        if seconds is not None and limit.expired():
+            raise timed_out(seconds) from None
+        raise
+
+
+async def aside(function: Callable[..., R], *args: Any) -> R:
+    """Call what blocks in a thread, to its end even if the coroutine is cancelled meanwhile."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    while not running.done():
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if running.cancelled():
+                raise
+    return running.result()

@@ -1,0 +1,49 @@
+"""Tells the calls of a task apart by their inputs, the same way in every process."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from hashlib import blake2b
+from typing import Any
+
+from pydantic_core import to_json
+
+from upshot.events.ids import new_id
+
+from .futures import TaskFuture, TaskFutureList
+from .results import is_json
+
+
+def inputs_key(bound: dict[str, Any]) -> str:
+    """Return a short key of the arguments: equal ones have equal keys.
+
+    Futures count by the task runs that they belong to. What is neither JSON nor can be pickled
+    gets a key that no other process comes to, so such a call is never taken for a done one.
+    """
+    try:
+        body = to_json(bound) if is_json(bound) else _pickled(bound)
+    except (pickle.PicklingError, TypeError, ValueError, AttributeError, RecursionError):
+        return new_id()
+    return blake2b(body, digest_size=8).hexdigest()
+
+
+class _Pickler(pickle.Pickler):
+    """Writes the same bytes for equal values; nothing ever loads them."""
+
+    def persistent_id(self, value: Any) -> Any:
+        if isinstance(value, TaskFuture):
+            return value.task_run_id
+        if isinstance(value, set | frozenset):
+            return sorted(_pickled(item) for item in value)
+        if type(value) is TaskFutureList:
+            return list(value)
+        return None
+
+
+def _pickled(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    pickler = _Pickler(buffer, protocol=5)
+    pickler.fast = True  # no memory of objects seen: sharing them does not change the bytes
+    pickler.dump(value)
+    return buffer.getvalue()

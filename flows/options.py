@@ -1,0 +1,62 @@
+"""What the options of flows and tasks have in common: checks, retry delays, names of runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from .exceptions import InvalidParameters
+from .parameters import Signature
+
+Delays: TypeAlias = float | Sequence[float] | Callable[[int], Sequence[float]]
+"""Seconds before each retry: the same each time, one after the other, or made from their number."""
+
+
+def delay_before(delays: Delays, retries: int, retry: int) -> float:
+    """Return the seconds to wait before a retry, counted from 0; the last delay repeats."""
+    if callable(delays):
+        delays = delays(retries)
+    if isinstance(delays, int | float):
+        return float(delays)
+    return float(delays[min(retry, len(delays) - 1)]) if delays else 0.0
+
+
+def check_counts(retries: int, timeout_seconds: float | None) -> None:
+    """Refuse numbers that make no sense, where they are given."""
+    if retries < 0:
+        raise ValueError("retries: must be 0 or more")
+    if timeout_seconds is not None and timeout_seconds <= 0:
+        raise ValueError("timeout_seconds: must be more than 0")
+
+
+def is_coroutine_function(fn: Any) -> bool:
+    """Tell whether calling it returns a coroutine, be it a function or an object."""
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
+        getattr(fn, "__call__", None)  # noqa: B004 - the method itself is asked about
+    )
+
+
+def bound_method(fn: Callable[..., Any], instance: object) -> Callable[..., Any]:
+    """Return a function as the method of an instance."""
+    method: Callable[..., Any] = fn.__get__(instance)
+    return method
+
+
+def name_from(
+    template: str | Callable[[], str] | None,
+    option: str,
+    signature: Signature,
+    bound: dict[str, Any],
+) -> str | None:
+    """Return a run's name by its template.
+
+    Raises:
+        InvalidParameters: the template names what is no parameter; ``option`` says whose it is.
+    """
+    if template is None or callable(template):
+        return template and template()
+    try:
+        return template.format(**signature.with_defaults(bound))
+    except (KeyError, IndexError, AttributeError, ValueError) as error:
+        raise InvalidParameters(f"{option}: {template!r} does not work: {error!r}") from error

@@ -1,0 +1,99 @@
+"""Timeouts of functions that block: an alarm in the main thread, a helper thread elsewhere."""
+
+from __future__ import annotations
+
+import contextvars
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+from .exceptions import TimedOut
+from .pool import raise_in
+
+
+class _TimeIsOver(BaseException):
+    """Raised into the function; not an Exception, so that its own handlers let it pass."""
+
+
+def call_within(
+    seconds: float | None,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """Call a function and return what it returns, unless that takes too long.
+
+    In the main thread the function is interrupted, whatever it does. In other threads Python can
+    not do that: the caller goes on when the time is over, and the function is interrupted as soon
+    as it runs Python code again.
+
+    Args:
+        seconds: how long it may take; None for as long as it wants.
+
+    Raises:
+        TimedOut: the time is over.
+    """
+    if seconds is None:
+        return function(*args, **kwargs)
+    try:
+        if _has_alarm():
+            return _with_alarm(seconds, function, args, kwargs)
+        return _with_thread(seconds, function, args, kwargs)
+    except _TimeIsOver:
+        raise timed_out(seconds) from None
+
+
+def timed_out(seconds: float) -> TimedOut:
+    """Return the error of what took longer than its timeout."""
+    return TimedOut(f"took longer than {seconds:g} seconds")
+
+
+def _has_alarm() -> bool:
+    in_main = threading.current_thread() is threading.main_thread()
+    return in_main and signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def _with_alarm(
+    seconds: float, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    def over(_signal: int, _frame: FrameType | None) -> None:
+        raise _TimeIsOver
+
+    before = signal.signal(signal.SIGALRM, over)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        return function(*args, **kwargs)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _with_thread(
+    seconds: float, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    outcome: list[tuple[bool, Any]] = []
+
+    def work() -> None:
+        try:
+            outcome.append((True, function(*args, **kwargs)))
+        except _TimeIsOver:
+            return
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it was called
+            outcome.append((False, error))
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), daemon=True, name="upshot-timed")
+    thread.start()
+    try:
+        thread.join(seconds)
+    finally:
+        if not outcome and thread.ident is not None:
+            raise_in(thread.ident, _TimeIsOver)
+    if not outcome:
+        raise _TimeIsOver
+    succeeded, value = outcome[0]
+    if succeeded:
+        return value
+    raise value

@@ -1,0 +1,88 @@
+"""Work that pools take, and the event loop on which they run the part that is coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, Protocol
+
+from .futures import TaskFuture
+
+
+class Work(Protocol):
+    """A submitted task, as a pool sees it.
+
+    Attributes:
+        future: settled by whoever runs it. is_async: whether ``run_async`` runs it.
+        context: the context variables that it sees.
+    """
+
+    future: TaskFuture[Any]
+    is_async: bool
+    context: Context
+
+    def claim(self) -> bool:
+        """Tell the first who asks, and nobody else, to run it."""
+
+    def run(self) -> None:
+        """Run it in this thread."""
+
+    def run_async(self) -> Coroutine[Any, Any, None]:
+        """Run it on this event loop."""
+
+    def drop(self) -> None:
+        """End it without running it."""
+
+
+class LoopThread:
+    """An event loop in a daemon thread, started when the first coroutine comes."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._slots: asyncio.Semaphore | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()
+
+    def submit(self, work: Work) -> None:
+        with self._lock:
+            if self._loop is None:
+                self._loop = self._started()
+        self._loop.call_soon_threadsafe(self._begin, work)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        self._slots = asyncio.Semaphore(self._limit) if self._limit else None
+        threading.Thread(target=loop.run_forever, daemon=True, name="upshot-async").start()
+        return loop
+
+    def _begin(self, work: Work) -> None:
+        if self._loop is not None and not work.future.done():
+            task = self._loop.create_task(self._run(work), context=work.context)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, work: Work) -> None:
+        if self._slots is None:
+            await self._claimed(work)
+            return
+        async with self._slots:
+            await self._claimed(work)
+
+    @staticmethod
+    async def _claimed(work: Work) -> None:
+        if work.claim():
+            await work.run_async()
+
+    def is_here(self) -> bool:
+        return self._loop is not None and asyncio._get_running_loop() is self._loop
+
+    def cancel(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
