@@ -39,9 +39,9 @@ class Delivery:
 
     @property
     def conclusions(self) -> list[str]:
-        """How the steps of a job ended; empty for a delivery about anything else."""
+        """How the steps of a job ended, as far as they did; nothing for any other delivery."""
         job = self.payload.get("workflow_job") or {}
-        return [str(step.get("conclusion")) for step in job.get("steps", [])]
+        return [step["conclusion"] for step in job.get("steps", []) if step.get("conclusion")]
 
     def headers(self, secret: str) -> dict[str, str]:
         """Return the headers that GitHub sends along, the signature among them."""
