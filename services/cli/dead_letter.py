@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import times
-from .printing import Column, field, note, show
+from .printing import Column, field, note, say_json, show
 from .session import Context, Format, Limit, Output
 
 app = typer.Typer(help="Actions that were given up: see why, try again.", no_args_is_help=True)
@@ -28,6 +28,17 @@ def ls(context: Context, limit: Limit = 100, output: Output = Format.TABLE) -> N
     ]
     items = context.obj.client.items("/dead-letters", limit=limit)
     show(items, columns, output, "there is no dead letter")
+
+
+@app.command()
+def inspect(
+    context: Context, letter: Annotated[str, typer.Argument(metavar="ID", help="Its id.")]
+) -> None:
+    """Show a dead letter, with what a replay would do again, as JSON.
+
+    Example: upshot dead-letter inspect 1763622000123-0
+    """
+    say_json(context.obj.client.get(f"/dead-letters/{letter}"))
 
 
 @app.command()

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import typer
 
 from .emitting import pair
-from .printing import Column, field, note, say, say_json, show
+from .printing import Column, field, say_json, show
 from .session import Context, Format, Output
-from .watching import Outcome, watch
+from .watching import completed, tell, watch
 
 app = typer.Typer(help="Deployments: list them, run one.", no_args_is_help=True)
 
@@ -69,21 +69,10 @@ def run(
     body |= {field: value for field, value in given.items() if value is not None}
     made = context.obj.client.post("/runs", body)
     if wait:
-        outcome = watch(context.obj.client, made["id"], quiet=output is Format.JSON)
-        made = context.obj.client.get(f"/runs/{made['id']}")
-        _tell(made, output)
-        raise typer.Exit(0 if outcome is Outcome.COMPLETED else 1)
-    _tell(made, output)
-
-
-def _tell(run: dict[str, Any], output: Format) -> None:
-    if output is Format.JSON:
-        say_json(run)
-        return
-    state = run["state"]
-    message = f": {state['message']}" if state.get("message") else ""
-    note(f"{run['name']} is {state['name']}{message}")
-    say(run["id"])
+        made = watch(context.obj.client, made["id"], quiet=output is Format.JSON)
+    tell(made, output)
+    if wait and not completed(made):
+        raise typer.Exit(1)
 
 
 def parameter(text: str) -> tuple[str, Any]:

@@ -79,7 +79,8 @@ def serve(entrypoint: _Entrypoint, name: _Name = "default", param: _Params = Non
 
     Example: upshot flow serve words.py:words --name mine
     """
-    _load(entrypoint).serve(name, parameters=dict(parameter(text) for text in param or []))
+    parameters = dict(parameter(text) for text in param or [])
+    raise typer.Exit(_load(entrypoint).serve(name, parameters=parameters))
 
 
 def _load(entrypoint: str) -> Flow[..., Any]:

@@ -20,7 +20,7 @@ _LONGEST_WAIT: Final = 10.0
 def follow(
     client: Client, path: str, query: Query, last_id: str | None = None
 ) -> Iterator[ServerEvent]:
-    """Yield messages until the server ends the stream for good with a message named ``end``.
+    """Yield messages up to the one named ``end``, with which the server ends a stream for good.
 
     The first connection must come about; later ones are tried again until they do, and go on
     after the last message seen.
@@ -33,10 +33,10 @@ def follow(
         try:
             for message in client.stream(path, query, last_id):
                 connected, wait = True, _FIRST_WAIT
-                if message.name == "end":
-                    return
                 last_id = message.id or last_id
                 yield message
+                if message.name == "end":
+                    return
             connected = True
         except (ServerUnreachable, RequestFailed) as error:
             if not connected:

@@ -25,7 +25,7 @@ def _listing(path: str, columns: list[Column], what: str, example: str) -> typer
 
 WEBHOOKS = _listing(
     "/webhooks",
-    [field("Name"), field("Preset"), Column("Path", lambda item: f"/hooks/{item.get('name')}")],
+    [field("Name"), field("Preset"), field("Path")],
     "webhook",
     "upshot webhook ls",
 )

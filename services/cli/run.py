@@ -10,7 +10,6 @@ import typer
 from . import times
 from .printing import (
     Column,
-    cell,
     console,
     field,
     note,
@@ -22,7 +21,7 @@ from .printing import (
     styled,
 )
 from .session import Context, Format, Limit, Output
-from .watching import Outcome, print_line, watch
+from .watching import completed, print_line, tell, watch
 
 app = typer.Typer(help="Runs of flows: list, inspect, logs, retry, cancel.", no_args_is_help=True)
 
@@ -155,6 +154,7 @@ def retry(
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Show its log; exit 1 unless it completes.")
     ] = False,
+    output: Output = Format.TABLE,
 ) -> None:
     """Run a failed, crashed or cancelled run again; what it completed is not done twice.
 
@@ -162,18 +162,17 @@ def retry(
     """
     client = context.obj.client
     found = client.post(f"{path(run)}/retry")
-    note(f"{found['name']} is {found['state']['name']}")
-    if wait and watch(client, found["id"]) is not Outcome.COMPLETED:
-        ended = client.get(path(found["id"]))
-        note(f"{ended['name']} is {ended['state']['name']}: {cell(ended['state'].get('message'))}")
+    if wait:
+        found = watch(client, found["id"], quiet=output is Format.JSON)
+    tell(found, output)
+    if wait and not completed(found):
         raise typer.Exit(1)
 
 
 @app.command()
-def cancel(context: Context, run: _Run) -> None:
+def cancel(context: Context, run: _Run, output: Output = Format.TABLE) -> None:
     """Ask a run to stop.
 
     Example: upshot run cancel brisk-otter
     """
-    found = context.obj.client.post(f"{path(run)}/cancel")
-    note(f"{found['name']} is {found['state']['name']}")
+    tell(context.obj.client.post(f"{path(run)}/cancel"), output)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MOST_TASKS: Final = 20
 _FIRINGS_SEARCHED: Final = 2000
 _SECOND: Final = timedelta(seconds=1)
+_CLOCKS_DIFFER: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Story:
 def history(client: Client, run: Mapping[str, Any]) -> Story:
     """Gather the story of a run from the API."""
     resource = f"flow-run.{run['id']}"
-    events = client.items("/events", {"resource": resource, "since": run["created"]})
+    before = datetime.fromisoformat(run["created"]) - _CLOCKS_DIFFER
+    events = client.items("/events", {"resource": resource, "since": before.isoformat()})
     tasks = client.items(f"/runs/{run['id']}/task-runs")
     followed = {event["follows"] for event in events if event.get("follows")}
     causes = list(

@@ -3,51 +3,44 @@
 from __future__ import annotations
 
 import sys
-import time
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from . import times
-from .printing import cell, harmless, note
+from .following import follow
+from .printing import cell, console, harmless, note, say, say_json, styled
+from .session import Format
 
 if TYPE_CHECKING:
     from upshot.services.client import Client
 
-ENDED: Final = frozenset({"Completed", "Failed", "Crashed", "Cancelled"})
-_POLL: Final = 0.2  # seconds
 _LEVELS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
 
-class Outcome(StrEnum):
-    """How a run that was waited for ended."""
-
-    COMPLETED = "completed"
-    OTHERWISE = "otherwise"
-
-
-def watch(client: Client, run_id: str, *, quiet: bool = False) -> Outcome:
-    """Return when the run has ended; print its log lines until then unless ``quiet``."""
-    after, shown = "0-0", ""
-    while True:
-        run = client.get(f"/runs/{run_id}")  # before the lines: what it logged is then complete
-        state = run["state"]
+def watch(client: Client, run_id: str, *, quiet: bool = False) -> dict[str, Any]:
+    """Return a run when it has ended; print its log until then unless ``quiet``."""
+    for message in follow(client, f"/runs/{run_id}/logs", {"follow": True}):
+        if message.name == "end":
+            ended: dict[str, Any] = message.data
+            return ended
         if not quiet:
-            after = print_new_lines(client, run_id, after)
-            if state["name"] != shown and state["type"] not in ENDED:
-                note(f"{run['name']} is {state['name']}")
-        shown = state["name"]
-        if state["type"] in ENDED:
-            done = state["type"] == "Completed"
-            return Outcome.COMPLETED if done else Outcome.OTHERWISE
-        time.sleep(_POLL)
+            print_line(message.data)
+    raise AssertionError("a followed log ends with its run")
 
 
-def print_new_lines(client: Client, run_id: str, after: str) -> str:
-    """Print what a run logged after a position; return the position reached."""
-    for item in client.iterate(f"/runs/{run_id}/logs", {"after": after}):
-        print_line(item)
-        after = item["position"]
-    return after
+def completed(run: dict[str, Any]) -> bool:
+    """Tell whether a run did what it should."""
+    return bool(run["state"]["type"] == "Completed")
+
+
+def tell(run: dict[str, Any], output: Format) -> None:
+    """Print how a run is, and its id for programs."""
+    if output is Format.JSON:
+        say_json(run)
+        return
+    state = run["state"]
+    message = f": {cell(state['message'])}" if state.get("message") else ""
+    note(f"{run['name']} is {state['name']}{message}")
+    say(run["id"])
 
 
 def print_line(item: dict[str, Any]) -> None:
@@ -63,12 +56,7 @@ def _print(moment: str, level: str, task: str, text: str) -> None:
     if not sys.stdout.isatty():
         print(f"{moment}  {level:<7}  {task}{text}", flush=True)  # noqa: T201
         return
-    from .printing import console, styled
-
-    parts = [
-        (moment, "dim"),
-        (f"  {level:<7}  ", _LEVELS.get(level, "")),
-        (task, "cyan"),
-        (text, ""),
-    ]
-    console().print(styled(parts))
+    style = _LEVELS.get(level, "")
+    console().print(
+        styled([(moment, "dim"), (f"  {level:<7}  ", style), (task, "cyan"), (text, "")])
+    )
