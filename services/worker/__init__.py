@@ -35,6 +35,6 @@ async def run(
         grace: seconds that a drain waits before it asks flows to stop.
         registry: where FastStream counts what it reads.
     """
-    from .service import serve
+    from .lifetime import serve
 
     await serve(settings, store_url, pool, name, grace=grace, registry=registry)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from upshot.events.exceptions import Conflict, IllegalTransition, NotFound
+import structlog
+
+from upshot.events.exceptions import (
+    Conflict,
+    IllegalTransition,
+    NotFound,
+    RetryableEventsError,
+)
 from upshot.events.keys import WORKERS
 from upshot.events.store import Store
 from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun, parse_run
 from upshot.flows.states import State, StateType
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +49,16 @@ class Claims:
             StoreUnavailable: it is not known; the entry stays and comes again.
         """
         run = await self._take(waiting.run_id)
-        await self._store.pipeline(
-            [("XACK", self._queue, WORKERS, waiting.entry), ("XDEL", self._queue, waiting.entry)]
-        )
+        try:
+            await self._settle(waiting.entry)
+        except RetryableEventsError as error:  # the sweep drops the entry of a run that was taken
+            log.warning("entry not settled", run=waiting.run_id, reason=str(error))
         return run
+
+    async def _settle(self, entry: str) -> None:
+        await self._store.pipeline(
+            [("XACK", self._queue, WORKERS, entry), ("XDEL", self._queue, entry)]
+        )
 
     async def _take(self, run_id: str) -> FlowRun | None:
         fields, due = await self._store.pipeline(

@@ -75,6 +75,8 @@ class Queue:
                 backoff = 0.05
             except (RedisError, EventsError, OSError, TimeoutError) as error:
                 log.warning("queue not readable", pool=self._pool, reason=str(error))
+            except Exception:  # whatever it is, the flows that run here must not end for it
+                log.exception("queue not readable", pool=self._pool)
             await asyncio.sleep(backoff)
             backoff = min(2.0, backoff * 2)
 

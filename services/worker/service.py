@@ -7,9 +7,7 @@ queue entry → claim (Pending, ours) → warm parent forks the flow process →
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
 import time
 from collections.abc import Coroutine
 from itertools import count
@@ -180,8 +178,8 @@ class Worker:
             try:
                 await self._presence.show(starting=starting)
                 starting = False
-            except RetryableEventsError as error:
-                log.warning("the store is away", reason=str(error))
+            except EventsError as error:
+                log.warning("presence not shown", reason=str(error))
             await asyncio.sleep(self._period)
 
     async def _drain(self) -> None:
@@ -219,43 +217,3 @@ async def _end(*tasks: asyncio.Task[Any]) -> None:
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
-
-
-async def serve(
-    settings: Settings,
-    store_url: str,
-    pool: str,
-    name: str | None,
-    *,
-    grace: float,
-    registry: CollectorRegistry | None,
-) -> None:
-    """Run a worker until cancelled; see ``upshot.services.worker.run``."""
-    store = Store(store_url)
-    worker = Worker(
-        store,
-        settings,
-        pool,
-        name or f"{socket.gethostname()}-{os.getpid()}",
-        grace=grace,
-        registry=registry or CollectorRegistry(),
-    )
-    work = asyncio.create_task(worker.run(), name="worker")
-    try:
-        await _until_done(worker, work)
-    finally:
-        await store.close()
-
-
-async def _until_done(worker: Worker, work: asyncio.Task[None]) -> None:
-    """Wait for the end of the work; a cancellation asks for it and is passed on afterwards."""
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait([work])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            worker.stop()
-    await work
-    if cancelled is not None:
-        raise cancelled

@@ -52,8 +52,8 @@ class Watching:
                 await self._act(job, *judge_time(job, time.monotonic()))
             try:
                 await self._look()
-            except RetryableEventsError as error:
-                log.debug("runs not watched", reason=str(error))
+            except EventsError as error:
+                log.warning("runs not watched", reason=str(error))
 
     async def _look(self) -> None:
         jobs = list(self._jobs.values())
