@@ -16,6 +16,15 @@ _PATIENCE: Final = 60.0
 _END: Final = b"\r\n\r\n"
 
 
+def whole_length(message: bytes) -> int | None:
+    """Return how long the HTTP message at the beginning is; None while its head is not whole."""
+    end = message.find(_END)
+    if end < 0:
+        return None
+    length = message[:end].lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+    return end + len(_END) + int(length or 0)
+
+
 class Connection:
     """One connection that posts to one path, one request at a time."""
 
@@ -38,15 +47,11 @@ class Connection:
         """
         self._socket.sendall(request)
         answer = b""
-        while _END not in answer:
+        while (length := whole_length(answer)) is None or len(answer) < length:
             answer += self._receive()
-        head, _, body = answer.partition(_END)
-        if head[9:10] != b"2":
+        if not answer.startswith(b"HTTP/1.1 2"):
             raise ConnectionError(f"refused: {answer[:500]!r}")
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-        while len(body) < length:
-            body += self._receive()
-        return body
+        return answer.partition(_END)[2]
 
     def _receive(self) -> bytes:
         received = self._socket.recv(1 << 16)
