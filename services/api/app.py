@@ -5,8 +5,10 @@ A request passes: guard → limit of the body → route → its handler; errors 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -16,17 +18,44 @@ import upshot
 from upshot.events.settings import Settings
 from upshot.events.store import Store
 
-from . import problems
+from . import (
+    dead_letters,
+    definitions,
+    event_log,
+    firings,
+    health,
+    metrics,
+    openapi,
+    pages,
+    problems,
+    runs,
+    task_runs,
+    work,
+)
 from .bodies import BodyLimit
 from .guard import Guard
 from .hooks import post_hook
 from .ingest import post_events
+from .intake import Intake
 from .parts import Parts, make_parts
 
 _DESCRIPTION = """Events in, outcomes out: everything that Upshot knows and does, over HTTP.
 
 Lists answer `{"items": […], "next": cursor or null}`; errors are problem documents (RFC 9457).
 """
+_ROUTED: Final = (
+    event_log,
+    definitions,
+    runs,
+    task_runs,
+    work,
+    firings,
+    dead_letters,
+    health,
+    metrics,
+    pages,
+)
+_OPENING_PATIENCE: Final = 5.0
 
 
 def create_app(settings: Settings, store: Store) -> FastAPI:
@@ -37,6 +66,8 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         version=upshot.__version__,
         description=_DESCRIPTION,
         lifespan=_lifespan,
+        docs_url=None,  # the page of our own loads nothing from elsewhere
+        redoc_url=None,
         # Where events come in every microsecond counts: these two do without FastAPI.
         routes=[
             Route("/api/v1/events", post_events, methods=["POST"]),
@@ -49,16 +80,26 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         ],
     )
     app.state.parts = parts
+    for room in _ROUTED:
+        app.include_router(room.router)
     problems.install(app)
+    openapi.install(app)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
+    intake = Intake(parts.store, parts.rejections)
+    holding = asyncio.create_task(intake.run())
     parts.appender.start()
+    with suppress(TimeoutError):  # without the store, requests are answered with 503
+        await asyncio.wait_for(intake.opened.wait(), _OPENING_PATIENCE)
     try:
         yield
     finally:
         await parts.appender.close()
+        holding.cancel()
+        with suppress(asyncio.CancelledError):
+            await holding
         await parts.rejections.flush()

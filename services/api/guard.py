@@ -71,11 +71,16 @@ def refuse(settings: Settings, method: str, path: str, headers: Headers) -> Resp
 
 
 def _is_own_host(settings: Settings, host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname if host else None
-    return name is not None and (
-        is_loopback(name)
-        or name in {settings.host.strip("[]").lower(), urlsplit(settings.url).hostname}
-    )
+    name = _hostname(f"//{host}")
+    own = {settings.host.strip("[]").lower(), _hostname(settings.url)}
+    return name is not None and (is_loopback(name) or name in own)
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # a bracket without its other half
+        return None
 
 
 def _authorized_by(token: str, headers: Headers) -> str | None:
@@ -110,7 +115,8 @@ def _is_cross_site(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    host = headers.get("host", "").lower()
+    return origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
 
 
 class Guard:

@@ -105,7 +105,7 @@ def _delivery_id(preset: str, headers: Mapping[str, str]) -> str | None:
                 return _EVENT_ID.validate_python(given)
             except ValidationError as error:
                 detail = f"the header {name} is no id: {error.errors()[0]['msg']}"
-                raise Refused(400, "wrong-delivery-id", detail) from error
+                raise Refused(400, "wrong-id", detail) from error
     return None
 
 

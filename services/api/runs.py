@@ -1,0 +1,179 @@
+"""Runs over HTTP: start, list, show, retry, cancel; their task runs and what they logged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from upshot.events.ids import derived_id
+from upshot.flows.registry import RunFilter
+from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.states import State
+
+from ..catalog import Doc
+from .answers import (
+    HEARTBEAT,
+    Cursor,
+    Limit,
+    Moment,
+    answer,
+    comment,
+    message,
+    moment_ms,
+    page,
+    stream,
+)
+from .definitions import resolve
+from .ingest import idempotency_key
+from .parts import Parts, Served
+from .task_runs import page_of, require_state
+
+router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+
+_POLL: Final = 0.5
+_LINES: Final = 1000
+
+
+class RunRequest(BaseModel):
+    """A run of a deployment that is asked for.
+
+    Attributes:
+        parameters: those that differ from the deployment's; the flow itself checks them.
+        name: of the run; else one is made.
+        scheduled_for: when it is due; else now.
+        idempotency_key: the same key makes the same run; the header Idempotency-Key does, too.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    deployment: Annotated[str, Field(min_length=1, max_length=300)]
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    scheduled_for: AwareDatetime | None = None
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+
+@router.post("", status_code=201)
+async def start_run(http: Request, parts: Served, request: RunRequest) -> Response:
+    """Start a run of a deployment; its workers take it when it is due."""
+    name = await resolve(parts.catalog, "deployment", request.deployment)
+    deployment = await parts.catalog.get("deployment", name)
+    key = request.idempotency_key or idempotency_key(http)
+    run_id = derived_id("run-request", name, key) if key else None
+    due = int(request.scheduled_for.timestamp() * 1000) if request.scheduled_for else 0
+    run = run_of(deployment, request, run_id)
+    await parts.runs.create(run, due_ms=due)
+    return answer((await parts.runs.get(run.id)).to_dict(), 201)
+
+
+def run_of(deployment: Doc, request: RunRequest, run_id: str | None) -> FlowRun:
+    """Return the run that a request asks for."""
+    return new_run(
+        deployment["name"].partition("/")[0],
+        state=State("Scheduled"),
+        run_id=run_id,
+        name=request.name,
+        deployment=deployment["name"],
+        entrypoint=deployment["entrypoint"],
+        pool=deployment.get("work_pool") or "default",
+        parameters={**(deployment.get("parameters") or {}), **request.parameters},
+        tags=tuple(deployment.get("tags") or ()),
+    )
+
+
+@router.get("")
+async def list_runs(
+    parts: Served,
+    flow: str | None = None,
+    deployment: str | None = None,
+    state: str | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """List runs, newest first; `state` is a state's type or name, `since` when they were made."""
+    require_state(state)
+    wanted = RunFilter(
+        flow=flow,
+        deployment=deployment,
+        state=state,
+        since=moment_ms("since", since),
+        until=moment_ms("until", until),
+    )
+    runs, following = await parts.runs.list(wanted, limit=limit, cursor=cursor)
+    return page([run.to_dict() for run in runs], following)
+
+
+@router.post("/{run:path}/retry")
+async def retry_run(parts: Served, run: str) -> Response:
+    """Schedule an ended run again; what completed is not done twice."""
+    found = await parts.runs.find(run)
+    return answer((await parts.runs.retry(found.id, "retried by hand")).to_dict())
+
+
+@router.post("/{run:path}/cancel")
+async def cancel_run(parts: Served, run: str) -> Response:
+    """Ask a run to stop; one that no worker has yet is Cancelled at once."""
+    found = await parts.runs.find(run)
+    return answer((await parts.runs.cancel(found.id, "cancelled by hand")).to_dict())
+
+
+@router.get("/{run:path}/logs")
+async def run_logs(
+    request: Request,
+    parts: Served,
+    run: str,
+    follow: bool = False,
+    limit: Limit = 1000,
+    cursor: Cursor = None,
+) -> Response:
+    """List what a run logged and printed; `follow=1` streams it until the run ends."""
+    found = await parts.runs.find(run)
+    after = cursor or request.headers.get("last-event-id") or "0-0"
+    if follow:
+        return stream(_follow(parts, found.id, after))
+    lines = await parts.runs.logs(found.id, after, limit)
+    return page(lines, lines[-1]["position"] if len(lines) == limit else None)
+
+
+async def _follow(parts: Parts, run_id: str, after: str) -> AsyncIterator[bytes]:
+    """Yield log lines, and a message named `end` with the run once it ended and all is said."""
+    yield comment("from here on")
+    idle = 0.0
+    while not parts.stopping.is_set():
+        run = await parts.runs.get(run_id)  # before the lines: then none comes after the end
+        lines = await parts.runs.logs(run_id, after, _LINES)
+        if lines:
+            after, idle = lines[-1]["position"], 0.0
+            yield b"".join(message(line, position=line["position"]) for line in lines)
+        elif run.state.ended:
+            yield message(run.to_dict(), name="end")
+            return
+        else:
+            await asyncio.sleep(_POLL)
+            idle += _POLL
+            if idle % HEARTBEAT < _POLL:
+                yield comment("alive")
+
+
+@router.get("/{run:path}/task-runs")
+async def list_tasks_of_run(
+    parts: Served, run: str, state: str | None = None, limit: Limit = 1000, cursor: Cursor = None
+) -> Response:
+    """List the task runs of a run, oldest first."""
+    require_state(state)
+    found = await parts.runs.find(run)
+    items, following = await page_of(parts.runs, found.id, state, limit, cursor)
+    return page(items, following)
+
+
+@router.get("/{run:path}")
+async def show_run(parts: Served, run: str) -> Response:
+    """Show a run, given by its id or name."""
+    return answer((await parts.runs.find(run)).to_dict())
