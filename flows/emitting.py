@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
-
-from pydantic import ValidationError
-
-from upshot.events.event import MAX_RELATED, Event, describe
-from upshot.events.exceptions import InvalidEvent
+from typing import TYPE_CHECKING, Any, Final
 
 from .context import Here, here
-from .runs import related as related_to
+
+if TYPE_CHECKING:
+    from upshot.events.event import Event
+
+
+_MAX_RELATED: Final = 64  # as events allow
 
 
 def emit_event(
@@ -50,13 +50,22 @@ def emit_event(
         **(_of_run(place) if place is not None else {}),
     }
     if place is not None:
-        fields["related"] = [*fields["related"], *_resources(place)][:MAX_RELATED]
-    try:
-        made = Event(**fields)
-    except ValidationError as error:
-        raise InvalidEvent(describe(error)) from error
+        fields["related"] = [*fields["related"], *_resources(place)][:_MAX_RELATED]
+    made = _checked(fields)
     _send(made, id or "", place)
     return made
+
+
+def _checked(fields: dict[str, Any]) -> Event:
+    from pydantic import ValidationError
+
+    from upshot.events.event import Event, describe
+    from upshot.events.exceptions import InvalidEvent
+
+    try:
+        return Event(**fields)
+    except ValidationError as error:
+        raise InvalidEvent(describe(error)) from error
 
 
 def _of_run(place: Here) -> dict[str, Any]:
@@ -65,6 +74,8 @@ def _of_run(place: Here) -> dict[str, Any]:
 
 
 def _resources(place: Here) -> list[dict[str, str]]:
+    from .runs import related as related_to
+
     run = place.run.held.run
     resources = [{"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name}]
     if place.task is not None:

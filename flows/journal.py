@@ -106,29 +106,26 @@ class Journal:
         self.flush()
         while True:
             run = held.run
+            fitting = fit(run.state.type, state)
+            begins, kept = (started, result) if fitting is state else (False, None)
             arguments = transition_arguments(
-                run, state, own=True, lease_ms=self.lease_ms, started=started, result=result
+                run, fitting, own=True, lease_ms=self.lease_ms, started=begins, result=kept
             )
             try:
                 version, epoch = self.call("transition", *arguments)
             except Conflict:
-                state, result = self._meet_change(held, state, result)
+                self._meet_change(held, state)
             except EventsError as error:
                 self._lost(f"run {run.name}: {error}")
             else:
-                changed = after(run, state, started=started)
+                changed = after(run, fitting, started=begins)
                 held.run = replace(changed, version=version, epoch=epoch)
                 return
 
-    def _meet_change(
-        self, held: HeldRun, state: State, result: Kept | None
-    ) -> tuple[State, Kept | None]:
-        present = self.refresh(held)
-        while present is StateType.PAUSED and state.ended:
+    def _meet_change(self, held: HeldRun, state: State) -> None:
+        """Read what somebody else made of the run; one that is paused ends only when it goes on."""
+        while self.refresh(held) is StateType.PAUSED and state.ended:
             time.sleep(0.5)
-            present = self.refresh(held)
-        fitting = fit(present, state)
-        return fitting, result if fitting is state else None
 
     def refresh(self, held: HeldRun) -> StateType:
         """Read the run anew; return what it is now."""

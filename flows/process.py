@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import sys
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -97,8 +96,7 @@ async def _run_async(
 
 def _not_loaded(error: BaseException) -> State:
     run_logger().error("the flow can't be loaded: %s", explain(error), exc_info=error)
-    where = "".join(traceback.format_exception(error)[-3:])
-    return State("Failed", f"{explain(error)}\n{where}", data=error)
+    return State("Failed", explain(error), data=error)
 
 
 def results_url() -> str:

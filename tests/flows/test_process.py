@@ -1,0 +1,278 @@
+"""Flow processes as workers start them: they end every run, and what is killed goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from upshot.events.exceptions import StaleEpoch
+from upshot.flows.journal import EXIT_LOST
+from upshot.flows.process import preload
+from upshot.flows.states import State
+
+from .conftest import Processes, Seen, eventually
+
+SIMPLE = """
+from datetime import date
+from upshot import flow, task
+
+@flow
+def f(day: date, n: int = 1):
+    return [day.year, n]
+
+@flow
+async def g():
+    print("from g")
+
+not_a_flow = 3
+
+def plain(): ...
+"""
+
+
+def test_a_run_goes_from_its_parameters_to_its_result(processes: Processes) -> None:
+    path = processes.module(SIMPLE)
+    run, code = processes.execute(f"{path}:f", parameters={"day": "2026-03-04", "n": "2"})
+    assert code == 0
+    assert run.state.name == "Completed"
+    assert run.result == [2026, 2]
+    names = processes.seen.names()
+    assert names == [
+        f"flow-run.{each}" for each in ("scheduled", "pending", "running", "completed")
+    ]
+
+
+def test_a_coroutine_is_a_flow_as_well(processes: Processes) -> None:
+    run, code = processes.execute(processes.module(SIMPLE) + ":g")
+    assert (code, run.state.name, run.result) == (0, "Completed", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        (":f", {"day": "soon", "m": 1}, "InvalidParameters: day: Input should be a valid date"),
+        (":f", {}, "InvalidParameters: day: Missing required argument"),
+        (":f", {"day": "2026-03-04", "m": 1}, "m: Unexpected keyword argument"),
+        (":h", {}, "has no such name"),
+        (":plain", {}, "no flow; decorate it with @flow"),
+        ("x.py:f", {}, "there is no file"),
+        ("", {}, "is not of the form path.py:function"),
+    ],
+)
+def test_what_can_not_run_fails_and_says_why(
+    processes: Processes, name: str, parameters: dict[str, object], message: str
+) -> None:
+    run, code = processes.execute(processes.module(SIMPLE) + name, parameters=parameters)
+    assert (code, run.state.name) == (1, "Failed")
+    assert message in run.state.message
+
+
+@pytest.mark.parametrize(
+    "source", ["1 / 0", "import not_there_at_all", "raise SystemExit(3)", "x ="]
+)
+def test_a_module_that_breaks_fails_the_run_with_its_error(
+    processes: Processes, source: str
+) -> None:
+    path = processes.module(source)
+    preload(f"{path}:f")  # the warm parent lives on
+    run, code = processes.execute(f"{path}:f")
+    assert (code, run.state.name) == (1, "Failed")
+    assert "Error" in run.state.message or "SystemExit: 3" in run.state.message
+    assert any("Traceback" in message for message in processes.seen.messages(run.id))
+
+
+MAP = """
+import os, time
+from pathlib import Path
+from upshot import flow, task
+from upshot.flows import ThreadPoolTaskRunner
+
+here = Path(__file__).parent
+
+@task
+def item(n: int) -> int:
+    with open(here / "bodies", "a") as file:
+        file.write(f"{n}\\n")
+    time.sleep(0.004)
+    return n * n
+
+@task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+@flow
+def part(n: int) -> list[int]:
+    return item.map([1000 + n]).result()
+
+@flow(task_runner=ThreadPoolTaskRunner(max_workers=4))
+def f() -> int:
+    first = part(1)
+    return total(item.map(range(300))) + sum(first)
+"""
+
+
+def test_a_killed_map_goes_on_where_it_stopped(processes: Processes, tmp_path: Path) -> None:
+    seen = processes.seen
+    run = processes.create(processes.module(MAP) + ":f")
+    process = processes.start(processes.take(run.id))
+    eventually(lambda: seen.names().count("task-run.completed") > 100)
+    process.kill()
+    process.communicate(timeout=60)
+    processes.change(run.id, State("Crashed", "killed by signal 9"))
+    done = {
+        record["name"] for record in seen.tasks(run.id).values()
+        if record["state"]["name"] == "Completed"
+    }  # fmt: skip
+    before = (tmp_path / "bodies").read_text().split()
+    assert 100 <= len(done) < 300
+    again = processes.retry(run.id)
+    assert (again.state.name, again.attempt) == ("Completed", 2)
+    assert again.result == sum(n * n for n in range(300)) + 1001**2
+    bodies = (tmp_path / "bodies").read_text().split()
+    # What was recorded as done did not run again; what was under way at the kill did.
+    assert len(bodies) - len(before) == 301 - len(done) + (0 if "1001" in before else 1) - 1
+    assert len(before) - len(done) - 1 <= 4 + 4
+    records = seen.tasks(run.id)
+    assert len(records) == 301
+    assert {record["state"]["name"] for record in records.values()} == {"Completed"}
+    completed = [event["resource"]["id"] for event in seen.events("task-run.completed")]
+    assert len(completed) == len(set(completed)) == 302
+
+
+def test_a_run_that_another_process_took_can_not_be_written_any_more(
+    processes: Processes, tmp_path: Path
+) -> None:
+    seen = processes.seen
+    run = processes.create(processes.module(MAP) + ":f")
+    process = processes.start(processes.take(run.id), lease_ms=3000)
+    eventually(lambda: seen.names().count("task-run.completed") > 20)
+    process.send_signal(signal.SIGSTOP)
+    processes.change(run.id, State("Crashed", "its worker died"))
+    written = len(seen.events())
+    process.send_signal(signal.SIGCONT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == EXIT_LOST
+    assert "this process ends now" in errors
+    assert len(seen.events()) == written
+    assert len((tmp_path / "bodies").read_text().split()) < 301
+
+
+SLEEPS = """
+import asyncio, time
+from pathlib import Path
+from upshot import flow, task
+
+here = Path(__file__).parent
+
+@task
+def rest(n):
+    time.sleep({nap})
+
+@flow
+def f():
+    rest.submit(1)
+    (here / "begun").touch()
+    try:
+        time.sleep(60)
+    finally:
+        (here / "cleaned").touch()
+
+@flow
+async def g():
+    (here / "begun").touch()
+    try:
+        await asyncio.sleep(60)
+    finally:
+        (here / "cleaned").touch()
+"""
+
+
+@pytest.mark.parametrize("name", ["f", "g"])
+def test_a_cancelled_flow_cleans_up_and_is_cancelled(
+    processes: Processes, tmp_path: Path, name: str
+) -> None:
+    run = processes.create(processes.module(SLEEPS.format(nap=0.01)) + f":{name}")
+    process = processes.start(processes.take(run.id), lease_ms=600)
+    eventually((tmp_path / "begun").exists)
+    processes.change(run.id, State("Cancelling"))
+    process.communicate(timeout=60)
+    assert processes.seen.run(run.id).state.name == "Cancelled"
+    assert (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.parametrize("name", ["f", "g"])
+def test_a_terminated_flow_cleans_up_and_is_crashed(
+    processes: Processes, tmp_path: Path, name: str
+) -> None:
+    run = processes.create(processes.module(SLEEPS.format(nap=0.01)) + f":{name}")
+    process = processes.start(processes.take(run.id))
+    eventually((tmp_path / "begun").exists)
+    process.terminate()
+    process.communicate(timeout=60)
+    state = processes.seen.run(run.id).state
+    assert state.name == "Crashed"
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_a_task_that_can_not_be_interrupted_does_not_keep_the_run(
+    processes: Processes, tmp_path: Path
+) -> None:
+    run = processes.create(processes.module(SLEEPS.format(nap=100)) + ":f")
+    process = processes.start(processes.take(run.id))
+    eventually((tmp_path / "begun").exists)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert processes.seen.run(run.id).state.name == "Crashed"
+    assert processes.seen.states("rest-0", run.id) == ["Pending", "Running", "Cancelled"]
+
+
+def test_a_run_that_was_cancelled_before_it_began_does_not_run(processes: Processes) -> None:
+    run = processes.create(processes.module(SIMPLE) + ":g")
+    taken = processes.take(run.id)
+    processes.change(run.id, State("Cancelling"))
+    processes.start(taken).communicate(timeout=60)
+    assert processes.seen.run(run.id).state.name == "Cancelled"
+    assert processes.seen.names("flow-run.running") == []
+
+
+def test_a_run_of_another_epoch_is_left_alone(processes: Processes) -> None:
+    run = processes.create(processes.module(SIMPLE) + ":g")
+    taken = processes.take(run.id)
+    processes.change(run.id, State("Scheduled"))
+    process = processes.start(taken)
+    process.communicate(timeout=60)
+    assert process.returncode == EXIT_LOST
+    assert processes.seen.run(run.id).state.name == "Scheduled"
+
+
+def test_a_run_survives_a_restart_of_the_store(
+    processes: Processes, seen: Seen, embedded: object
+) -> None:
+    from upshot.events.embedded import EmbeddedStore
+
+    assert isinstance(embedded, EmbeddedStore)
+    run = processes.create(processes.module(MAP) + ":f")
+    process = processes.start(processes.take(run.id))
+    eventually(lambda: seen.names().count("task-run.completed") > 20)
+    assert embedded.pid is not None
+    os.kill(embedded.pid, signal.SIGKILL)
+    embedded.wait(30)
+    embedded.start()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "trying again until it works" in errors
+    ended = seen.run(run.id)
+    assert ended.result == sum(n * n for n in range(300)) + 1001**2
+    completed = [event["resource"]["id"] for event in seen.events("task-run.completed")]
+    assert len(completed) == len(set(completed)) == 302
+
+
+def test_the_epoch_of_a_taken_run_is_checked_in_the_store(processes: Processes) -> None:
+    run = processes.create(processes.module(SIMPLE) + ":g")
+    taken = processes.take(run.id)
+    processes.change(run.id, State("Crashed"))
+    with pytest.raises(StaleEpoch):
+        processes.seen.store.call("record_tasks", run.id, taken.epoch, 1)
