@@ -34,11 +34,13 @@ class Stage:
 
     Attributes:
         folder: everything that is written is in it; it goes with the stage.
+        variables: what the services find in their environment besides.
+        port: where the API listens, once it serves.
     """
 
     def __init__(self, **variables: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="upshot-bench-"))
-        self._variables = variables
+        self.variables = variables
         self._embedded = EmbeddedStore(self.folder / "data")
         self._processes: list[GuardedProcess] = []
         self.port = 0
@@ -70,7 +72,7 @@ class Stage:
         """The environment of services: no setting of this user's, only the stage's own."""
         clean = {key: value for key, value in os.environ.items() if not key.startswith("UPSHOT_")}
         address = {"UPSHOT_REDIS_URL": self.store_url, "UPSHOT_DATA_DIR": str(self.folder / "data")}
-        return {**clean, **address, **self._variables}
+        return {**clean, **address, **self.variables}
 
     def serve(self, *services: str, options: tuple[str, ...] = ()) -> GuardedProcess:
         """Start services in one process, as the supervisor starts them."""
@@ -87,7 +89,7 @@ class Stage:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._variables["UPSHOT_PORT"] = str(self.port)
+        self.variables["UPSHOT_PORT"] = str(self.port)
         process = self.serve("api")
         until(lambda: process.alive() is False or self._answers(), "the API answers")
         return process

@@ -1,0 +1,167 @@
+"""From run-deployment to the first line of the flow, in a process of its own for each run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from upshot.services.client import Client
+
+from . import measured_flows
+from .figures import Bare, Benchmark, Figure
+from .measuring import quantile
+from .posting import Connection
+from .sample import lines
+from .stage import Stage, until
+
+_PAUSE: Final = 0.1
+_RUNS_AT_ONCE: Final = 4
+_DEPLOYMENT: Final = "bench/start"
+_EVENT: Final = "start.wanted"
+_ENTRYPOINT: Final = f"{Path(measured_flows.__file__).resolve()}:start"
+
+Start = Callable[[int], object]
+"""Asks for the run of a number."""
+
+_FORKS: Final = """
+import os, sys, time
+sys.path[0] = sys.argv[2]
+from upshot.flows.process import preload
+preload(sys.argv[1])
+count, began = int(sys.argv[3]), time.perf_counter()
+for _ in range(count):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+print(count / (time.perf_counter() - began))
+"""
+
+
+class _Notes:
+    """What the flows wrote: number of the run, monotonic ns of its first line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[int, int]:
+        if not self._path.exists():
+            return {}
+        rows = [row.split() for row in self._path.read_text().splitlines()]
+        return {int(number): int(at) for number, at in rows}
+
+    def wait(self, count: int) -> dict[int, int]:
+        until(lambda: len(self.read()) >= count, f"{count} flows have begun")
+        return self.read()
+
+    def clear(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def run(quick: bool) -> list[Figure]:
+    """Start runs one by one over HTTP and by an automation, then as many as it takes at once."""
+    single, many = (10, 60) if quick else (40, 300)
+    with Stage() as stage:
+        notes = _Notes(stage.folder / "notes")
+        stage.variables[measured_flows.FILE] = str(stage.folder / "notes")
+        stage.apply(automations=[_automation()], deployments={_DEPLOYMENT: _ENTRYPOINT})
+        stage.serve_light()
+        stage.serve("worker")
+        stage.serve_api()
+        stage.settle()
+        client = Client(f"http://127.0.0.1:{stage.port}")
+        _one_by_one(_ask(client), notes, 3)  # warm: the parent process with the imports done
+        by_request = _one_by_one(_ask(client), notes, single)
+        by_automation = _one_by_one(_emit(stage.port), notes, single)
+        rate = _throughput(stage, client, notes, many)
+        forks = _forks(many)
+    return [
+        _latency("POST /api/v1/runs to the flow's first line", by_request),
+        _latency("event to automation to the flow's first line", by_automation),
+        Figure(
+            "runs/s, each begun and ended", rate, "runs/s", 50,
+            bare=Bare("fork and exit of a warm process", forks),
+        ),
+    ]  # fmt: skip
+
+
+def _latency(what: str, delays: list[float]) -> Figure:
+    return Figure(
+        f"{what}, p50", median(delays), "ms", 30, at_most=True,
+        detail=f"p90 {quantile(delays, 0.9):.1f} ms, of {len(delays)} runs one after the other",
+    )  # fmt: skip
+
+
+def _automation() -> dict[str, Any]:
+    started = {"deployment": _DEPLOYMENT, "parameters": {"number": "{{ event.payload.number }}"}}
+    return {
+        "name": "start-when-wanted",
+        "trigger": {"type": "event", "expect": [_EVENT]},
+        "actions": [{"run-deployment": started}],
+    }
+
+
+def _ask(client: Client) -> Start:
+    body: dict[str, Any] = {"deployment": _DEPLOYMENT}
+    return lambda number: client.post("/runs", {**body, "parameters": {"number": number}})
+
+
+def _emit(port: int) -> Start:
+    connection = Connection(port, "/api/v1/events")
+
+    def emit(number: int) -> None:
+        resource = {"id": f"request.{number}"}
+        event = {"event": _EVENT, "resource": resource, "payload": {"number": number}}
+        connection.send(connection.request(lines([event])))
+
+    return emit
+
+
+def _one_by_one(start: Start, notes: _Notes, count: int) -> list[float]:
+    """Return ms from the request until the flow's first line, for each run."""
+    notes.clear()
+    asked = {}
+    for number in range(count):
+        asked[number] = time.monotonic_ns()
+        start(number)
+        notes.wait(number + 1)
+        time.sleep(_PAUSE)
+    return [(at - asked[number]) / 1e6 for number, at in notes.read().items()]
+
+
+def _throughput(stage: Stage, client: Client, notes: _Notes, count: int) -> float:
+    """Return runs a second from the first request until the last run is Completed."""
+    notes.clear()
+    before = _completed(stage)
+    began = time.monotonic()
+    with ThreadPoolExecutor(_RUNS_AT_ONCE) as pool:
+        list(pool.map(_ask(client), range(count)))
+    until(lambda: _completed(stage) - before >= count, "every run is Completed", every=0.05)
+    seconds = time.monotonic() - began
+    notes.wait(count)
+    return count / seconds
+
+
+def _completed(stage: Stage) -> int:
+    return stage.asked(lambda store: store.execute("ZCARD", store.keys("runs", "Completed")))
+
+
+def _forks(count: int) -> float:
+    """Return how many children a second a process with the same imports forks and buries."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _FORKS, _ENTRYPOINT, str(root), str(count)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+BENCHMARK: Final = Benchmark(
+    "runs",
+    "a deployment's run is asked for, a worker forks a fresh process, the flow begins",
+    "p50 30 ms to the flow's first line; at least 50 runs/s",
+    run,
+)
