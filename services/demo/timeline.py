@@ -39,7 +39,7 @@ def _lines(
     events: Sequence[Event], by_id: Mapping[str, Event], answered: set[str | None]
 ) -> Iterator[Line]:
     for event in events:
-        if event["event"].startswith("webhook.") and event["id"] in answered:
+        if event["id"] in answered and _is_delivery(event):
             continue  # the firing tells of it
         for prefix, describe in _DESCRIBERS.items():
             if event["event"].startswith(prefix) and (said := describe(event, by_id)):
@@ -50,7 +50,13 @@ def _lines(
 Said = tuple[str, str, str] | None
 
 
+def _is_delivery(event: Event) -> bool:
+    return "provider_event" in event["resource"]
+
+
 def _delivery(event: Event, _: Mapping[str, Event]) -> Said:
+    if not _is_delivery(event):  # the webhook itself was defined
+        return None
     return f"{_title(event)} arrives", "no automation waits for it", "dim"
 
 
@@ -68,14 +74,15 @@ def _suppression(event: Event, _: Mapping[str, Event]) -> Said:
     return f"{event['resource']['name']} does not fire", why, "magenta"
 
 
-def _run(event: Event, _: Mapping[str, Event]) -> Said:
+def _run(event: Event, by_id: Mapping[str, Event]) -> Said:
     state, attempt = event["payload"]["state"], event["payload"]["attempt"]
     name, style = event["resource"]["name"], _STYLES.get(state["type"])
     if state["type"] == "Running" and attempt > 1:
         return f"run {name} goes on", f"attempt {attempt}", "cyan"
     if style is None:
         return None
-    return f"run {name} is {state['name']}", _first_line(state["message"]), style
+    why = _first_line(state["message"]) or f"begun by {_title(_root(event, by_id))}"
+    return f"run {name} is {state['name']}", why, style
 
 
 def _action(event: Event, _: Mapping[str, Event]) -> Said:
@@ -97,10 +104,17 @@ _DESCRIBERS: Final[dict[str, Callable[[Event, Mapping[str, Event]], Said]]] = {
 }
 
 
+def _root(event: Event, by_id: Mapping[str, Event]) -> Event:
+    """Return the event that everything began with."""
+    while (cause := by_id.get(event["follows"] or "")) is not None:
+        event = cause
+    return event
+
+
 def _title(event: Event) -> str:
     """Return an event in a few words: ``delivery issues/labeled``, ``flow-run.failed an-otter``."""
     resource = event["resource"]
-    if event["event"].startswith("webhook."):
+    if _is_delivery(event):
         parts = (resource.get("provider_event"), resource.get("action"))
         return f"delivery {'/'.join(filter(None, parts))}"
     return f"{event['event']} {resource.get('name', resource['id'])}"

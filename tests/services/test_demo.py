@@ -103,6 +103,7 @@ def test_the_timeline_tells_what_happened_and_why() -> None:
     labels = {"provider_event": "issues", "action": "labeled"}
     fired = {"reason": "threshold_reached", "actions": ["run-deployment"]}
     events = [
+        _event("webhook.created", 0, id="defined", resource={"id": "webhook.1", "name": "github"}),
         _event("webhook.github", 0, resource={"id": "webhook.github", **labels}),
         _event(
             "automation.fired", 1, follows="e0", payload=fired, resource={"id": "a", "name": "rule"}
@@ -110,7 +111,7 @@ def test_the_timeline_tells_what_happened_and_why() -> None:
         _run_event(2, "Running", attempt=1),
         _run_event(3, "Crashed", attempt=1, message="killed by signal 9\nmore"),
         _run_event(4, "Running", attempt=2),
-        _run_event(5, "Completed", attempt=2),
+        {**_run_event(5, "Completed", attempt=2), "follows": "e1"},
         _event("webhook.github", 6, resource={"id": "webhook.github", "provider_event": "ping"}),
         _event("action.failed", 7, resource={"id": "x", "type": "notify", "automation": "rule"}),
     ]
@@ -121,7 +122,7 @@ def test_the_timeline_tells_what_happened_and_why() -> None:
         ("rule fires: run-deployment", "threshold_reached: delivery issues/labeled"),
         ("run otter is Crashed", "killed by signal 9"),
         ("run otter goes on", "attempt 2"),
-        ("run otter is Completed", ""),
+        ("run otter is Completed", "begun by delivery issues/labeled"),
         ("delivery ping arrives", "no automation waits for it"),
         ("notify failed", "for rule"),
     ]
