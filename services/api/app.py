@@ -33,6 +33,7 @@ from . import (
     work,
 )
 from .bodies import BodyLimit
+from .ending import end
 from .guard import Guard
 from .hooks import post_hook
 from .ingest import post_events
@@ -99,7 +100,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await parts.appender.close()
-        holding.cancel()
-        with suppress(asyncio.CancelledError):
-            await holding
+        await end(holding)
         await parts.rejections.flush()

@@ -11,7 +11,6 @@ import asyncio
 from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +19,8 @@ import structlog
 from upshot.events.event import Recorded
 from upshot.events.exceptions import EventsError
 from upshot.events.log import Log
+
+from .ending import end
 
 Place: TypeAlias = tuple[int, int]
 
@@ -103,9 +104,7 @@ class Tail:
         self._floor = None
         self._kept.clear()
         if reader is not None:
-            reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await reader
+            await end(reader)
 
     async def _read_on(self) -> None:
         while True:

@@ -23,6 +23,14 @@ class Api:
     url: str
     http: aiohttp.ClientSession
     store: Store
+    serving: asyncio.Task[None] | None = None
+
+    async def stop(self) -> None:
+        """End the service in order."""
+        assert self.serving is not None
+        self.serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.serving
 
     async def get(self, path: str, status: int = 200, **how: Any) -> Any:
         """Return the JSON of a GET that must answer with ``status``."""
@@ -53,9 +61,8 @@ async def served(store_url: str, **changes: Any) -> AsyncIterator[Api]:
     serving = asyncio.create_task(serve(settings, store, [socket]))
     try:
         async with aiohttp.ClientSession() as http:
-            yield Api(url, http, store)
+            api = Api(url, http, store, serving)
+            yield api
     finally:
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
+        await api.stop()
         await store.close()
