@@ -147,6 +147,7 @@ class Journal:
         """Write what waits and end the thread."""
         self.flush()
         self._closing = True
+        self._hurry.set()
         self._wake.set()
         self._thread.join()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from .exceptions import InvalidParameters
@@ -73,6 +74,13 @@ class Signature:
         except ValidationError as error:
             raise InvalidParameters(self._describe(error)) from None
         return checked
+
+    def prepare(self) -> None:
+        """Do now what the first check would do, as far as the annotations can be understood."""
+        from pydantic import PydanticUserError
+
+        with suppress(PydanticUserError, NameError, TypeError):
+            _ = self._validator
 
     def _describe(self, error: Any) -> str:
         problems = error.errors(include_url=False, include_input=False)

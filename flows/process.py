@@ -39,7 +39,9 @@ _log = logging.getLogger(__name__)
 def preload(entrypoint: str) -> None:
     """Import the module of an entrypoint; an error is left to ``execute``, which meets it again."""
     with suppress(Exception, SystemExit):
-        load_flow(entrypoint)
+        flow = load_flow(entrypoint)
+        if flow.validate_parameters:
+            flow.signature.prepare()
 
 
 def execute(store_url: str, run_id: str, epoch: int, lease_ms: int) -> int:

@@ -69,12 +69,12 @@ def test_records_are_written_in_order_and_once_though_answers_get_lost(seen: See
 
 def test_what_threads_put_is_all_there_when_flush_returns(seen: Seen) -> None:
     journal, held = started(seen, SyncStore(seen.store.url))
-    threads = [
-        threading.Thread(
-            target=lambda: [journal.put(held, "event", body("n.x")) for _ in range(500)]
-        )
-        for _ in range(4)
-    ]
+
+    def put_many() -> None:
+        for _ in range(500):
+            journal.put(held, "event", body("n.x"))
+
+    threads = [threading.Thread(target=put_many) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -105,7 +105,8 @@ def test_futures_in_arguments_are_resolved_also_in_lists_and_dicts(seen: Seen) -
 
     @flow
     def f() -> Any:
-        one, two = double.submit(1), double.submit(2)
+        one: Any = double.submit(1)
+        two: Any = double.submit(2)
         parts = {"a": [one, {"b": (two, 5)}], "c": {one}}
         return look.submit(parts).result(), total([one, two]), look(deep={"x": one})
 
@@ -119,7 +120,7 @@ def test_map_fans_out_in_order_and_a_list_of_futures_fans_in(seen: Seen) -> None
 
     @flow
     def f() -> Any:
-        mapped = double.map(range(50))
+        mapped: Any = double.map(range(50))
         sums = add.map(mapped, 1, factors=unmapped([1, 2]), label="ab")
         return total(mapped), sums.result()[:2], total.submit(mapped).result()
 
@@ -254,7 +255,7 @@ def test_a_timeout_releases_the_caller_whatever_the_task_does(seen: Seen) -> Non
 
 def test_a_timeout_error_of_the_users_own_is_a_failure(seen: Seen) -> None:
     @task(timeout_seconds=20)
-    async def refused() -> None:
+    async def refused() -> str:
         raise TimeoutError("from the server")
 
     @flow
