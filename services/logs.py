@@ -66,7 +66,11 @@ def _rendering(settings: Settings) -> list[Any]:
     if settings.log_format == "auto":
         people = sys.stderr.isatty()
     if people:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # The plain traceback: the rich one renders all locals and takes seconds for it.
+        plain = structlog.dev.plain_traceback
+        return [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        ]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
 
 

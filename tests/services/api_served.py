@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import structlog
 
 from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.services.api.server import listen, serve
+
+# As in production: the default renders the locals of every frame and takes seconds for it.
+structlog.configure(
+    processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+)
 
 
 @dataclass
@@ -62,6 +68,7 @@ async def served(store_url: str, **changes: Any) -> AsyncIterator[Api]:
     try:
         async with aiohttp.ClientSession() as http:
             api = Api(url, http, store, serving)
+            await api.get("/healthz")  # answered as soon as it serves
             yield api
     finally:
         await api.stop()
