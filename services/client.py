@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import requests
-from requests.exceptions import ChunkedEncodingError, ConnectionError, InvalidURL, Timeout
+from requests.exceptions import ChunkedEncodingError, InvalidURL, Timeout
+from requests.exceptions import ConnectionError as NoConnection
 
 from .exceptions import RequestFailed, RequestRefused, ServerUnreachable, TerminalServicesError
 
@@ -17,7 +18,7 @@ Item: TypeAlias = dict[str, Any]
 
 _PREFIX: Final = "/api/v1"
 _PAGE: Final = 1000
-_UNREACHABLE: Final = (ConnectionError, Timeout, ChunkedEncodingError)
+_UNREACHABLE: Final = (NoConnection, Timeout, ChunkedEncodingError)
 _NDJSON: Final = {"Content-Type": "application/x-ndjson"}
 _STREAM_SILENCE: Final = 60.0  # seconds; the API sends a comment more often than that
 
@@ -118,7 +119,7 @@ class Client:
             if not response.ok:
                 raise _refusal(response)
             try:
-                yield from parse_stream(response.iter_lines(chunk_size=None))
+                yield from parse_stream(_lines(response.iter_content(chunk_size=None)))
             except _UNREACHABLE as error:
                 raise ServerUnreachable(f"{self.url} went away while it was followed") from error
 
@@ -140,6 +141,14 @@ class Client:
             ) from error
         except (InvalidURL, ValueError) as error:  # requests' other errors of an address
             raise TerminalServicesError(f"UPSHOT_URL: {error}") from error
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines in chunks as soon as each is whole."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.rstrip(b"\r") for line in whole)
 
 
 def parse_stream(lines: Iterable[bytes]) -> Iterator[ServerEvent]:
@@ -180,16 +189,18 @@ def _decoded(response: requests.Response) -> Any:
 
 def _refusal(response: requests.Response) -> RequestRefused | RequestFailed:
     """Return the error that a problem document describes."""
-    kind = RequestFailed if response.status_code >= 500 else RequestRefused
     if response.status_code == 401:
-        return kind("401: the service wants a token, and UPSHOT_API_TOKEN is missing or wrong")
+        return RequestRefused("the service wants a token: UPSHOT_API_TOKEN is missing or wrong")
     try:
         problem = response.json()
-        text = problem.get("detail") or problem.get("title") or response.reason
+        text = str(problem.get("detail") or problem.get("title") or response.reason)
         errors = problem.get("errors") or []
     except (requests.JSONDecodeError, AttributeError):
-        text, errors = response.text[:200] or response.reason, []
-    return kind("\n  ".join([str(text), *map(_error_line, errors)]))
+        text, errors = response.text[:200] or str(response.reason), []
+    message = "\n  ".join([text, *map(_error_line, errors if len(errors) > 1 else [])])
+    if response.status_code >= 500:
+        return RequestFailed(message)
+    return RequestRefused(message, errors)
 
 
 def _error_line(error: Mapping[str, Any]) -> str:

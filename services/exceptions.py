@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class ServicesError(Exception):
     """A service could not do what it was asked."""
@@ -68,7 +70,15 @@ class RequestFailed(RetryableServicesError):
 
 
 class RequestRefused(TerminalServicesError):
-    """The API refused a request (4xx); the message says why."""
+    """The API refused a request (4xx); the message says why.
+
+    Attributes:
+        errors: what is wrong with each field, as the problem document tells it.
+    """
+
+    def __init__(self, message: str, errors: Sequence[Mapping[str, object]] = ()) -> None:
+        super().__init__(message)
+        self.errors = errors
 
 
 class NoStore(TerminalServicesError):

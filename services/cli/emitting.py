@@ -16,6 +16,7 @@ import typer
 if TYPE_CHECKING:
     from upshot.events.event import Event
     from upshot.services.client import Client
+    from upshot.services.exceptions import RequestRefused
 
 _BATCH: Final = 500
 
@@ -85,37 +86,44 @@ def send_file(client: Client, path: Path) -> dict[str, int]:
     """Send a file of JSON lines in batches; tell how many were accepted.
 
     Raises:
-        RequestRefused: a line is wrong; the message names it, and what came before it is in.
+        RequestRefused: a line is wrong; the message names it, and tells what is in already.
     """
     total = {"accepted": 0, "duplicates": 0}
     with _opened(path) as source, _progress(path, source) as advance:
-        for first, batch in _batches(source):
-            answer = _send(client, batch, first, total["accepted"])
+        for batch in _batches(source):
+            answer = _send(client, batch, sum(total.values()))
             for key in total:
                 total[key] += answer[key]
-            advance(sum(len(line) for line in batch))
+            advance(sum(len(line) for line in batch.values()))
     return total
 
 
-def _send(client: Client, batch: list[bytes], first: int, before: int) -> dict[str, int]:
+def _send(client: Client, batch: dict[int, bytes], before: int) -> dict[str, int]:
     from upshot.services.exceptions import RequestRefused
 
+    numbers = list(batch)
     try:
-        return client.send_lines(batch)
+        return client.send_lines(batch.values())
     except RequestRefused as error:
-        last = first + len(batch) - 1
-        raise RequestRefused(
-            f"lines {first:,} to {last:,} were refused (index 0 is line {first:,}); "
-            f"{before:,} events before them were accepted: {error}"
-        ) from error
+        said = "\n  ".join(_wrong_lines(error, numbers)) or str(error)
+        rest = f"no line from {numbers[0]:,} on was taken; {before:,} events before it were"
+        raise RequestRefused(f"{said}\n  {rest}") from error
 
 
-def _batches(source: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield batches of lines, each with the number of its first line."""
-    lines, number = iter(source), 1
-    while batch := list(islice(lines, _BATCH)):
-        yield number, [line.rstrip(b"\r\n") for line in batch]
-        number += len(batch)
+def _wrong_lines(error: RequestRefused, numbers: list[int]) -> Iterator[str]:
+    """Yield what is wrong with each line, as far as the API told its place in the batch."""
+    for found in error.errors:
+        index = found.get("index")
+        if isinstance(index, int):
+            field = found.get("field") or "event"
+            yield f"line {numbers[index]:,}: {field}: {found['message']}"
+
+
+def _batches(source: Iterable[bytes]) -> Iterator[dict[int, bytes]]:
+    """Yield batches of lines by their numbers; blank ones are left out."""
+    lines = ((number, line) for number, line in enumerate(source, 1) if line.strip())
+    while batch := dict(islice(lines, _BATCH)):
+        yield batch
 
 
 @contextmanager

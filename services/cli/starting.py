@@ -38,6 +38,10 @@ def up(
     workers: Annotated[
         bool, typer.Option("--workers/--no-workers", help="Run workers here, or none.")
     ] = True,
+    apart: Annotated[
+        bool,
+        typer.Option("--apart", help="Give engine, dispatcher and scheduler a process each."),
+    ] = False,
 ) -> None:
     """Start everything in one place: store, API, engine, dispatcher, scheduler, a worker.
 
@@ -54,6 +58,7 @@ def up(
     sys.stdout.flush()
     # The supervisor takes this process's place, so that no memory goes to the command line.
     options = [option for name in pools for option in ("--pool", name)]
+    options += ["--apart"] if apart else []
     command = [sys.executable, "-P", "-m", "upshot.services.supervisor", *options]
     os.execv(sys.executable, command)
 

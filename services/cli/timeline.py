@@ -92,7 +92,8 @@ def _position(event: Mapping[str, Any]) -> tuple[int, int]:
 
 def rows(story: Story, *, all_tasks: bool) -> list[Row]:
     """Return the timeline of a story; many tasks are summed up unless ``all_tasks``."""
-    found = [*_cause_rows(story), *map(_state_row, story.events)]
+    # Sorting keeps this order among what has the same time: first the cause, then the effect.
+    found = [*_origin_rows(story), *map(_state_row, story.events), *map(_fired_row, story.causes)]
     if all_tasks or len(story.tasks) <= _MOST_TASKS:
         found += [_task_row(task) for task in story.tasks]
     else:
@@ -100,15 +101,20 @@ def rows(story: Story, *, all_tasks: bool) -> list[Row]:
     return sorted(found, key=lambda row: times.parse(row.time) or times.now())
 
 
-def _cause_rows(story: Story) -> Iterator[Row]:
+def _origin_rows(story: Story) -> Iterator[Row]:
+    """Yield the events that made an automation fire, but for the run's own: they are there."""
+    own = {event["position"] for event in story.events}
     for firing in story.causes:
         event = firing["event"]
-        if event is not None:
+        if event is not None and event["position"] not in own:
             yield _event_row(event)
-        at = datetime.fromtimestamp(firing["at"] / 1000, UTC).isoformat()
-        kinds = ", ".join(map(str, firing.get("actions", [])))
-        detail = f"{cell(firing.get('automation'))}: {firing.get('reason')} → {kinds}"
-        yield Row(at, "automation.fired", detail, event_style("automation.fired"))
+
+
+def _fired_row(firing: Mapping[str, Any]) -> Row:
+    at = datetime.fromtimestamp(firing["at"] / 1000, UTC).isoformat()
+    kinds = ", ".join(map(str, firing.get("actions", [])))
+    detail = f"{cell(firing.get('automation'))}: {firing.get('reason')} → {kinds}"
+    return Row(at, "automation.fired", detail, event_style("automation.fired"))
 
 
 def _event_row(event: Mapping[str, Any]) -> Row:

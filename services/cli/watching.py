@@ -44,12 +44,13 @@ def tell(run: dict[str, Any], output: Format) -> None:
 
 
 def print_line(item: dict[str, Any]) -> None:
-    """Print one line of a run's log, each line of its message on its own."""
+    """Print one line of a run's log; the further lines of its message are indented."""
     level = str(item.get("level", "")).upper()
     task = f"{cell(item['task'])}: " if item.get("task") else ""
-    lines = [harmless(part) for part in str(item.get("message", "")).splitlines()] or [""]
-    for text in lines:
-        _print(times.clock(item["time"]), level, task, text)
+    first, *further = [harmless(part) for part in str(item["message"]).splitlines()] or [""]
+    _print(times.clock(item["time"]), level, task, first)
+    for text in further:
+        print(f"  {text}", flush=True)  # noqa: T201
 
 
 def _print(moment: str, level: str, task: str, text: str) -> None:

@@ -17,11 +17,12 @@ def main() -> int:
     """Run everything until a signal comes; return the exit code."""
     parser = argparse.ArgumentParser(prog="upshot up")
     parser.add_argument("--pool", action="append", default=[])
-    pools = tuple(parser.parse_args().pool)
+    parser.add_argument("--apart", action="store_true")
+    given = parser.parse_args()
     try:
         settings = load_settings()
         configure(settings, "supervisor")
-        Supervisor(settings, pools).run()
+        Supervisor(settings, tuple(given.pool), given.apart).run()
     except (ServicesError, EventsError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the command's own message
         return 2 if isinstance(error, WrongSetting) else 1

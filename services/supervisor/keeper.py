@@ -21,12 +21,13 @@ class Keeper:
 
     Args:
         part: what it keeps alive.
+        backoff: how long to wait before each new start.
         started: the part runs already.
     """
 
-    def __init__(self, part: Part, *, started: bool = False) -> None:
+    def __init__(self, part: Part, backoff: Backoff, *, started: bool = False) -> None:
         self.part = part
-        self._backoff = Backoff()
+        self._backoff = backoff
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._keep, args=(started,), name=f"keep {part.name}", daemon=True

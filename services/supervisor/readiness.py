@@ -24,11 +24,13 @@ class Announcer:
     Attributes:
         url: of the API. token: that it wants, if any.
         awaited: the parts that must become ready, as ``/readyz`` names them.
+        workers: how many workers must be there.
     """
 
     url: str
     token: SecretStr | None
     awaited: list[str]
+    workers: int
     _started: float = field(default_factory=time.monotonic, init=False)
     _told: set[str] = field(default_factory=set, init=False)
 
@@ -43,8 +45,12 @@ class Announcer:
             return
         self.tell("api")
         for name in self.awaited:
-            if parts.get(name, {}).get("ready"):
+            if self._is_ready(name, parts.get(name, {})):
                 self.tell(name)
+
+    def _is_ready(self, name: str, part: dict[str, Any]) -> bool:
+        there = name != "workers" or part.get("workers", 0) >= self.workers
+        return there and bool(part.get("ready"))
 
     def tell(self, part: str, remark: str = "") -> None:
         """Print that a part is ready, once."""

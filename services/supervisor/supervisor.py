@@ -18,6 +18,7 @@ from upshot.events.embedded import EmbeddedStore
 from upshot.events.settings import Settings
 from upshot.services.listening import listen, url_of
 
+from .backoff import Backoff
 from .keeper import Keeper
 from .parts import Part, Service, Store
 from .preparing import prepare
@@ -25,6 +26,9 @@ from .readiness import Announcer
 
 LIGHT: Final = ("engine", "dispatcher", "scheduler")
 """The services that are light enough to share a process and an event loop."""
+
+AWAITED: Final = ("store", "api", *LIGHT, "workers")
+"""The parts that ``ready`` waits for."""
 
 _FIRST_LOOK: Final = 0.05  # seconds
 _SLOWER: Final = 1.1
@@ -43,10 +47,12 @@ class Supervisor:
     Attributes:
         settings: of this process; the children get the same.
         pools: a worker is started for each of these work pools.
+        apart: each light service gets a process of its own.
     """
 
     settings: Settings
     pools: tuple[str, ...] = ("default",)
+    apart: bool = False
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _at_once: bool = field(default=False, init=False)
     _keepers: list[Keeper] = field(default_factory=list, init=False)
@@ -76,13 +82,13 @@ class Supervisor:
 
     def _bring_up(self, listening: socket.socket) -> None:
         url = url_of(listening)
-        announcer = Announcer(url, self.settings.api_token, self._awaited())
+        announcer = Announcer(url, self.settings.api_token, list(AWAITED), len(self.pools))
         os.environ.update(self._environment(url))
         store_url = self._start_store()
         asyncio.run(prepare(store_url))
         announcer.tell("store", "embedded" if self.settings.redis_url is None else "yours")
         for part in self._services(listening):
-            self._keepers.append(Keeper(part))
+            self._keepers.append(self._keeper(part))
         if self._await_all(announcer):
             print(f"ready {url}", flush=True)  # noqa: T201 - what scripts wait for
 
@@ -98,9 +104,6 @@ class Supervisor:
                 _log.warning("not ready yet", parts=announcer.missing())
                 complain_at += _PATIENCE
         return True
-
-    def _awaited(self) -> list[str]:
-        return ["store", "api", *LIGHT, *(["worker"] if self.pools else [])]
 
     def _environment(self, url: str) -> dict[str, str]:
         """Return what the children, and the flows that they run, inherit of the settings."""
@@ -118,12 +121,15 @@ class Supervisor:
         embedded = EmbeddedStore(self.settings.data_dir, maxmemory=memory)
         store = Store(embedded, self.settings.data_dir, moved=self._restart_services)
         store.start()
-        self._keepers.append(Keeper(store, started=True))
+        self._keepers.append(self._keeper(store, started=True))
         return embedded.url
+
+    def _keeper(self, part: Part, *, started: bool = False) -> Keeper:
+        return Keeper(part, Backoff(longest=self.settings.restart_pause), started=started)
 
     def _services(self, listening: socket.socket) -> Iterator[Part]:
         """Yield the services in the order in which they start; they stop in the reverse one."""
-        yield Service("light", LIGHT)
+        yield from ([Service(each, [each]) for each in LIGHT] if self.apart else [Service("light", LIGHT)])
         for pool in self.pools:
             yield Service(f"worker {pool}", ["worker"], ["--pool", pool], grace=_WORKER_GRACE)
         fd = listening.fileno()
