@@ -12,6 +12,7 @@ key                    type    what it holds
 ``seen``, ``seen:old`` set     ids that senders chose: of this dedup period and the one before
 ``seen:since``         string  when the present dedup period began, ms
 ``cursors``            hash    consumer → the oldest log position it still needs
+``forgotten``          hash    ``runs``, ``firings`` → newest ms of one that only the archive has
 ``intake``             string  ms at which the log was last known open to outside senders
 ``gaps``               zset    ``from-until`` spans in which it was closed; score ``until``
 ``counters``           hash    metric (with labels) → number; moved with what it counts;

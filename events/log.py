@@ -145,9 +145,13 @@ class Log:
         newest = await self.range(limit=1, newest_first=True)
         return newest[0].position if newest else START
 
-    async def register(self, consumer: str, position: str) -> None:
-        """Keep everything from ``position`` on for this consumer."""
-        await self._store.execute("HSET", self._store.keys("cursors"), consumer, position)
+    async def register(self, consumer: str, position: str, read: int = 0) -> None:
+        """Keep everything after ``position`` for this consumer, which has read so many in all."""
+        await self._store.call("register", consumer, position, read)
+
+    async def expect(self, consumer: str) -> None:
+        """Keep everything for a consumer that will register; nothing changes if it has."""
+        await self._store.execute("HSETNX", self._store.keys("cursors"), consumer, START)
 
     async def trim(self, keep_ms: int, limit: int = 100_000) -> int:
         """Drop events older than ``keep_ms`` that every registered consumer has read."""

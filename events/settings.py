@@ -6,7 +6,7 @@ from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +20,15 @@ from .exceptions import TerminalEventsError
 Seconds = Annotated[float, Field(ge=0.001, le=1e10)]
 
 
+def _is_known_database(url: str) -> str:
+    if not url.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise ValueError("write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_is_known_database)]
+
+
 class WrongSetting(TerminalEventsError):
     """A setting has a value that can't be used; the message names its key."""
 
@@ -30,13 +39,17 @@ class Settings(BaseSettings):
     Attributes:
         data_dir: folder of the embedded store and of results.
         redis_url: a server of your own instead of the embedded store.
+        database_url: where the recorded past is kept, ``sqlite:///PATH`` or
+            ``postgresql://USER:PASSWORD@HOST/NAME``; else ``history.db`` in ``data_dir``.
         url: HTTP address that the command line and clients use.
         host: address that the API listens on; any but loopback needs an ``api_token``.
         port: port that the API listens on; 0 picks a free one.
         api_token: bearer token that HTTP requests must carry, where set.
         lease: after this long without a sign of life a process counts as dead.
+        restart_pause: longest wait before `up` starts a part again that keeps ending.
         log_retention: how long events stay in the log at least.
         run_retention: how long ended runs and firings stay in the store.
+        history_retention: how long events, runs and firings stay in the database.
         dedup: how long an id that a sender chose is remembered at least.
         max_body: largest HTTP body.
         store_memory: memory limit of the embedded store, 0 for none.
@@ -57,13 +70,16 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path.home() / ".upshot"
     redis_url: str | None = None
+    database_url: DatabaseUrl | None = None
     url: str = "http://127.0.0.1:4280"
     host: str = "127.0.0.1"
     port: int = Field(default=4280, ge=0, le=65535)
     api_token: SecretStr | None = Field(default=None, min_length=1)
     lease: Seconds = 15.0
+    restart_pause: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     log_retention: Seconds = 7 * 86400.0
     run_retention: Seconds = 30 * 86400.0
+    history_retention: Seconds = 90 * 86400.0
     dedup: Seconds = 86400.0
     max_body: int = Field(default=16 * 1024 * 1024, ge=1024)
     store_memory: int = Field(default=0, ge=0)

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from upshot.events.event import Causation
 from upshot.events.exceptions import Conflict, NotFound
 from upshot.events.log import milliseconds
+from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
 
 from .exceptions import NotRetryable
@@ -76,7 +77,7 @@ class Runs:
         try:
             return await self.get(id_or_name)
         except NotFound:
-            async for run in self._newest_first(RunFilter()):
+            async for _, run in self.newest(RunFilter()):
                 if run.name == id_or_name:
                     return run
             raise NotFound(f"no run has the id or name {id_or_name!r}") from None
@@ -130,31 +131,16 @@ class Runs:
                 continue
         raise Conflict(f"run {run_id} keeps changing")
 
-    async def _newest_first(
-        self, wanted: RunFilter, cursor: str | None = None
-    ) -> AsyncIterator[FlowRun]:
-        key, start = self._store.keys("runs"), 0
-        if cursor is not None:
-            rank = await self._store.execute("ZREVRANK", key, cursor)
-            if rank is None:
-                raise NotFound(f"cursor {cursor!r} names no run")
-            start = int(rank) + 1
-        high = "+inf" if wanted.until is None else str(wanted.until)
-        low = "-inf" if wanted.since is None else str(wanted.since)
-        if high != "+inf" and cursor is None:
-            start = 0
-        while True:
-            ids = await self._page(key, high if cursor is None else "+inf", low, start)
-            if not ids:
-                return
-            for run in await self.many(ids):
+    async def newest(
+        self, wanted: RunFilter, before: Place | None = None
+    ) -> AsyncIterator[tuple[Place, FlowRun]]:
+        """Yield runs with their places, newest first, from those older than ``before`` on."""
+        key, bounds = self._store.keys("runs"), {"since": wanted.since, "until": wanted.until}
+        async for places in newest_first(self._store, key, before=before, **bounds):
+            place_of = {place.id: place for place in places}
+            for run in await self.many(list(place_of)):
                 if wanted.matches(run):
-                    yield run
-            start += len(ids)
-
-    async def _page(self, key: str, high: str, low: str, start: int) -> list[str]:
-        ids = await self._store.execute("ZREVRANGEBYSCORE", key, high, low, "LIMIT", start, 200)
-        return [run_id.decode() for run_id in ids]
+                    yield place_of[run.id], run
 
     async def many(self, ids: Sequence[str]) -> list[FlowRun]:
         """Return the runs of these ids that exist, in this order."""
@@ -175,7 +161,7 @@ class Runs:
         """Return the task runs of a run as JSON answers show them, oldest first."""
         stored = await self._store.execute("HGETALL", self._store.keys("tasks", run_id))
         records = [from_json(value.partition(b" ")[2]) for value in stored.values()]
-        return sorted(records, key=lambda record: record["created"])
+        return sorted(records, key=lambda record: (record["created"], record["id"]))
 
     async def counts(self) -> dict[str, int]:
         """Return how many runs are in each state type."""
@@ -204,12 +190,12 @@ class Runs:
         ]
 
     async def list(
-        self, wanted: RunFilter, *, limit: int = 100, cursor: str | None = None
-    ) -> tuple[list[FlowRun], str | None]:
-        """Return a page of runs, newest first, and the cursor of the next one."""
-        found: list[FlowRun] = []
-        async for run in self._newest_first(wanted, cursor):
+        self, wanted: RunFilter, *, limit: int = 100, before: Place | None = None
+    ) -> tuple[list[FlowRun], Place | None]:
+        """Return a page of runs, newest first, and the place after which the next one begins."""
+        found: list[tuple[Place, FlowRun]] = []
+        async for placed in self.newest(wanted, before):
             if len(found) == limit:
-                return found, found[-1].id
-            found.append(run)
-        return found, None
+                return [run for _, run in found], found[-1][0]
+            found.append(placed)
+        return [run for _, run in found], None

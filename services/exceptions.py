@@ -118,3 +118,15 @@ class ActionFailed(TerminalServicesError):
 
 class DemoFailed(TerminalServicesError):
     """Something that the demo expects did not happen."""
+
+
+class HistoryUnavailable(RetryableServicesError):
+    """The database of the recorded past can't be reached, read or written now."""
+
+
+class HistoryTooNew(TerminalServicesError):
+    """A newer Upshot has changed the database of the recorded past."""
+
+
+class HistoryMoved(RetryableServicesError):
+    """Another archiver has written to the database meanwhile."""

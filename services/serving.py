@@ -26,7 +26,7 @@ from upshot.events.settings import Settings, WrongSetting, load_settings
 
 from .exceptions import NoStore, ServicesError
 
-SERVICES: Final = ("api", "engine", "dispatcher", "scheduler", "worker")
+SERVICES: Final = ("api", "engine", "dispatcher", "scheduler", "archiver", "worker")
 _INTERRUPTED: Final = 130
 _PATIENT_SIGNALS: Final = 2
 

@@ -35,6 +35,23 @@ redis.register_function{function_name='upshot_append', callback=function(keys, a
   return positions
 end}
 
+-- upshot_register root | consumer, position, events read in all
+-- Touches: cursors, counters. Keeps everything from this position on for a consumer that commits
+-- elsewhere; allowed when memory is short, as it is what lets the log be trimmed.
+redis.register_function{function_name='upshot_register', flags={'allow-oom'}, callback=function(keys, args)
+  redis.call('HSET', keys[1] .. ':cursors', args[1], args[2])
+  redis.call('HSET', keys[1] .. ':counters', 'read:' .. args[1], args[3])
+  return 1
+end}
+
+-- How many ms the archive is behind: what it has not taken over must not be forgotten.
+local function archive_lag(root)
+  local cursor = redis.call('HGET', root .. ':cursors', 'archiver')
+  local newest = redis.call('XREVRANGE', root .. ':log', '+', '-', 'COUNT', 1)[1]
+  if not cursor or not newest or newest[1] == cursor then return 0 end
+  return math.max(0, now_ms() - tonumber(string.match(cursor, '^%d+')))
+end
+
 -- upshot_trim root | keep_ms, limit
 -- Touches: log, cursors. Drops what is older than keep_ms and behind every registered cursor, and
 -- nothing at all before an engine has read: it is the one consumer that every log has.

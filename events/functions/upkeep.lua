@@ -48,14 +48,24 @@ redis.register_function{function_name='upshot_drop_worker', flags={'allow-oom'},
   return 1
 end}
 
+-- Notes the newest moment of anything forgotten: lists look for older things in the archive, too.
+local function forgot(root, what, ms)
+  if number(ms) > number(redis.call('HGET', root .. ':forgotten', what)) then
+    redis.call('HSET', root .. ':forgotten', what, integer(number(ms)))
+  end
+end
+
 -- upshot_forget_runs root | before_ms, limit
--- Touches: run:<id>, tasks:<id>, logs:<id>, runs, runs:<type>. Drops runs that ended before then
--- and did not start again. Returns how many.
+-- Touches: run:<id>, tasks:<id>, logs:<id>, runs, runs:<type>, forgotten. Drops runs that ended
+-- before then and did not start again; where the log is archived, only what the archive has had
+-- as long as a reader of the log would have. Returns how many.
 redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'}, callback=function(keys, args)
   local root, forgotten = keys[1], 0
+  local before_ms = integer(tonumber(args[1]) - archive_lag(root))
   for kind in pairs(ENDED) do
     local index = root .. ':runs:' .. kind
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', args[1], 'LIMIT', 0, args[2])) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', before_ms, 'LIMIT', 0, args[2])) do
+      forgot(root, 'runs', redis.call('ZSCORE', root .. ':runs', id))
       redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
       redis.call('ZREM', index, id)
       redis.call('ZREM', root .. ':runs', id)
@@ -66,13 +76,15 @@ redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'},
 end}
 
 -- upshot_forget_firings root | before_ms, limit
--- Touches: firing:<id>, firings. Returns how many.
+-- Touches: firing:<id>, firings, forgotten. As upshot_forget_runs. Returns how many.
 redis.register_function{function_name='upshot_forget_firings', flags={'allow-oom'}, callback=function(keys, args)
   local root = keys[1]
-  local ids = redis.call('ZRANGEBYSCORE', root .. ':firings', '-inf', args[1], 'LIMIT', 0, args[2])
-  for _, id in ipairs(ids) do
-    redis.call('UNLINK', root .. ':firing:' .. id)
-    redis.call('ZREM', root .. ':firings', id)
+  local before_ms = integer(tonumber(args[1]) - archive_lag(root))
+  local old = redis.call('ZRANGEBYSCORE', root .. ':firings', '-inf', before_ms, 'WITHSCORES', 'LIMIT', 0, args[2])
+  for i = 1, #old, 2 do
+    forgot(root, 'firings', old[i + 1])
+    redis.call('UNLINK', root .. ':firing:' .. old[i])
+    redis.call('ZREM', root .. ':firings', old[i])
   end
-  return #ids
+  return #old / 2
 end}

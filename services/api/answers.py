@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from upshot.automations.durations import milliseconds, parse_duration
+from upshot.events.places import Place
 
 from ..exceptions import Refused
 
@@ -33,6 +34,17 @@ def answer(value: Any, status: int = 200) -> Response:
 def page(items: Sequence[Any], following: str | None = None) -> Response:
     """Return a part of a list, and the cursor of the next one if there may be more."""
     return answer({"items": items, "next": following})
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """Return the place that a list's cursor names, or None; refuse what is none."""
+    if not cursor:
+        return None
+    try:
+        return Place.parse(cursor)
+    except ValueError as error:
+        errors: list[dict[str, object]] = [{"field": "cursor", "message": str(error)}]
+        raise Refused(422, "invalid-request", f"cursor: {error}", errors=errors) from error
 
 
 def stream(messages: AsyncIterator[bytes]) -> Response:

@@ -102,3 +102,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await parts.appender.close()
         await end(holding)
         await parts.rejections.flush()
+        await parts.archive.close()

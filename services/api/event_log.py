@@ -2,100 +2,26 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, Request
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from upshot.events.event import Recorded
-from upshot.events.log import recorded
-from upshot.events.store import Store
 
 from ..exceptions import Refused
+from ..history.events import search
+from ..history.filters import EventFilter
 from .answers import HEARTBEAT, Cursor, Limit, Moment, comment, message, moment_ms, page, stream
 from .parts import Served
 from .tail import show
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
-_PAGE: Final = 1_000
-_MOST_SCANNED: Final = 50_000
-"""Entries that one request looks at; a rare event's search goes on with the next page."""
-
-_GLOB: Final = re.compile(r"[*?\[]")
 _POSITION: Final = re.compile(r"\d{1,16}-\d{1,16}")
-
-
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    """Which events are wanted.
-
-    Attributes:
-        event, resource: pattern of the name, and of the resource's id; None for any.
-        needle: bytes that the JSON of a wanted event has for sure.
-    """
-
-    event: re.Pattern[str] | None
-    resource: re.Pattern[str] | None
-    needle: bytes
-
-    @classmethod
-    def of(cls, event: str | None, resource: str | None) -> EventFilter:
-        """Make a filter of names that may be globs; several are separated by commas."""
-        literal = next((each for each in (resource, event) if each and _is_literal(each)), None)
-        return cls(_pattern(event), _pattern(resource), to_json(literal) if literal else b"")
-
-    def matches(self, event: Recorded) -> bool:
-        return (self.event is None or self.event.fullmatch(event.name) is not None) and (
-            self.resource is None or self.resource.fullmatch(event.resource["id"]) is not None
-        )
-
-
-def _is_literal(names: str) -> bool:
-    return "," not in names and not _GLOB.search(names)
-
-
-def _pattern(names: str | None) -> re.Pattern[str] | None:
-    if not names:
-        return None
-    return re.compile("|".join(fnmatch.translate(name.strip()) for name in names.split(",")))
-
-
-async def search(
-    store: Store,
-    wanted: EventFilter,
-    *,
-    since: int | None = None,
-    until: int | None = None,
-    limit: int = 100,
-    before: str | None = None,
-) -> tuple[list[Recorded], str | None]:
-    """Return events newest first, and from where to go on, or None at the end.
-
-    Args:
-        since, until: Unix ms, both included. before: a log position, excluded.
-    """
-    high = f"({before}" if before else "+" if until is None else str(until)
-    low = "-" if since is None else str(since)
-    found: list[Recorded] = []
-    for _ in range(_MOST_SCANNED // _PAGE):
-        key = store.keys("log")
-        entries = await store.execute("XREVRANGE", key, high, low, "COUNT", _PAGE)
-        for entry in entries:
-            if wanted.needle in entry[1][1] and wanted.matches(event := recorded(entry)):
-                found.append(event)
-                if len(found) == limit:
-                    return found, event.position
-        if len(entries) < _PAGE:
-            return found, None
-        high = f"({entries[-1][0].decode()}"
-    return found, high[1:]
 
 
 @router.get("")
@@ -115,6 +41,7 @@ async def list_events(
     """
     found, following = await search(
         parts.store,
+        parts.archive,
         EventFilter.of(event, resource),
         since=moment_ms("since", since),
         until=moment_ms("until", until),

@@ -22,6 +22,9 @@ _NEEDED: Final = ("store", "engine")
 _BELATED_MS: Final = 5_000
 """Timers later than this show that nobody looks after them."""
 
+_UNARCHIVED_MS: Final = 30_000
+"""Events that wait longer for the database show that it can't be written."""
+
 Part = dict[str, Any]
 
 
@@ -67,10 +70,19 @@ def judge(seen: Snapshot) -> dict[str, Part]:
             "dead_letters": seen.dead_letters,
         },
         "scheduler": {"ready": seen.overdue < _BELATED_MS, "late_ms": seen.overdue},
+        **({"archiver": _archiver(seen)} if seen.archives else {}),
         "workers": {
             "ready": bool(seen.workers) or not queued,
             "workers": len(seen.workers),
             "queued": queued,
             "running": sum(worker["running"] for worker in seen.workers),
         },
+    }
+
+
+def _archiver(seen: Snapshot) -> Part:
+    return {
+        "ready": seen.archiver_owned and seen.archiver_lag < _UNARCHIVED_MS,
+        "lag": seen.unarchived,
+        "lag_ms": seen.archiver_lag,
     }

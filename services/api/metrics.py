@@ -115,6 +115,7 @@ def _histogram(counters: dict[str, float], name: str, told: str) -> Metric:
 
 def _gauges(seen: Snapshot) -> Iterator[Metric]:
     lags = {"engine": seen.unread, "dispatcher": seen.actions}
+    lags |= {"archiver": seen.unarchived} if seen.archives else {}
     lags |= {f"workers/{pool}": waiting for pool, waiting in seen.queued.items()}
     yield _gauge("runs", "Flow runs in each state.", "state", seen.runs)
     yield _gauge("consumer_lag", "Entries that a consumer has not done with.", "consumer", lags)

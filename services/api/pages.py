@@ -18,7 +18,10 @@ from starlette.responses import HTMLResponse, Response
 from upshot.events.exceptions import EventsError
 from upshot.flows.registry import RunFilter
 
-from . import dead_letters, event_log, firings
+from ..history.events import search
+from ..history.filters import EventFilter
+from ..history.firings import search as search_firings
+from . import dead_letters
 from .health import readiness
 from .parts import Parts, Served
 from .tail import show
@@ -83,13 +86,13 @@ async def dashboard(parts: Served) -> Response:
 
 async def _latest(parts: Parts) -> dict[str, Any]:
     runs, _ = await parts.runs.list(RunFilter(), limit=_SHOWN)
-    fired, _ = await firings.search(parts.store, limit=_SHOWN)
-    anything = event_log.EventFilter.of(None, None)
-    events, _ = await event_log.search(parts.store, anything, limit=_SHOWN)
+    fired, _ = await search_firings(parts.store, None, limit=_SHOWN)
+    anything = EventFilter.of(None, None)
+    events, _ = await search(parts.store, None, anything, limit=_SHOWN)
     return {
         "away": None,
         "runs": [run.to_dict() for run in runs],
-        "firings": fired,
+        "firings": [firing for _, firing in fired],
         "letters": await dead_letters.latest(parts.store, limit=_SHOWN),
         "events": [{**show(each), "resource": {"name": "", **each.resource}} for each in events],
     }

@@ -15,6 +15,8 @@ from upshot.events.store import Store
 from upshot.flows.registry import Runs
 
 from ..catalog import Catalog
+from ..history.archive import Archive
+from ..history.runs import RecordedRuns
 from .appender import Appender
 from .rejections import Rejections
 from .tail import Tail
@@ -34,6 +36,8 @@ class Parts:
     log: Log
     catalog: Catalog
     runs: Runs
+    archive: Archive
+    recorded_runs: RecordedRuns
     appender: Appender
     webhooks: Webhooks
     rejections: Rejections
@@ -45,12 +49,16 @@ def make_parts(settings: Settings, store: Store) -> Parts:
     """Make the parts on this store; nothing runs yet."""
     log = Log(store, dedup_ms=int(settings.dedup * 1000))
     catalog = Catalog(store)
+    runs = Runs(store, lease_ms=settings.lease_ms)
+    archive = Archive.of(settings, store)
     return Parts(
         settings=settings,
         store=store,
         log=log,
         catalog=catalog,
-        runs=Runs(store, lease_ms=settings.lease_ms),
+        runs=runs,
+        archive=archive,
+        recorded_runs=RecordedRuns(store, runs, archive),
         appender=Appender(log.append_raw),
         webhooks=Webhooks(catalog),
         rejections=Rejections(store),

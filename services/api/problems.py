@@ -21,10 +21,15 @@ from upshot.events import exceptions as events
 from upshot.events.ids import new_id
 from upshot.flows import exceptions as flows
 
-from ..exceptions import Overloaded, Refused
+from ..exceptions import HistoryUnavailable, Overloaded, Refused
 
 MOST_ERRORS: Final = 20
-_RETRY_AFTER: Final = {events.StoreUnavailable: "1", events.StoreFull: "10", Overloaded: "1"}
+_RETRY_AFTER: Final = {
+    events.StoreUnavailable: "1",
+    events.StoreFull: "10",
+    Overloaded: "1",
+    HistoryUnavailable: "5",
+}
 _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (events.NotFound, 404, "not-found"),
     (events.Conflict, 409, "conflict"),
@@ -38,6 +43,7 @@ _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (InvalidDefinition, 422, "invalid-definition"),
     (AutomationsError, 422, "invalid-request"),
     (Overloaded, 503, "overloaded"),
+    (HistoryUnavailable, 503, "history-unavailable"),
 )
 _log = structlog.stdlib.get_logger()
 
@@ -81,7 +87,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _framework)
-    for kind in (events.EventsError, flows.FlowsError, AutomationsError, Overloaded):
+    for kind in (
+        events.EventsError,
+        flows.FlowsError,
+        AutomationsError,
+        Overloaded,
+        HistoryUnavailable,
+    ):
         app.add_exception_handler(kind, _known)
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from upshot.events.ids import derived_id
 from upshot.flows.registry import RunFilter
 from upshot.flows.runs import FlowRun, new_run
-from upshot.flows.states import State
+from upshot.flows.states import ENDED, State
 
 from ..catalog import Doc
 from .answers import (
@@ -26,6 +26,7 @@ from .answers import (
     message,
     moment_ms,
     page,
+    place_of,
     stream,
 )
 from .definitions import resolve
@@ -106,21 +107,22 @@ async def list_runs(
         since=moment_ms("since", since),
         until=moment_ms("until", until),
     )
-    runs, following = await parts.runs.list(wanted, limit=limit, cursor=cursor)
-    return page([run.to_dict() for run in runs], following)
+    before = place_of(cursor)
+    runs, following = await parts.recorded_runs.page(wanted, limit=limit, before=before)
+    return page([run for _, run in runs], following and str(following))
 
 
 @router.post("/{run:path}/retry")
 async def retry_run(parts: Served, run: str) -> Response:
     """Schedule an ended run again; what completed is not done twice."""
-    found = await parts.runs.find(run)
+    found = await parts.recorded_runs.live(run)
     return answer((await parts.runs.retry(found.id, "retried by hand")).to_dict())
 
 
 @router.post("/{run:path}/cancel")
 async def cancel_run(parts: Served, run: str) -> Response:
     """Ask a run to stop; one that no worker has yet is Cancelled at once."""
-    found = await parts.runs.find(run)
+    found = await parts.recorded_runs.live(run)
     return answer((await parts.runs.cancel(found.id, "cancelled by hand")).to_dict())
 
 
@@ -133,12 +135,15 @@ async def run_logs(
     limit: Limit = 1000,
     cursor: Cursor = None,
 ) -> Response:
-    """List what a run logged and printed; `follow=1` streams it until the run ends."""
-    found = await parts.runs.find(run)
+    """List what a run logged and printed; `follow=1` streams it until the run ends.
+
+    The log of a run is kept as long as the store keeps the run (`run_retention`).
+    """
+    found = await parts.recorded_runs.find(run)
     after = cursor or request.headers.get("last-event-id") or "0-0"
     if follow:
-        return stream(_follow(parts, found.id, after))
-    lines = await parts.runs.logs(found.id, after, limit)
+        return stream(_follow(parts, found["id"], after))
+    lines = await parts.runs.logs(found["id"], after, limit)
     return page(lines, lines[-1]["position"] if len(lines) == limit else None)
 
 
@@ -147,13 +152,14 @@ async def _follow(parts: Parts, run_id: str, after: str) -> AsyncIterator[bytes]
     yield comment("from here on")
     idle = 0.0
     while not parts.stopping.is_set():
-        run = await parts.runs.get(run_id)  # before the lines: then none comes after the end
+        # Before the lines: then none comes after the end.
+        run = await parts.recorded_runs.find(run_id)
         lines = await parts.runs.logs(run_id, after, _LINES)
         if lines:
             after, idle = lines[-1]["position"], 0.0
             yield b"".join(message(line, position=line["position"]) for line in lines)
-        elif run.state.ended:
-            yield message(run.to_dict(), name="end")
+        elif run["state"]["type"] in ENDED:
+            yield message(run, name="end")
             return
         else:
             await asyncio.sleep(_POLL)
@@ -168,12 +174,12 @@ async def list_tasks_of_run(
 ) -> Response:
     """List the task runs of a run, oldest first."""
     require_state(state)
-    found = await parts.runs.find(run)
-    items, following = await page_of(parts.runs, found.id, state, limit, cursor)
+    found = await parts.recorded_runs.find(run)
+    items, following = await page_of(parts.recorded_runs, found["id"], state, limit, cursor)
     return page(items, following)
 
 
 @router.get("/{run:path}")
 async def show_run(parts: Served, run: str) -> Response:
     """Show a run, given by its id or name."""
-    return answer((await parts.runs.find(run)).to_dict())
+    return answer(await parts.recorded_runs.find(run))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ class Snapshot:
         appended: events ever appended to the log.
         oldest_unread: when the oldest event came that the engine has not read; None without one.
         engine: fields of the engine's lease.
+        archiver: fields of the archiver's lease. archives: whether one ever was to be expected.
+        oldest_unarchived: when the oldest event came that the archiver has not written.
         actions: entries of the actions stream that are not done with; ``taken`` are in hand.
         dispatchers: how many processes read that stream.
         queued: runs waiting for a worker, by pool.
@@ -42,6 +45,9 @@ class Snapshot:
     appended: int
     oldest_unread: int | None
     engine: dict[str, str]
+    archiver: dict[str, str]
+    archives: bool
+    oldest_unarchived: int | None
     actions: int
     taken: int
     dispatchers: int
@@ -72,6 +78,23 @@ class Snapshot:
         """Whether an engine holds the lease."""
         return int(self.engine.get("until") or 0) > self.now
 
+    @property
+    def unarchived(self) -> int:
+        """Events that are not in the database."""
+        if self.oldest_unarchived is None:
+            return 0
+        return max(1, self.appended - int(self.counters.get("read:archiver", 0)))
+
+    @property
+    def archiver_lag(self) -> int:
+        """For how long, in ms, the oldest event has been waiting for the archiver."""
+        return 0 if self.oldest_unarchived is None else max(0, self.now - self.oldest_unarchived)
+
+    @property
+    def archiver_owned(self) -> bool:
+        """Whether an archiver holds the lease."""
+        return int(self.archiver.get("until") or 0) > self.now
+
 
 async def take(store: Store) -> Snapshot:
     """Ask the store, in three round trips.
@@ -97,7 +120,9 @@ def _questions(keys: Keys) -> dict[str, tuple[Argument, ...]]:
     return {
         "counters": ("HGETALL", keys("counters")),
         "engine": ("HGETALL", keys("lease", "engine")),
+        "archiver": ("HGETALL", keys("lease", "archiver")),
         "cursor": ("HGET", keys("engine"), "cursor"),
+        "archived": ("HGET", keys("cursors"), "archiver"),
         "pools": ("SMEMBERS", keys("pools")),
         "workers": ("HVALS", keys("workers")),
         "windows": ("HLEN", keys("engine", "windows")),
@@ -118,6 +143,9 @@ def _further_questions(keys: Keys, told: dict[str, Any]) -> dict[str, tuple[Argu
     questions: dict[str, tuple[Argument, ...]] = {
         "unread": ("XRANGE", keys("log"), f"({cursor}", "+", "COUNT", 1)
     }
+    if told["archived"]:
+        archived = told["archived"].decode()
+        questions["unarchived"] = ("XRANGE", keys("log"), f"({archived}", "+", "COUNT", 1)
     for pool in sorted(name.decode() for name in told["pools"]):
         questions[f"queue {pool}"] = ("XLEN", keys("queue", pool))
     if told["has log"]:
@@ -128,7 +156,7 @@ def _further_questions(keys: Keys, told: dict[str, Any]) -> dict[str, tuple[Argu
 
 
 def _put_together(took: float, now: int, told: dict[str, Any]) -> Snapshot:
-    unread, groups = told["unread"], told.get("groups", [])
+    groups = told.get("groups", [])
     named = {each[b"name"]: each for each in groups}
     group = named.get(DISPATCHERS.encode(), {})
     belated = [now - int(score) for name in ("due", "later") for _, score in told[f"next {name}"]]
@@ -137,7 +165,10 @@ def _put_together(took: float, now: int, told: dict[str, Any]) -> Snapshot:
         now=now,
         counters={name.decode(): float(value) for name, value in told["counters"].items()},
         appended=told.get("log", {}).get(b"entries-added", 0),
-        oldest_unread=milliseconds(unread[0][0].decode()) if unread else None,
+        oldest_unread=_oldest(told["unread"]),
+        archiver={name.decode(): value.decode() for name, value in told["archiver"].items()},
+        archives=told["archived"] is not None,
+        oldest_unarchived=_oldest(told.get("unarchived", [])),
         engine={name.decode(): value.decode() for name, value in told["engine"].items()},
         actions=told["actions"],
         taken=group.get(b"pending", 0),
@@ -152,6 +183,10 @@ def _put_together(took: float, now: int, told: dict[str, Any]) -> Snapshot:
         dead_letters=told["dead_letters"],
         memory=_memory(told["memory"]),
     )
+
+
+def _oldest(entries: Sequence[Any]) -> int | None:
+    return milliseconds(entries[0][0].decode()) if entries else None
 
 
 def _named(told: dict[str, Any], prefix: str) -> dict[str, int]:

@@ -7,11 +7,12 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from upshot.flows.registry import RunFilter, Runs
+from upshot.events.places import Place
 from upshot.flows.states import NAMES
 
 from ..exceptions import Refused
-from .answers import Cursor, Limit, page
+from ..history.runs import RecordedRuns
+from .answers import Cursor, Limit, page, place_of
 from .parts import Served
 
 router = APIRouter(prefix="/api/v1/task-runs", tags=["runs"])
@@ -30,8 +31,8 @@ async def list_task_runs(
 ) -> Response:
     """List task runs: of one run, or of all of them, newest runs first; oldest first in each."""
     require_state(state)
-    only = (await parts.runs.find(run)).id if run else None
-    items, following = await page_of(parts.runs, only, state, limit, cursor)
+    only = (await parts.recorded_runs.find(run))["id"] if run else None
+    items, following = await page_of(parts.recorded_runs, only, state, limit, cursor)
     return page(items, following)
 
 
@@ -44,29 +45,30 @@ def require_state(state: str | None) -> None:
 
 
 async def page_of(
-    runs: Runs, only: str | None, state: str | None, limit: int, cursor: str | None
+    runs: RecordedRuns, only: str | None, state: str | None, limit: int, cursor: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Return a page of task runs; its cursor is ``<run>:<how many of its tasks are done with>``."""
+    """Return a page of task runs.
+
+    Its cursor is ``<place of a run>:<how many of its task runs are done with>``.
+    """
     first, _, done = (cursor or "").rpartition(":")
+    start = place_of(first)
+    places = await _places(runs, only, start)
     found: list[dict[str, Any]] = []
-    ids, more = await _run_ids(runs, only, first or None)
-    at = ""
-    for run_id in ids:
-        tasks = await runs.tasks(run_id)
-        skipped = int(done) if run_id == first and done.isdigit() else 0
+    for place in places:
+        tasks: list[dict[str, Any]] = await runs.tasks(place.id)
+        skipped = int(done) if place == start and done.isdigit() else 0
         for index, task in enumerate(tasks[skipped:], skipped + 1):
             if state in (None, task["state"]["type"], task["state"]["name"]):
                 found.append(task)
             if len(found) == limit:
-                return found, f"{run_id}:{index}"
-        at = f"{run_id}:{len(tasks)}"
-    return found, at if more else None
+                return found, f"{place}:{index}"
+    return found, f"{places[-1]}:{len(tasks)}" if len(places) >= _MOST_RUNS else None
 
 
-async def _run_ids(runs: Runs, only: str | None, first: str | None) -> tuple[list[str], bool]:
-    """Return the runs to look through, and whether there are more."""
+async def _places(runs: RecordedRuns, only: str | None, start: Place | None) -> list[Place]:
+    """Return the runs to look through, that at ``start`` among them."""
     if only is not None:
-        return [only], False
-    listed, following = await runs.list(RunFilter(), limit=_MOST_RUNS, cursor=first)
-    ids = [run.id for run in listed]
-    return [first, *ids] if first else ids, following is not None
+        return [start or Place(0, only)]
+    places = await runs.places(limit=_MOST_RUNS, before=start)
+    return [start, *places] if start else places

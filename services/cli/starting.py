@@ -40,10 +40,13 @@ def up(
     ] = True,
     apart: Annotated[
         bool,
-        typer.Option("--apart", help="Give engine, dispatcher and scheduler a process each."),
+        typer.Option(
+            "--apart", help="Give engine, dispatcher, scheduler and archiver a process each."
+        ),
     ] = False,
 ) -> None:
-    """Start everything in one place: store, API, engine, dispatcher, scheduler, a worker.
+    """Start everything in one place: store, API, engine, dispatcher, scheduler, archiver,
+    a worker.
 
     What dies is started again; Ctrl-C or SIGTERM stops all in order, a second one at once.
 
@@ -78,7 +81,8 @@ def _check(given: Mapping[str, object]) -> None:
 def serve(
     context: Context,
     services: Annotated[
-        list[str], typer.Argument(help="api, engine, dispatcher, scheduler, worker: one or more.")
+        list[str],
+        typer.Argument(help="api, engine, dispatcher, scheduler, archiver, worker: one or more."),
     ],
     pool: Annotated[str, typer.Option(help="The worker's work pool.")] = "default",
     name: Annotated[str, typer.Option(help="The worker's name; else one is made.")] = "",
@@ -87,7 +91,7 @@ def serve(
 
     They join the store at UPSHOT_REDIS_URL, or the one that `upshot up` runs in UPSHOT_DATA_DIR.
 
-    Example: UPSHOT_REDIS_URL=redis://store:6379 upshot serve engine dispatcher scheduler
+    Example: UPSHOT_REDIS_URL=redis://store:6379 upshot serve engine dispatcher scheduler archiver
     """
     from upshot.services.serving import SERVICES, Options
     from upshot.services.serving import serve as serve_them

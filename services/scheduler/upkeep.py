@@ -14,6 +14,7 @@ from upshot.services.worker.presence import worker_event
 log = structlog.get_logger(__name__)
 
 _LIMIT: Final = 200
+_TRIMMED: Final = 10_000
 
 
 class Upkeep:
@@ -34,10 +35,12 @@ class Upkeep:
         self._silence_ms = silence_ms
 
     async def trim(self) -> None:
-        """Drop old events that everyone has read."""
-        dropped = await Log(self._store).trim(self._log_retention_ms)
-        if dropped:
-            log.info("log trimmed", events=dropped)
+        """Drop old events that everyone has read, some at a time, so that nobody else waits."""
+        source, total = Log(self._store), 0
+        while (dropped := await source.trim(self._log_retention_ms, _TRIMMED)) > 0:
+            total += dropped
+        if total:
+            log.info("log trimmed", events=total)
 
     async def forget(self) -> None:
         """Drop old runs and firings, a few at a time, so that nothing else has to wait."""

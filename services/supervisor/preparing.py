@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from upshot.events.checks import Finding, inspect, require_suitable
 from upshot.events.exceptions import StoreUnsuitable
+from upshot.events.log import Log
 from upshot.events.store import Store
 
 
@@ -23,6 +24,7 @@ async def prepare(url: str) -> None:
     store = Store(url)
     try:
         await store.load_functions()
+        await Log(store).expect("archiver")  # else the log could be trimmed before it began
     finally:
         await store.close()
 

@@ -24,11 +24,11 @@ from .parts import Part, Service, Store
 from .preparing import prepare
 from .readiness import Announcer
 
-LIGHT: Final = ("engine", "dispatcher", "scheduler")
+LIGHT: Final = ("engine", "dispatcher", "scheduler", "archiver")
 """The services that are light enough to share a process and an event loop."""
 
-AWAITED: Final = ("store", "api", *LIGHT, "workers")
-"""The parts that ``ready`` waits for."""
+AWAITED: Final = ("store", "api", "engine", "dispatcher", "scheduler", "workers")
+"""The parts that ``ready`` waits for; what the archiver has not written yet is in the log."""
 
 _FIRST_LOOK: Final = 0.05  # seconds
 _SLOWER: Final = 1.1
@@ -129,7 +129,9 @@ class Supervisor:
 
     def _services(self, listening: socket.socket) -> Iterator[Part]:
         """Yield the services in the order in which they start; they stop in the reverse one."""
-        yield from ([Service(each, [each]) for each in LIGHT] if self.apart else [Service("light", LIGHT)])
+        yield from (
+            [Service(each, [each]) for each in LIGHT] if self.apart else [Service("light", LIGHT)]
+        )
         for pool in self.pools:
             yield Service(f"worker {pool}", ["worker"], ["--pool", pool], grace=_WORKER_GRACE)
         fd = listening.fileno()

@@ -51,7 +51,7 @@ async def test_firings_come_newest_first_with_their_outcomes(api: Api) -> None:
     assert [item["id"] for item in page["items"]] == ["f2", "f1", "f0"]
     assert (await api.get(f"{FIRINGS}/f1"))["reason"] == "threshold_reached"
     await api.get(f"{FIRINGS}/f9", 404)
-    await api.get(FIRINGS, 404, params={"cursor": "f9"})
+    await api.get(FIRINGS, 422, params={"cursor": "f9"})
 
 
 async def bury(api: Api, **letter: Any) -> str:

@@ -1,0 +1,165 @@
+"""Events, newest or oldest first, of the log and, where that was trimmed, of the archive."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from upshot.events.event import Recorded
+from upshot.events.exceptions import EventsError
+from upshot.events.log import BATCH, START, milliseconds, order, recorded
+from upshot.events.store import Store
+
+from .archive import Archive
+from .filters import EventFilter
+
+_PAGE: Final = 1_000
+_MOST_SCANNED: Final = 50_000
+"""Entries that one request looks at; a rare event's search goes on with the next page."""
+
+_LAST: Final = 2**63 - 1
+"""The greatest number within a millisecond that both the log and the database can compare."""
+
+Found = tuple[list[Recorded], str | None]
+
+
+async def search(
+    store: Store,
+    archive: Archive | None,
+    wanted: EventFilter,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    limit: int = 100,
+    before: str | None = None,
+) -> Found:
+    """Return events newest first, and from where to go on, or None at the end.
+
+    Args:
+        since, until: Unix ms, both included. before: a log position, excluded.
+    """
+    high = f"({before}" if before else "+" if until is None else str(until)
+    low = "-" if since is None else str(since)
+    key = store.keys("log")
+    found: list[Recorded] = []
+    for _ in range(_MOST_SCANNED // _PAGE):
+        entries = await store.execute("XREVRANGE", key, high, low, "COUNT", _PAGE)
+        for entry in entries:
+            if wanted.needle in entry[1][1] and wanted.matches(event := recorded(entry)):
+                found.append(event)
+                if len(found) == limit:
+                    return found, event.position
+        if entries:
+            before, high = entries[-1][0].decode(), f"({entries[-1][0].decode()}"
+        if len(entries) < _PAGE:
+            older = await _older(store, archive, wanted, before, (since, until), limit - len(found))
+            return found + older[0], older[1]
+    return found, before
+
+
+async def _older(
+    store: Store,
+    archive: Archive | None,
+    wanted: EventFilter,
+    before: str | None,
+    bounds: tuple[int | None, int | None],
+    limit: int,
+) -> Found:
+    """Go on behind the log's end: all that was trimmed by now is in the archive."""
+    since, until = bounds
+    if archive is None or await _reaches_back(store, since):
+        return [], None
+    reader = await archive.reader()
+    found: list[Recorded] = []
+    for _ in range(_MOST_SCANNED // _PAGE if reader is not None else 0):
+        assert reader is not None
+        count = _PAGE if wanted.event or wanted.resource else limit
+        page = await reader.events_before(
+            wanted, before=before, since=since, until=until, limit=count
+        )
+        for event in page:
+            if wanted.matches(event):
+                found.append(event)
+                if len(found) == limit:
+                    return found, event.position
+        if len(page) < count:
+            return found, None
+        before = page[-1].position
+    return found, before if reader is not None else None
+
+
+async def _reaches_back(store: Store, since: int | None) -> bool:
+    """Tell whether the log itself has everything there is from ``since`` on."""
+    try:
+        told = await store.execute("XINFO", "STREAM", store.keys("log"))
+    except EventsError as error:
+        if "no such key" in str(error):  # emptied altogether, or nothing ever happened
+            return False
+        raise
+    if told[b"entries-added"] == told[b"length"]:
+        return True
+    first = told[b"first-entry"]
+    return bool(since is not None and first and milliseconds(first[0].decode()) < since)
+
+
+async def oldest_first(
+    store: Store,
+    archive: Archive | None,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    limit: int = _PAGE,
+) -> AsyncIterator[list[Recorded]]:
+    """Yield all events in batches, oldest first, up to the log's present end.
+
+    Args:
+        since, until: Unix ms, both included. limit: events of a batch, at most.
+    """
+    after = START if not since else f"{since - 1}-{_LAST}"
+    last, count = "+" if until is None else str(until), limit
+    while True:
+        entries, begins = await _page(store, f"({after}", last, count)
+        first = entries[0][0].decode() if entries else None
+        if begins is None or order(begins) > order(after):
+            batch = await _trimmed(archive, after, first, until, limit)
+            if batch:
+                yield batch
+                # As long as the archive has more, a look at the log is for its beginning only.
+                after, count = batch[-1].position, 1 if len(batch) == limit else limit
+                continue
+        if entries:
+            yield [recorded(entry) for entry in entries]
+            after = entries[-1][0].decode()
+        if len(entries) < count:
+            return
+        count = limit
+
+
+async def _page(
+    store: Store, first: str, last: str, count: int
+) -> tuple[Sequence[Any], str | None]:
+    """Return entries of the log, and then where it begins, so that a gap can't be missed."""
+    key = store.keys("log")
+    entries, oldest = await store.pipeline(
+        [("XRANGE", key, first, last, "COUNT", count), ("XRANGE", key, "-", "+", "COUNT", 1)]
+    )
+    return entries, oldest[0][0].decode() if oldest else None
+
+
+async def _trimmed(
+    archive: Archive | None, after: str, before: str | None, until: int | None, limit: int
+) -> list[Recorded]:
+    reader = None if archive is None else await archive.reader()
+    if reader is None:
+        return []
+    return await reader.events_after(after, before=before, until=until, limit=limit)
+
+
+async def fetch(archive: Archive, positions: Sequence[str]) -> list[Recorded]:
+    """Return the archived events at these positions; a missing one is left out."""
+    reader = await archive.reader()
+    found: list[Recorded] = []
+    for first in range(0, len(positions) if reader is not None else 0, BATCH):
+        assert reader is not None
+        found += await reader.events_at(positions[first : first + BATCH])
+    return found
