@@ -19,6 +19,7 @@ key                    type    what it holds
                                ``~name:<ms>`` and ``~name:sum`` are histograms
 ``lease:<name>``       hash    ``owner epoch until`` of a service that must run once
 ``docs:<kind>``        hash    name → ``<version> <JSON>`` of a definition
+``history:<kind>:<n>`` list    its versions, newest first: ``<version> <ms> <event>``
 ``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``
 ``runs``               zset    flow run → ms it was created
 ``runs:<Type>``        zset    flow run → ms it entered that state

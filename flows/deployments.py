@@ -75,9 +75,9 @@ def put(store: SyncStore, deployment: Deployment) -> str:
         version, old = _stored(store, deployment.name)
         wanted = {**new, "paused": True} if old.get("paused") else new
         changed = sorted(key for key in {*old, *wanted} if old.get(key) != wanted.get(key))
-        if version and not changed:
+        if old and not changed:
             return "unchanged"
-        verb = "updated" if version else "created"
+        verb = "updated" if old else "created"
         event = _event(deployment.name, verb, version + 1, wanted, changed)
         try:
             store.call(
@@ -90,9 +90,11 @@ def put(store: SyncStore, deployment: Deployment) -> str:
 
 
 def _stored(store: SyncStore, name: str) -> tuple[int, dict[str, Any]]:
+    """Return a deployment with its version; one that was deleted is empty, and counts on."""
     value = store.execute("HGET", store.keys("docs", "deployment"), name)
     if value is None:
-        return 0, {}
+        latest = store.execute("LINDEX", store.keys("history", "deployment", name), 0)
+        return int((latest or b"0").partition(b" ")[0]), {}
     version, _, body = value.partition(b" ")
     return int(version), from_json(body)
 

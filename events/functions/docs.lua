@@ -1,15 +1,33 @@
 -- Definitions (automations, deployments, receivers, …): each change together with its event.
 
--- upshot_put root | (kind, name, expected version or '', doc, event)*
--- Touches: docs:<kind>, log. All or nothing. A doc of '' deletes. Returns the new version of each.
+local VERSIONS_KEPT = 50
+local DELETED_KEPT_MS = 30 * 86400000
+
 local function version_of(stored)
   return stored and tonumber(string.match(stored, '^(%d+) ')) or 0
 end
 
+-- One that was deleted goes on counting, so that a version always means one definition.
+local function latest(root, kind, name)
+  local stored = redis.call('HGET', root .. ':docs:' .. kind, name)
+  return version_of(stored or redis.call('LINDEX', root .. ':history:' .. kind .. ':' .. name, 0))
+end
+
+-- What its event tells of a version is what is kept of it: so no history holds a secret.
+local function remember(root, kind, name, version, event, deleted)
+  local key = root .. ':history:' .. kind .. ':' .. name
+  redis.call('LPUSH', key, version .. ' ' .. integer(now_ms()) .. ' ' .. event)
+  redis.call('LTRIM', key, 0, VERSIONS_KEPT - 1)
+  if deleted then redis.call('PEXPIRE', key, DELETED_KEPT_MS) else redis.call('PERSIST', key) end
+end
+
+-- upshot_put root | (kind, name, expected version or '', doc, event)*
+-- Touches: docs:<kind>, history:<kind>:<name>, log. All or nothing. A doc of '' deletes. Returns
+-- the new version of each.
 redis.register_function{function_name='upshot_put', callback=function(keys, args)
   local root, versions = keys[1], {}
   for i = 1, #args, 5 do
-    local version = version_of(redis.call('HGET', root .. ':docs:' .. args[i], args[i + 1]))
+    local version = latest(root, args[i], args[i + 1])
     if args[i + 2] ~= '' and tonumber(args[i + 2]) ~= version then
       return refuse('CONFLICT', args[i] .. ' ' .. args[i + 1] .. ' is at version ' .. version)
     end
@@ -18,6 +36,7 @@ redis.register_function{function_name='upshot_put', callback=function(keys, args
   for i = 1, #args, 5 do
     local key, version = root .. ':docs:' .. args[i], versions[(i + 4) / 5]
     if args[i + 4] ~= '' then append(root, args[i + 4]) end
+    remember(root, args[i], args[i + 1], version, args[i + 4], args[i + 3] == '')
     if args[i + 3] == '' then
       redis.call('HDEL', key, args[i + 1])
     else

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from tests.events.runs import bodies, everything, fields
 from upshot.events.exceptions import Conflict, StoreFull
@@ -38,8 +38,30 @@ def test_deleting_is_a_change_with_an_event(sync_store: SyncStore) -> None:
     sync_store.call("put", *change("a", 1, ""))
     assert fields(sync_store, "docs", "automation") == {"b": "1 1"}
     assert bodies(sync_store)[-1] == {"of": "a", "doc": ""}
-    with pytest.raises(Conflict, match="at version 0"):
+    with pytest.raises(Conflict, match="at version 2"):
         sync_store.call("put", *change("a", 1, "2"))
+
+
+def test_a_name_that_comes_back_goes_on_counting(sync_store: SyncStore) -> None:
+    sync_store.call("put", *change("a", 0, "1"))
+    sync_store.call("put", *change("a", 1, ""))
+    key = sync_store.keys("history", "automation", "a")
+    assert 0 < sync_store.execute("PTTL", key) <= 30 * 86_400_000
+    assert sync_store.call("put", *change("a", 2, "3")) == [3]
+    assert sync_store.execute("PTTL", key) == -1
+    kept = [line.split(b" ", 2) for line in sync_store.execute("LRANGE", key, 0, -1)]
+    assert [(int(version), from_json(event)["doc"]) for version, _, event in kept] == [
+        (3, "3"),
+        (2, ""),
+        (1, "1"),
+    ]
+
+
+def test_the_history_keeps_the_newest_versions(sync_store: SyncStore) -> None:
+    for version in range(60):
+        sync_store.call("put", *change("a", version, str(version + 1)))
+    kept = sync_store.execute("LRANGE", sync_store.keys("history", "automation", "a"), 0, -1)
+    assert [int(line.split(b" ")[0]) for line in kept] == list(range(60, 10, -1))
 
 
 def test_a_definition_may_hold_any_text(sync_store: SyncStore) -> None:
