@@ -5,7 +5,7 @@ from __future__ import annotations
 from .actions import Action, CallWebhook, EmitEvent, Notify, Request, RetryFlowRun, RunDeployment
 from .declarations import Deployment, Receiver, Variable, Webhook
 from .definition import Automation
-from .evaluation import Defined, Evaluator, Outcome
+from .evaluation import Evaluator, Outcome
 from .exceptions import (
     AutomationsError,
     InvalidDefinition,
@@ -18,6 +18,7 @@ from .exceptions import (
 from .firing import Firing, Suppression
 from .loading import Definitions, load, loads
 from .logtime import OpenTime
+from .nodes import Defined
 from .triggers import EventTrigger, Posture, Reason, Trigger, Window
 
 __all__ = [

@@ -1,69 +1,32 @@
 """Evaluates automations over the log, in memory: no I/O and no clock, so that live is replay.
 
 define / remove / restore_window / note_gap      what to evaluate, and with what memory
-on_event: deadlines before it → candidates from the index → the trigger decides → a firing
+on_event: deadlines before it → candidates from the index → the trigger decides → it fires:
+    the outermost trigger → a firing; a part of another one → that one decides, and so on
 take_changes / oldest_position                   what to keep, and what the log must keep
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
-from upshot.events.event import Causation, Recorded
+from upshot.events.event import Recorded
 
 from .definition import Automation
-from .firing import Firing, Occasion, Suppression, firing_id
-from .index import Index
+from .firing import Firing, Occasion, Suppression, decided
 from .logtime import OpenTime
+from .nodes import Defined, Node, Nodes
+from .tally import Statistics
 from .timers import Key
-from .triggers import Facts, Reason, Trigger, Verdict, Window
+from .triggers import Facts, Fired, Reason, Verdict
 from .windows import OpenWindows
 
 Outcome: TypeAlias = Firing | Suppression
 
 _SUPPRESSED: Final = "automation.suppressed"
 _LOOP: Final = "this automation itself led to the event"
-
-
-class Defined(StrEnum):
-    """What became of an automation's windows when it was defined."""
-
-    NEW = "new"
-    KEPT = "kept"
-    RESET = "reset"
-    DISABLED = "disabled"
-
-
-@dataclass(slots=True)
-class Statistics:
-    """Counts since the evaluator was made.
-
-    Attributes:
-        events: events seen.
-        decisions: trigger decisions made.
-        firings: firings decided.
-        suppressions: firings suppressed and evaluations that failed.
-        where_errors: events on which a ``where`` could not be evaluated.
-    """
-
-    events: int = 0
-    decisions: int = 0
-    firings: int = 0
-    suppressions: int = 0
-    where_errors: int = 0
-
-
-@dataclass(slots=True)
-class _Entry:
-    """An automation in force."""
-
-    automation: Automation
-    version: int
-    id: str
-    trigger: Trigger
-    windows: dict[str, Window]
 
 
 class Evaluator:
@@ -78,44 +41,29 @@ class Evaluator:
         self._time = time or OpenTime()
         self._closed_since: int | None = None
         self._windows = OpenWindows(self._time)
-        self._entries: dict[str, _Entry] = {}
-        self._index: Index[_Entry] = Index()
+        self._nodes = Nodes(self._windows, self._time)
+        self._fired: dict[Key, dict[int, Fired]] = {}
 
     def define(self, automation: Automation, version: int, position_ms: int) -> Defined:
         """Put an automation in force.
 
-        Its windows stay where its trigger is unchanged and are dropped where it is not. A disabled
-        automation has none.
+        The windows of each of its triggers stay where that one is unchanged and are dropped where
+        it is not. A disabled automation has none.
 
         Args:
             automation: the definition.
             version: counts up with each change of it.
             position_ms: its place in the log, in milliseconds.
         """
-        before = self._entries.get(automation.id)
-        kept = before is not None and before.trigger == automation.trigger and automation.enabled
-        if not kept:
-            self.remove(automation.id)
-        if not automation.enabled:
-            return Defined.DISABLED
-        trigger = before.trigger if before is not None and kept else automation.trigger
-        windows = self._windows.own(automation.id, trigger)
-        entry = _Entry(automation, version, automation.id, trigger, windows)
-        self._entries[entry.id] = entry
-        self._index.add(entry.id, trigger.interest(), entry)
-        if not kept and trigger.begins_when_defined:
-            self._windows.put((entry.id, ""), trigger.begin(position_ms, self._time))
-        return Defined.KEPT if kept else Defined.RESET if before is not None else Defined.NEW
+        return self._nodes.define(automation, version, position_ms)
 
     def remove(self, automation_id: str) -> None:
         """Take an automation out of force and close its windows."""
-        self._entries.pop(automation_id, None)
-        self._index.remove(automation_id)
-        self._windows.disown(automation_id)
+        self._nodes.remove(automation_id)
 
-    def restore_window(self, automation_id: str, bucket: str, body: bytes) -> bool:
-        """Open a window as it was kept; tell whether its automation is in force."""
-        return self._windows.restore((automation_id, bucket), body)
+    def restore_window(self, node: str, bucket: str, body: bytes) -> bool:
+        """Open a window as it was kept, under its trigger's key; tell whether that is in force."""
+        return self._windows.restore((node, bucket), body)
 
     def note_gap(self, start: int, end: int) -> None:
         """Learn that the log was closed to outside senders from ``start`` to ``end`` (ms)."""
@@ -128,33 +76,40 @@ class Evaluator:
             closed_since: since when it is closed, in the log's milliseconds; None while it is open.
         """
         self._closed_since = closed_since
+        self._time.hold(closed_since)
 
     def on_event(self, recorded: Recorded) -> list[Outcome]:
         """Evaluate one event, and before it the deadlines that the log has now passed."""
         outcomes = self.advance(recorded.received)
         self.stats.events += 1
         body = recorded.body
-        candidates = self._index.candidates(body["event"], body["resource"], body["related"])
+        candidates = self._nodes.index.candidates(body["event"], body["resource"], body["related"])
         if candidates:
             facts = Facts(recorded)
-            for entry in candidates:
-                if (outcome := self._evaluate(entry, facts)) is not None:
+            for node in candidates:
+                if (outcome := self._evaluate(node, facts)) is not None:
                     outcomes.append(outcome)
+            if self._fired:
+                outcomes += self._gather()
         return outcomes
 
     def advance(self, now_ms: int) -> list[Outcome]:
-        """Judge every absence whose deadline lies strictly before ``now_ms``, in order."""
+        """Judge everything whose deadline lies strictly before ``now_ms``, in order."""
+        if self._windows.quiet_until(now_ms):
+            return []
         outcomes: list[Outcome] = []
         closed = self._closed_since
         open_until = now_ms if closed is None else min(now_ms, closed)
-        for when, (automation_id, bucket) in self._windows.overdue(open_until):
-            if (outcome := self._expire(self._entries[automation_id], bucket, when)) is not None:
+        for when, (key, bucket) in self._windows.overdue(now_ms, open_until):
+            if (outcome := self._expire(self._nodes[key], bucket, when)) is not None:
                 outcomes.append(outcome)
+            if self._fired:
+                outcomes += self._gather()
         self._windows.close_ended(now_ms)
         return outcomes
 
     def next_deadline(self) -> int | None:
-        """Return the log's millisecond past which the next absence is judged, or None."""
+        """Return the log's millisecond past which something is judged next, or None."""
         return self._windows.next_deadline()
 
     def take_changes(self) -> dict[Key, bytes | None]:
@@ -166,62 +121,122 @@ class Evaluator:
         return self._windows.oldest_position()
 
     @property
+    def nodes(self) -> Nodes:
+        """The triggers in force, to be read."""
+        return self._nodes
+
+    @property
     def windows(self) -> OpenWindows:
         """The open windows, to be read."""
         return self._windows
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._nodes)
 
     def __contains__(self, automation_id: str) -> bool:
-        return automation_id in self._entries
+        return automation_id in self._nodes
 
-    def _evaluate(self, entry: _Entry, facts: Facts) -> Outcome | None:
+    def _evaluate(self, node: Node, facts: Facts) -> Outcome | None:
         self.stats.decisions += 1
         bucket, event = "", facts.recorded
         try:
-            bucket = entry.trigger.bucket(facts)
-            window = entry.windows.get(bucket)
-            verdict = entry.trigger.decide(window, facts, self._time)
+            bucket = node.trigger.bucket(facts)
+            window = node.windows.get(bucket)
+            verdict = node.trigger.decide(window, facts, self._time)
         except Exception as error:  # noqa: BLE001 - one automation that fails must not stop the others
-            return self._suppress(
-                entry, Occasion.of_event(bucket, event), Reason.ERROR, repr(error)
-            )
+            return self._fail(node, Occasion.of_event(bucket, event), error)
         if verdict.fires:
-            return self._act(entry, verdict, Occasion.of_event(bucket, event))
+            return self._fire(node, verdict, Occasion.of_event(bucket, event), facts)
         if verdict.window is not window:
-            self._windows.put((entry.id, bucket), verdict.window)
+            self._windows.put((node.key, bucket), verdict.window)
         elif verdict.reason is Reason.WHERE_ERROR:
             self.stats.where_errors += 1
         return None
 
-    def _expire(self, entry: _Entry, bucket: str, when: int) -> Outcome | None:
-        window = entry.windows[bucket]
-        verdict = entry.trigger.at_deadline(window, self._time)
-        self._windows.put((entry.id, bucket), verdict.window)
-        if not verdict.fires:
-            return None
+    def _expire(self, node: Node, bucket: str, when: int) -> Outcome | None:
+        window = node.windows[bucket]
         cause = f"{window.position}/{when}"
         occasion = Occasion(bucket, cause, when, None, window.opener, window.causation)
-        return self._act(entry, verdict, occasion)
+        try:
+            verdict = node.trigger.at_deadline(window, self._time)
+        except Exception as error:  # noqa: BLE001 - as above; the window is given up
+            self._windows.put((node.key, bucket), None)
+            return self._fail(node, occasion, error)
+        self._windows.put((node.key, bucket), verdict.window)
+        return self._fire(node, verdict, occasion, None) if verdict.fires else None
 
-    def _act(self, entry: _Entry, verdict: Verdict, occasion: Occasion) -> Outcome | None:
+    def _fire(
+        self, node: Node, verdict: Verdict, occasion: Occasion, facts: Facts | None
+    ) -> Outcome | None:
+        """Act on a trigger that fires, or tell the one that it is a part of."""
+        if node.parent is None:
+            return self._act(node, verdict, occasion)
+        if node.entry.id in occasion.passed:
+            return self._suppress(node, occasion, Reason.LOOP, _LOOP)
+        self._remember(node, occasion.bucket, verdict)
+        fired = Fired(
+            at=occasion.at,
+            cause=occasion.cause,
+            positions=verdict.positions,
+            labels=node.trigger.labels(occasion.bucket),
+            facts=facts,
+            opener=occasion.caused_by,
+            causation=occasion.causation,
+        )
+        bucket = node.parent.trigger.bucket_of(fired)
+        self._fired.setdefault((node.parent.key, bucket), {})[node.index] = fired
+        return None
+
+    def _gather(self) -> list[Outcome]:
+        """Let the triggers of triggers decide on what fired in them, the innermost ones first."""
+        outcomes: list[Outcome] = []
+        while self._fired:
+            key = min(self._fired, key=lambda each: (-self._nodes[each[0]].depth, each))
+            outcome = self._decide(self._nodes[key[0]], key[1], self._fired.pop(key))
+            if outcome is not None:
+                outcomes.append(outcome)
+        return outcomes
+
+    def _decide(self, node: Node, bucket: str, fired: Mapping[int, Fired]) -> Outcome | None:
+        last = fired[max(fired)]
+        event = last.facts.recorded if last.facts else None
+        occasion = Occasion(bucket, last.cause, last.at, event, last.opener, last.causation)
+        window = node.windows.get(bucket)
+        try:
+            verdict = node.trigger.gather(window, fired, self._time)
+        except Exception as error:  # noqa: BLE001 - one automation that fails must not stop the others
+            return self._fail(node, occasion, error)
+        if verdict.fires:
+            occasion = replace(occasion, causation=verdict.causation)
+            return self._fire(node, verdict, occasion, last.facts)
+        if verdict.window is not window:
+            self._windows.put((node.key, bucket), verdict.window)
+        return None
+
+    def _act(self, node: Node, verdict: Verdict, occasion: Occasion) -> Outcome | None:
         """Fire, unless the automation itself led here.
 
         Then its window stays as it was: a loop doesn't use up a firing that others may cause.
         """
-        if occasion.causation and entry.id in occasion.causation.get("automations", ()):
-            return self._suppress(entry, occasion, Reason.LOOP, _LOOP)
-        key = (entry.id, occasion.bucket)
-        if verdict.window is not entry.windows.get(occasion.bucket):
-            self._windows.put(key, verdict.window)
+        if node.entry.id in occasion.passed:
+            return self._suppress(node, occasion, Reason.LOOP, _LOOP)
+        self._remember(node, occasion.bucket, verdict)
         self.stats.firings += 1
-        return _firing(entry, verdict, occasion)
+        entry, labels = node.entry, node.trigger.labels(occasion.bucket)
+        return decided(entry.id, entry.automation, entry.version, labels, verdict, occasion)
+
+    def _remember(self, node: Node, bucket: str, verdict: Verdict) -> None:
+        if verdict.window is not node.windows.get(bucket):
+            self._windows.put((node.key, bucket), verdict.window)
+
+    def _fail(self, node: Node, occasion: Occasion, error: Exception) -> Suppression | None:
+        return self._suppress(node, occasion, Reason.ERROR, repr(error))
 
     def _suppress(
-        self, entry: _Entry, occasion: Occasion, reason: Reason, message: str
+        self, node: Node, occasion: Occasion, reason: Reason, message: str
     ) -> Suppression | None:
         self.stats.suppressions += 1
+        entry = node.entry
         event = occasion.event
         if event is not None and event.name == _SUPPRESSED:
             return None  # the report of a suppression must not bring forth the next one, for ever
@@ -229,21 +244,3 @@ class Evaluator:
         return Suppression(
             entry.id, name, version, occasion.bucket, reason, event, occasion.at, message
         )
-
-
-def _firing(entry: _Entry, verdict: Verdict, occasion: Occasion) -> Firing:
-    identity = firing_id(entry.id, occasion.bucket, occasion.cause)
-    causation = Causation.model_validate(occasion.causation or {})
-    return Firing(
-        id=identity,
-        automation_id=entry.id,
-        automation=entry.automation.name,
-        version=entry.version,
-        bucket=occasion.bucket,
-        labels=entry.trigger.labels(occasion.bucket),
-        reason=verdict.reason,
-        positions=verdict.positions,
-        event=occasion.event,
-        causation=causation.passing(occasion.caused_by or identity, entry.id),
-        at=occasion.at,
-    )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from upshot.events.event import Causation, Recorded
 from upshot.events.ids import derived_id
 
-from .triggers import Reason
+from .definition import Automation
+from .triggers import Reason, Verdict
 
 
 def firing_id(automation_id: str, bucket: str, cause: str) -> str:
@@ -42,6 +44,12 @@ class Occasion:
         causation = event.body.get("causation")
         return cls(bucket, event.position, event.received, event, event.id, causation)
 
+    @property
+    def passed(self) -> Mapping[str, int]:
+        """How often each automation was passed on the way."""
+        automations: Mapping[str, int] = (self.causation or {}).get("automations", {})
+        return automations
+
 
 @dataclass(slots=True, frozen=True)
 class Firing:
@@ -54,12 +62,13 @@ class Firing:
         version: which version of its definition decided.
         bucket: which ``for_each`` bucket fired.
         labels: the bucket's values, by ``for_each`` entry.
-        reason: ``threshold_reached`` or ``absent``.
+        reason: what the trigger fired on, such as ``threshold_reached`` or ``absent``.
         positions: where the contributing events stand in the log, oldest first.
         event: the event that fired it; None for an absence: then the last of ``positions``, if
             any, is the event that opened the window.
         causation: the way that led here, this firing included.
         at: when it fired, in the log's milliseconds.
+        value: what was measured, where the trigger is a metric.
     """
 
     id: str
@@ -73,6 +82,7 @@ class Firing:
     event: Recorded | None
     causation: Causation
     at: int
+    value: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return what templates and the default webhook body call ``firing``."""
@@ -86,6 +96,7 @@ class Firing:
             "reason": self.reason.value,
             "positions": list(self.positions),
             "at": self.at,
+            "value": self.value,
         }
 
     def to_json(self) -> bytes:
@@ -108,6 +119,39 @@ class Firing:
         whole["event"] = whole["event"] and Recorded(**whole["event"])
         whole["causation"] = Causation.model_validate(whole["causation"])
         return cls(**whole)
+
+
+def decided(
+    automation_id: str,
+    automation: Automation,
+    version: int,
+    labels: dict[str, str],
+    verdict: Verdict,
+    occasion: Occasion,
+) -> Firing:
+    """Return the firing that a trigger's verdict is.
+
+    Args:
+        automation_id: its id. automation: whose trigger it is; version: which version of it.
+        labels: the bucket's values, by ``for_each`` entry.
+        verdict: what the trigger decided. occasion: what on.
+    """
+    identity = firing_id(automation_id, occasion.bucket, occasion.cause)
+    causation = Causation.model_validate(occasion.causation or {})
+    return Firing(
+        id=identity,
+        automation_id=automation_id,
+        automation=automation.name,
+        version=version,
+        bucket=occasion.bucket,
+        labels=labels,
+        reason=verdict.reason,
+        positions=verdict.positions,
+        event=occasion.event,
+        causation=causation.passing(occasion.caused_by or identity, automation_id),
+        at=occasion.at,
+        value=verdict.value,
+    )
 
 
 @dataclass(slots=True, frozen=True)

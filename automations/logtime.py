@@ -18,14 +18,23 @@ class OpenTime:
             order; overlapping ones count once.
     """
 
-    __slots__ = ("_froms", "_lost", "_opens", "_untils")
+    __slots__ = ("_closed_since", "_froms", "_lost", "_opens", "_untils")
 
     def __init__(self, gaps: Iterable[tuple[int, int]] = ()) -> None:
+        self._closed_since: int | None = None
         self._rebuild(gaps)
 
     def add(self, start: int, end: int) -> None:
         """Learn of a gap, however late. One that ends before it starts is none."""
         self._rebuild([*self.gaps, (start, end)])
+
+    def hold(self, closed_since: int | None) -> None:
+        """Stand still from ``closed_since`` on, as in the gap that this will turn out to be.
+
+        Args:
+            closed_since: since when the log is closed, in its milliseconds; None while it is open.
+        """
+        self._closed_since = closed_since
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
@@ -34,6 +43,8 @@ class OpenTime:
 
     def at(self, ms: int) -> int:
         """Return the open time at a moment of the log; inside a gap it stands still."""
+        if self._closed_since is not None and ms > self._closed_since:
+            ms = self._closed_since
         index = bisect_right(self._froms, ms)
         if index and ms < self._untils[index - 1]:
             return self._opens[index - 1]

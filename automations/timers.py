@@ -14,6 +14,7 @@ Key = tuple[str, str]
 Holds = Callable[[int, Key], bool]
 
 _SLACK: Final = 1024
+_NEVER: Final = 1 << 62
 
 
 class Timers:
@@ -21,12 +22,16 @@ class Timers:
 
     Args:
         holds: tells whether a moment is still the one of its key.
+
+    Attributes:
+        earliest: before this surely nothing is due.
     """
 
-    __slots__ = ("_heap", "_holds", "_limit")
+    __slots__ = ("_heap", "_holds", "_limit", "earliest")
 
     def __init__(self, holds: Holds) -> None:
         self._heap: list[tuple[int, Key]] = []
+        self.earliest = _NEVER
         self._holds = holds
         self._limit = _SLACK
 
@@ -36,6 +41,8 @@ class Timers:
     def set(self, when: int, key: Key) -> None:
         """Note that ``key`` is due at ``when``; a moment set for it earlier no longer holds."""
         heapq.heappush(self._heap, (when, key))
+        if when < self.earliest:
+            self.earliest = when
         if len(self._heap) > self._limit:
             self.rebuild({entry for entry in self._heap if self._holds(*entry)})
 
@@ -44,14 +51,44 @@ class Timers:
         self._heap = list(entries)
         heapq.heapify(self._heap)
         self._limit = 2 * len(self._heap) + _SLACK
+        self._look()
+
+    def _look(self) -> None:
+        self.earliest = self._heap[0][0] if self._heap else _NEVER
+
+    def first(self) -> tuple[int, Key] | None:
+        """Return the earliest moment that holds, and its key, or None."""
+        while self._heap and not self._holds(*self._heap[0]):
+            heapq.heappop(self._heap)
+        self._look()
+        return self._heap[0] if self._heap else None
 
     def next(self) -> int | None:
         """Return the earliest moment that holds, or None."""
-        while self._heap and not self._holds(*self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        first = self.first()
+        return None if first is None else first[0]
+
+    def pop(self) -> tuple[int, Key]:
+        """Take what :meth:`first` returned."""
+        popped = heapq.heappop(self._heap)
+        self._look()
+        return popped
 
     def pop_before(self, now: int) -> Iterator[tuple[int, Key]]:
         """Take what was due strictly before ``now``, in order; more may be set on the way."""
         while (due := self.next()) is not None and due < now:
-            yield heapq.heappop(self._heap)
+            yield self.pop()
+
+
+def merge(*timers: tuple[Timers, int]) -> Iterator[tuple[int, Key]]:
+    """Take what several have due strictly before their own moment, all in one order."""
+    while True:
+        due = [
+            (first, index)
+            for index, (each, before) in enumerate(timers)
+            if (first := each.first()) is not None and first[0] < before
+        ]
+        if not due:
+            return
+        _, index = min(due)
+        yield timers[index][0].pop()

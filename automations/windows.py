@@ -1,25 +1,28 @@
-"""The open windows of all automations, with what is due when, what changed, and what is oldest."""
+"""The open windows of all triggers, with what is due when, what changed, and what is oldest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
 from .logtime import OpenTime
-from .timers import Key, Timers
-from .triggers import Trigger, Window
+from .timers import Key, Timers, merge
+from .triggers import CompositeTrigger, Due, Memory
+from .triggers.base import Trigger
 
 
 @dataclass(slots=True)
 class _Owner:
-    """An automation's trigger and its windows by bucket."""
+    """A trigger and its windows by bucket; a composite one's deadlines change what they are for."""
 
     trigger: Trigger
-    windows: dict[str, Window] = field(default_factory=dict)
+    composite: bool
+    windows: dict[str, Memory] = field(default_factory=dict)
 
 
 class OpenWindows:
-    """Windows by automation and bucket.
+    """Windows by trigger and bucket; a trigger goes by its ``node_key``.
 
     Args:
         time: turns spans of open time into moments of the log.
@@ -29,34 +32,35 @@ class OpenWindows:
         self._time = time
         self._owners: dict[str, _Owner] = {}
         self._changed: set[Key] = set()
-        self._absences = Timers(self._is_absence)
-        self._ends = Timers(self._is_end)
+        self._due = {due: Timers(partial(self._is_due, due)) for due in Due}
+        self._timers = tuple(self._due.values())
         self._positions = Timers(self._is_oldest)
 
     def __len__(self) -> int:
         return sum(len(owner.windows) for owner in self._owners.values())
 
-    def __iter__(self) -> Iterator[tuple[Key, Window]]:
-        for automation_id, owner in self._owners.items():
+    def __iter__(self) -> Iterator[tuple[Key, Memory]]:
+        for node, owner in self._owners.items():
             for bucket, window in owner.windows.items():
-                yield (automation_id, bucket), window
+                yield (node, bucket), window
 
-    def own(self, automation_id: str, trigger: Trigger) -> dict[str, Window]:
-        """Return the automation's windows by bucket, to be read; begin with none if it is new."""
-        return self._owners.setdefault(automation_id, _Owner(trigger)).windows
+    def own(self, node: str, trigger: Trigger) -> dict[str, Memory]:
+        """Return a trigger's windows by bucket, to be read; begin with none if it is new."""
+        composite = isinstance(trigger, CompositeTrigger)
+        return self._owners.setdefault(node, _Owner(trigger, composite)).windows
 
-    def disown(self, automation_id: str) -> None:
-        """Close all windows of an automation."""
-        owner = self._owners.pop(automation_id, None)
+    def disown(self, node: str) -> None:
+        """Close all windows of a trigger."""
+        owner = self._owners.pop(node, None)
         if owner is not None:
-            self._changed.update((automation_id, bucket) for bucket in owner.windows)
+            self._changed.update((node, bucket) for bucket in owner.windows)
 
-    def get(self, key: Key) -> Window | None:
+    def get(self, key: Key) -> Memory | None:
         owner = self._owners.get(key[0])
         return owner.windows.get(key[1]) if owner is not None else None
 
-    def put(self, key: Key, window: Window | None) -> None:
-        """Set the window of an automation's bucket, or close it with None."""
+    def put(self, key: Key, window: Memory | None) -> None:
+        """Set the window of a trigger's bucket, or close it with None."""
         self._changed.add(key)
         owner = self._owners[key[0]]
         if window is None:
@@ -64,22 +68,19 @@ class OpenWindows:
             return
         before = owner.windows.get(key[1])
         owner.windows[key[1]] = window
-        if before is None or before.deadline != window.deadline:
-            timers = self._absences if owner.trigger.absence else self._ends
-            timers.set(window.deadline, key)
-        if window.positions and (before is None or before.positions[:1] != window.positions[:1]):
-            self._positions.set(_order(window.positions[0]), key)
+        trigger, deadline = owner.trigger, window.deadline
+        if deadline and (before is None or before.deadline != deadline or owner.composite):
+            self._due[trigger.due(window)].set(deadline, key)
+        positions = window.positions
+        if positions and trigger.pins and (before is None or before.positions[:1] != positions[:1]):
+            self._positions.set(_order(positions[0]), key)
 
     def restore(self, key: Key, body: bytes) -> bool:
-        """Open a window as it was kept; tell whether its automation is in force.
-
-        Its deadline is made anew from where it began: gaps may have been learnt since.
-        """
+        """Open a window as it was kept; tell whether its trigger is in force."""
         owner = self._owners.get(key[0])
         if owner is None:
             return False
-        kept = Window.from_json(body)
-        self.put(key, replace(kept, deadline=owner.trigger.deadline(kept.opened, self._time)))
+        self.put(key, owner.trigger.load(body, self._time))
         self._changed.discard(key)
         return True
 
@@ -87,23 +88,31 @@ class OpenWindows:
         """Learn that no time passed from ``start`` to ``end`` (ms): absences end later."""
         self._time.add(start, end)
         for key, window in list(self):
-            trigger = self._owners[key[0]].trigger
-            deadline = trigger.deadline(window.opened, self._time)
-            if deadline != window.deadline:
-                self.put(key, replace(window, deadline=deadline))
+            rearmed = self._owners[key[0]].trigger.rearm(window, self._time)
+            if rearmed.deadline != window.deadline:
+                self.put(key, rearmed)
 
-    def overdue(self, now: int) -> Iterator[tuple[int, Key]]:
-        """Take the absences due strictly before ``now`` (ms), in order."""
-        return self._absences.pop_before(now)
+    def quiet_until(self, now: int) -> bool:
+        """Tell at little cost whether surely nothing is due by ``now`` (ms)."""
+        silence, clock, end = self._timers
+        return now < silence.earliest and now < clock.earliest and now < end.earliest
+
+    def overdue(self, now: int, open_until: int) -> Iterator[tuple[int, Key]]:
+        """Take what is due to be judged, in order: what needs silence before ``open_until`` (ms).
+
+        The rest before ``now``.
+        """
+        return merge((self._due[Due.SILENCE], open_until), (self._due[Due.CLOCK], now))
 
     def close_ended(self, now: int) -> None:
-        """Close the other windows that have ended by ``now`` (ms)."""
-        for _, key in self._ends.pop_before(now + 1):
+        """Close the windows that have just ended by ``now`` (ms)."""
+        for _, key in self._due[Due.END].pop_before(now + 1):
             self.put(key, None)
 
     def next_deadline(self) -> int | None:
-        """Return when the next absence is due, or None."""
-        return self._absences.next()
+        """Return when something is due to be judged next, or None."""
+        judged = (self._due[Due.SILENCE].next(), self._due[Due.CLOCK].next())
+        return min((each for each in judged if each is not None), default=None)
 
     def oldest_position(self) -> str | None:
         """Return the oldest log position that an open window refers to, or None."""
@@ -116,15 +125,11 @@ class OpenWindows:
         windows = ((key, self.get(key)) for key in changed)
         return {key: window.to_json() if window else None for key, window in windows}
 
-    def _is_absence(self, when: int, key: Key) -> bool:
-        return self._is_due(when, key) and self._owners[key[0]].trigger.absence
-
-    def _is_end(self, when: int, key: Key) -> bool:
-        return self._is_due(when, key) and not self._owners[key[0]].trigger.absence
-
-    def _is_due(self, when: int, key: Key) -> bool:
+    def _is_due(self, due: Due, when: int, key: Key) -> bool:
         window = self.get(key)
-        return window is not None and window.deadline == when
+        if window is None or window.deadline != when:
+            return False
+        return self._owners[key[0]].trigger.due(window) is due
 
     def _is_oldest(self, when: int, key: Key) -> bool:
         window = self.get(key)

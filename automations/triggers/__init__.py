@@ -1,23 +1,33 @@
-"""The kinds of triggers, one file each; a new kind is one file and one line in ``Trigger``."""
+"""The kinds of triggers, one file each; a new kind is one file and its lines in ``kinds``."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-from .base import Facts, Interest, Reason, Verdict
+from .base import Due, Facts, Fired, Interest, Reason, Verdict
+from .composite import CompositeTrigger
+from .compound import CompoundTrigger
 from .event import EventTrigger, Posture
-from .window import Window
-
-Trigger: TypeAlias = EventTrigger
-"""Any trigger. With a second kind this becomes a union told apart by ``type``."""
+from .kinds import AnyTrigger as Trigger
+from .sequence import SequenceTrigger
+from .tree import Place, kept_on_edit, node_key, walk
+from .window import Memory, Window
 
 __all__ = [
+    "CompositeTrigger",
+    "CompoundTrigger",
+    "Due",
     "EventTrigger",
     "Facts",
+    "Fired",
     "Interest",
+    "Memory",
+    "Place",
     "Posture",
     "Reason",
+    "SequenceTrigger",
     "Trigger",
     "Verdict",
     "Window",
+    "kept_on_edit",
+    "node_key",
+    "walk",
 ]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ..expressions import Scope
 
 if TYPE_CHECKING:
     from upshot.events.event import Recorded
 
+    from ..logtime import OpenTime
     from ..matching import LabelMatch
-    from .window import Window
+    from .window import Memory
 
 
 class Reason(StrEnum):
@@ -32,6 +34,25 @@ class Reason(StrEnum):
     NO_RELATED_MATCH = "match_related"
     WHERE_FALSE = "where_false"
     WHERE_ERROR = "where_error"
+    WATCHED = "deadline_set"
+    MET = "deadline_met"
+    MISSED = "deadline_missed"
+    NOT_WATCHED = "no_deadline_set"
+    FRESH = "fresh"
+    STALE = "stale"
+    TICK = "scheduled_time"
+    BREACHED = "metric_breached"
+    SUSTAINING = "metric_not_breached_long_enough"
+    WITHIN_LIMITS = "metric_within_limits"
+    RECOVERED = "metric_recovered"
+    WARMING_UP = "metric_not_observed_long_enough"
+    NO_DATA = "metric_without_data"
+    NO_VALUE = "event_without_value"
+    ALL_MET = "triggers_met"
+    GATHERED = "waiting_for_other_triggers"
+    VETOED = "a_trigger_that_must_not_fire_did"
+    WAITING_OUT = "waiting_that_nothing_forbidden_comes"
+    OUT_OF_ORDER = "out_of_order"
     LOOP = "loop"
     ERROR = "error"
 
@@ -46,14 +67,18 @@ class Verdict:
         fires: whether the automation fires.
         positions: the contributing events' positions, when it fires.
         detail: expected against actual, or the error, for people.
+        value: what was measured, where a trigger measures.
+        causation: the way that led here, where it is not the way of the event at hand.
         considered: whether the event was the trigger's business at all.
     """
 
-    window: Window | None
+    window: Memory | None
     reason: Reason
     fires: bool = False
     positions: tuple[str, ...] = ()
     detail: str = ""
+    value: float | None = None
+    causation: dict[str, Any] | None = None
 
     @property
     def considered(self) -> bool:
@@ -78,6 +103,110 @@ class Interest:
     names: tuple[str, ...]
     match: LabelMatch
     related: tuple[LabelMatch, ...]
+
+
+class Due(Enum):
+    """What the deadline of a window is for.
+
+    ``SILENCE`` is judged in open time: it can't fall due while the log is closed to outside
+    senders. ``CLOCK`` is judged whether the log is open or not. At its ``END`` a window is only
+    forgotten.
+    """
+
+    SILENCE = 1
+    CLOCK = 2
+    END = 3
+
+
+class Trigger(Protocol):
+    """What the evaluator asks of every kind of trigger. All of it is pure."""
+
+    pins: ClassVar[bool]
+    """Whether the log has to keep the events that its windows refer to."""
+
+    @property
+    def begins_when_defined(self) -> bool:
+        """Whether its first window opens with its definition rather than with an event."""
+
+    def begin(self, opened: int, time: OpenTime) -> Memory:
+        """Return the window that opens with the definition, at that millisecond of the log."""
+
+    def labels(self, bucket: str) -> dict[str, str]:
+        """Return the values that a bucket stands for, by ``for_each`` entry."""
+
+    def due(self, window: Any) -> Due:
+        """Return what the deadline of a window is for."""
+
+    def load(self, body: bytes, time: OpenTime) -> Memory:
+        """Read a window that was kept; its deadline is made anew: gaps may have been learnt."""
+
+    def rearm(self, window: Any, time: OpenTime) -> Memory:
+        """Return the window with its deadline as the gaps now known make it."""
+
+    def at_deadline(self, window: Any, time: OpenTime) -> Verdict:
+        """Decide what a window's deadline means, once the log is past it."""
+
+
+class Leaf(Trigger, Protocol):
+    """A kind of trigger that sees events, or time."""
+
+    def interest(self) -> Interest | None:
+        """Return which events it has to see; None where it sees none."""
+
+    def bucket(self, facts: Facts) -> str:
+        """Return the name of the bucket that the event falls into."""
+
+    def decide(self, window: Any, facts: Facts, time: OpenTime) -> Verdict:
+        """Decide what an event means for its bucket.
+
+        Args:
+            window: the bucket's window, or None.
+            facts: the event.
+            time: the gaps known so far.
+        """
+
+
+@dataclass(slots=True, frozen=True)
+class Fired:
+    """The firing of a trigger within another one.
+
+    Attributes:
+        at: when, in the log's milliseconds.
+        cause: what tells this firing from others of the same trigger.
+        positions: the contributing events' positions.
+        labels: the bucket's values, by ``for_each`` entry.
+        facts: the event that fired it; None where time did.
+        opener: id of the event that opened the window, where time fired it.
+        causation: the way that led here.
+    """
+
+    at: int
+    cause: str
+    positions: tuple[str, ...]
+    labels: Mapping[str, str]
+    facts: Facts | None = None
+    opener: str | None = None
+    causation: dict[str, Any] | None = None
+
+
+class Composite(Trigger, Protocol):
+    """A kind of trigger that sees the firings of other triggers."""
+
+    @property
+    def parts(self) -> tuple[Leaf | Composite, ...]:
+        """The triggers within it."""
+
+    def bucket_of(self, fired: Fired) -> str:
+        """Return the name of the bucket that a firing falls into."""
+
+    def gather(self, window: Any, fired: Mapping[int, Fired], time: OpenTime) -> Verdict:
+        """Decide what firings mean for their bucket.
+
+        Args:
+            window: the bucket's window, or None.
+            fired: what one event, or one moment, made fire, by its place among the parts.
+            time: the gaps known so far.
+        """
 
 
 class Facts:

@@ -6,17 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ..durations import Duration, milliseconds
-from ..exceptions import ExpressionFailed
-from ..expressions import Expression
 from ..logtime import OpenTime
-from ..matching import LabelMatch, Matches, glob
-from .base import Facts, Interest, Reason, Verdict
-from .buckets import ForEach, bucket_of, reader, values_of
+from .base import Due, Facts, Interest, Reason, Verdict
+from .selection import Bucketed, Named, Names, Selecting
 from .window import Window, with_position
 
 SHORTEST_ABSENCE: Final = timedelta(seconds=1)
@@ -29,19 +26,7 @@ class Posture(StrEnum):
     PROACTIVE = "Proactive"
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str | dict | LabelMatch) else value
-
-
-Names = Annotated[
-    tuple[Annotated[str, Field(max_length=128, pattern=r"^[a-z0-9*][a-z0-9_.*-]*$")], ...],
-    BeforeValidator(_as_list),
-    Field(max_length=100),
-]
-"""Event names or globs such as ``flow-run.*``."""
-
-
-class EventTrigger(BaseModel):
+class EventTrigger(Bucketed, Selecting):
     """Fires when expected events come, or when they don't.
 
     Attributes:
@@ -57,18 +42,12 @@ class EventTrigger(BaseModel):
         where: a CEL condition on ``event``; where it can't be evaluated the event doesn't match.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     type: Literal["event"] = "event"
     posture: Posture = Posture.REACTIVE
     expect: Names = ()
     after: Names = ()
-    match: LabelMatch = Field(default_factory=lambda: LabelMatch({}))
-    match_related: Annotated[Matches, BeforeValidator(_as_list)] = ()
-    for_each: Annotated[ForEach, BeforeValidator(_as_list)] = ()
     threshold: int = Field(default=1, ge=1, le=1_000_000)
     within: Duration = timedelta(0)
-    where: Expression | None = None
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -102,19 +81,22 @@ class EventTrigger(BaseModel):
         names = (*self.expect, *self.after) if self.expect else ("*",)
         return Interest(names, self.match, self.match_related)
 
-    def bucket(self, facts: Facts) -> str:
-        """Return the name of the bucket that the event falls into."""
-        readers = self.compiled.readers
-        return bucket_of([read(facts) for read in readers]) if readers else ""
-
-    def labels(self, bucket: str) -> dict[str, str]:
-        """Return the values that a bucket stands for, by ``for_each`` entry."""
-        return values_of(self.for_each, bucket)
-
     def deadline(self, opened: int, time: OpenTime) -> int:
         """Return the log's millisecond at which a window opened then ends."""
         within = self.compiled.within
         return time.when(time.at(opened) + within) if self.absence else opened + within
+
+    def due(self, window: Window) -> Due:
+        """Return what the deadline of a window is for."""
+        return Due.SILENCE if self.compiled.absence else Due.END
+
+    def load(self, body: bytes, time: OpenTime) -> Window:
+        """Read a window that was kept."""
+        return self.rearm(Window.from_json(body), time)
+
+    def rearm(self, window: Window, time: OpenTime) -> Window:
+        """Return the window with its deadline as the gaps now known make it."""
+        return replace(window, deadline=self.deadline(window.opened, time))
 
     def begin(self, opened: int, time: OpenTime) -> Window:
         """Return the first window of a trigger that begins when it is defined."""
@@ -151,30 +133,16 @@ class EventTrigger(BaseModel):
     def _refusal(self, window: Window | None, facts: Facts) -> Verdict | None:
         """Return why the event is not this trigger's business, or None if it is."""
         compiled = self.compiled
-        if not (compiled.expects(facts.name) or compiled.opens(facts.name)):
+        if not (facts.name in compiled.expected or facts.name in compiled.opening):
             return Verdict(window, Reason.NOT_EXPECTED, detail=facts.name)
-        if (mismatch := self.match.mismatch(facts.resource)) is not None:
-            return Verdict(window, Reason.NO_MATCH, detail=str(mismatch))
-        for spec in self.match_related:
-            if (mismatch := spec.mismatch_among(facts.related)) is not None:
-                return Verdict(window, Reason.NO_RELATED_MATCH, detail=str(mismatch))
-        return self._where_refusal(window, facts) if self.where is not None else None
-
-    def _where_refusal(self, window: Window | None, facts: Facts) -> Verdict | None:
-        assert self.where is not None
-        try:
-            if self.where.holds(facts.scope):
-                return None
-        except ExpressionFailed as error:
-            return Verdict(window, Reason.WHERE_ERROR, detail=str(error))
-        return Verdict(window, Reason.WHERE_FALSE, detail=self.where.source)
+        return self.refusal(window, facts)
 
     def _decide_presence(self, window: Window | None, facts: Facts, time: OpenTime) -> Verdict:
         if window is not None and facts.received >= window.deadline:
             window = None
         if window is not None and window.fired:
             return Verdict(window, Reason.QUIET)
-        if self.compiled.expects(facts.name) and (window is not None or not self.after):
+        if facts.name in self.compiled.expected and (window is not None or not self.after):
             window = _counted(window or self._open(facts, time), facts)
             if window.count < self.threshold:
                 return Verdict(window, Reason.COUNTED)
@@ -184,14 +152,14 @@ class EventTrigger(BaseModel):
     def _reached(self, window: Window, facts: Facts, time: OpenTime) -> Verdict:
         """Fire; then stay quiet until the window ends, or wait for the next ``after``."""
         if self.after:
-            following = self._open(facts, time) if self.compiled.opens(facts.name) else None
+            following = self._open(facts, time) if facts.name in self.compiled.opening else None
         else:
             following = replace(window, fired=True, positions=(), causation=None)
         return Verdict(following, Reason.REACHED, fires=True, positions=window.positions)
 
     def _decide_absence(self, window: Window | None, facts: Facts, time: OpenTime) -> Verdict:
         reason = Reason.NOT_OPEN
-        if self.compiled.expects(facts.name) and (window is not None or not self.after):
+        if facts.name in self.compiled.expected and (window is not None or not self.after):
             window, reason = _counted(window or self._open(facts, time), facts), Reason.COUNTED
             if window.count >= self.threshold:
                 reason = Reason.SATISFIED
@@ -202,7 +170,7 @@ class EventTrigger(BaseModel):
         self, window: Window | None, facts: Facts, time: OpenTime, reason: Reason
     ) -> Verdict:
         """Open a window for an ``after`` event, unless one is open: it is not prolonged."""
-        if window is None and self.compiled.opens(facts.name):
+        if window is None and facts.name in self.compiled.opening:
             reason = Reason.OPENED if reason is Reason.NOT_OPEN else reason
             return Verdict(self._open(facts, time), reason)
         return Verdict(window, reason)
@@ -226,22 +194,12 @@ def _counted(window: Window, facts: Facts) -> Window:
 
 
 class _Compiled:
-    """A trigger's names, lengths and readers as plain values: pydantic stays off the hot path."""
+    """A trigger's names and lengths as plain values: pydantic stays off the hot path."""
 
-    __slots__ = ("_after", "_after_globs", "_expect", "_globs", "absence", "readers", "within")
+    __slots__ = ("absence", "expected", "opening", "within")
 
     def __init__(self, trigger: EventTrigger) -> None:
-        expect = trigger.expect or ("*",)
-        self._expect = frozenset(name for name in expect if "*" not in name)
-        self._globs = tuple(glob(name) for name in expect if "*" in name)
-        self._after = frozenset(name for name in trigger.after if "*" not in name)
-        self._after_globs = tuple(glob(name) for name in trigger.after if "*" in name)
+        self.expected = Named(trigger.expect or ("*",))
+        self.opening = Named(trigger.after)
         self.absence = trigger.posture is Posture.PROACTIVE
         self.within = milliseconds(trigger.within)
-        self.readers = tuple(reader(entry) for entry in trigger.for_each)
-
-    def expects(self, name: str) -> bool:
-        return name in self._expect or any(each.fullmatch(name) for each in self._globs)
-
-    def opens(self, name: str) -> bool:
-        return name in self._after or any(each.fullmatch(name) for each in self._after_globs)

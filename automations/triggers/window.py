@@ -4,9 +4,42 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 MAX_POSITIONS: Final = 100
+NEVER: Final = 0
+"""The deadline of a window that no passing of time changes."""
+
+
+class Memory(Protocol):
+    """What the windows of all kinds have in common; they are never changed, only replaced."""
+
+    @property
+    def opened(self) -> int:
+        """When it began, in the log's milliseconds."""
+
+    @property
+    def deadline(self) -> int:
+        """When it has to be looked at, in the log's milliseconds; 0 for never."""
+
+    @property
+    def position(self) -> str:
+        """What tells it from other windows of its bucket: where the log stood when it began."""
+
+    @property
+    def opener(self) -> str | None:
+        """Id of the event that opened it, where its end is that event's effect."""
+
+    @property
+    def positions(self) -> tuple[str, ...]:
+        """The contributing events' positions, oldest first."""
+
+    @property
+    def causation(self) -> dict[str, Any] | None:
+        """The way that led to it."""
+
+    def to_json(self) -> bytes:
+        """Return the window as it is kept."""
 
 
 @dataclass(slots=True, frozen=True)

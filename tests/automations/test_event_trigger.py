@@ -194,6 +194,7 @@ def test_only_the_newest_hundred_contributing_positions_are_kept() -> None:
     evaluator.define(automation(expect=A, threshold=1000, within="1h"), 1, 0)
     feed(evaluator, *(event(A, at) for at in range(1, 251)))
     ((_, window),) = evaluator.windows
+    assert isinstance(window, Window)
     assert window.count == 250
     assert window.positions == tuple(f"{at}-0" for at in range(151, 251))
     assert evaluator.oldest_position() == "151-0"
