@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
@@ -14,9 +13,10 @@ from upshot.events.exceptions import Conflict, NotFound
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 
-Doc: TypeAlias = dict[str, Any]
-Definitions: TypeAlias = Mapping[str, Mapping[str, Doc]]
-"""Kind → name → definition."""
+from .exceptions import PlanOutdated, VersionMismatch
+from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identity, plan
+
+__all__ = ["KINDS", "SECRET_KINDS", "Catalog", "Change", "Doc", "Verb", "Version", "plan"]
 
 KINDS: Final = ("automation", "deployment", "webhook", "receiver", "variable")
 SECRET_KINDS: Final = frozenset({"webhook", "receiver", "variable"})
@@ -25,63 +25,35 @@ SECRET_KINDS: Final = frozenset({"webhook", "receiver", "variable"})
 _ATTEMPTS = 10
 
 
-class Verb(StrEnum):
-    """What applying a definition does."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    DELETED = "deleted"
-
-
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One line of a plan: what becomes of one definition, and which of its fields differ."""
+class Version:
+    """A version that a definition has or had.
 
-    kind: str
-    name: str
-    verb: Verb
+    Attributes:
+        version: counts from 1, also over deletions.
+        at: when it came, Unix ms.
+        event: body of the event that told of it.
+    """
+
     version: int
-    doc: Doc | None
-    fields: tuple[str, ...] = ()
+    at: int
+    event: Mapping[str, Any]
+
+    @property
+    def definition(self) -> Doc | None:
+        """The definition; None where it may hold secrets, and for a deletion."""
+        return self.event.get("payload", {}).get("definition")  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:
+        payload = self.event.get("payload", {})
         return {
-            "kind": self.kind,
-            "name": self.name,
-            "change": self.verb.value,
-            "fields": list(self.fields),
+            "version": self.version,
+            "at": self.at,
+            "change": str(self.event.get("event", "")).rpartition(".")[2],
+            "fields": payload.get("fields", []),
+            "definition": self.definition,
+            "event": self.event.get("id"),
         }
-
-
-Stored: TypeAlias = dict[str, dict[str, tuple[int, Doc]]]
-
-
-def plan(wanted: Definitions, stored: Stored, *, prune: bool = False) -> list[Change]:
-    """Decide what turns the stored definitions into the wanted ones.
-
-    Args:
-        wanted: what the files say. stored: what is there, with versions.
-        prune: delete what is not wanted, among the kinds that ``wanted`` names.
-    """
-    changes = []
-    for kind, docs in wanted.items():
-        there = stored.get(kind, {})
-        changes += [_change(kind, name, doc, there.get(name)) for name, doc in docs.items()]
-        if prune:
-            gone = [name for name in there if name not in docs]
-            changes += [Change(kind, name, Verb.DELETED, there[name][0], None) for name in gone]
-    return changes
-
-
-def _change(kind: str, name: str, doc: Doc, stored: tuple[int, Doc] | None) -> Change:
-    if stored is None:
-        return Change(kind, name, Verb.CREATED, 0, doc)
-    version, old = stored
-    # A pause is not part of a definition: it stays until somebody resumes.
-    new = {**doc, "paused": True} if old.get("paused") else doc
-    fields = tuple(sorted(key for key in {*old, *new} if old.get(key) != new.get(key)))
-    return Change(kind, name, Verb.UPDATED if fields else Verb.UNCHANGED, version, new, fields)
 
 
 class Catalog:
@@ -103,6 +75,15 @@ class Catalog:
         stored = await self._store.execute("HGETALL", self._store.keys("docs", kind))
         return {name.decode(): _parse(value) for name, value in sorted(stored.items())}
 
+    async def names(self, kind: str) -> list[str]:
+        """Return the name of every definition of a kind, sorted."""
+        names = await self._store.execute("HKEYS", self._store.keys("docs", kind))
+        return sorted(name.decode() for name in names)
+
+    async def has(self, kind: str, name: str) -> bool:
+        """Tell whether a definition of that name exists."""
+        return bool(await self._store.execute("HEXISTS", self._store.keys("docs", kind), name))
+
     async def get(self, kind: str, name: str) -> Doc:
         """Return one definition.
 
@@ -118,17 +99,32 @@ class Catalog:
             raise NotFound(f"no {kind} is called {name!r}")
         return _parse(value)
 
+    async def history(self, kind: str, name: str) -> list[Version]:
+        """Return the latest versions of a definition, newest first; none where it never was."""
+        kept = await self._store.execute("LRANGE", self._history(kind, name), 0, -1)
+        return [_parse_version(each) for each in kept]
+
     async def apply(
-        self, wanted: Definitions, *, prune: bool = False, dry_run: bool = False
+        self,
+        wanted: Definitions,
+        *,
+        prune: bool = False,
+        dry_run: bool = False,
+        only: str | None = None,
     ) -> list[Change]:
         """Make the stored definitions the wanted ones, all or nothing; return what that changes.
 
+        Args:
+            only: the identity of the plan that may be done, and no other.
+
         Raises:
+            PlanOutdated: it would be another plan by now.
             Conflict: somebody else keeps changing them.
         """
         for _ in range(_ATTEMPTS):
-            stored = {kind: await self.versions(kind) for kind in wanted}
-            changes = plan(wanted, stored, prune=prune)
+            changes = plan(wanted, await self._stored(wanted, prune), prune=prune)
+            if only is not None and identity(changes) != only:
+                raise PlanOutdated("the definitions changed since this was planned; plan again")
             due = [change for change in changes if change.verb is not Verb.UNCHANGED]
             if dry_run or not due:
                 return changes
@@ -139,9 +135,32 @@ class Catalog:
             return changes
         raise Conflict("the definitions keep changing; apply again")
 
-    async def delete(self, kind: str, name: str) -> None:
-        """Delete one definition, or raise NotFound."""
+    async def put(self, kind: str, name: str, doc: Doc, *, expected: int | None = None) -> Change:
+        """Store one definition; return what that changed.
+
+        Args:
+            expected: the version that it must have now, 0 for none; None for any.
+
+        Raises:
+            VersionMismatch: it has another one.
+        """
+        for _ in range(_ATTEMPTS):
+            stored = await self._among(kind, [name])
+            change = change_of(kind, name, doc, stored.get(name))
+            _check_version(change.version if change.old is not None else 0, expected)
+            if change.verb is Verb.UNCHANGED:
+                return change
+            try:
+                await self._put([change])
+            except Conflict:
+                continue
+            return change
+        raise Conflict(f"{kind} {name} keeps changing; try again")
+
+    async def delete(self, kind: str, name: str, *, expected: int | None = None) -> None:
+        """Delete one definition; raise NotFound, or VersionMismatch as :meth:`put`."""
         version, _ = await self.version(kind, name)
+        _check_version(version, expected)
         await self._put([Change(kind, name, Verb.DELETED, version, None)])
 
     async def pause(self, kind: str, name: str, paused: bool = True) -> Doc:
@@ -156,6 +175,37 @@ class Catalog:
         await self._put([Change(kind, name, Verb.UPDATED, version, new)], verb)
         return new
 
+    async def _stored(self, wanted: Definitions, everything: bool) -> Stored:
+        """Return what a plan looks at: all of the wanted kinds, or the wanted names alone."""
+        stored: dict[str, dict[str, tuple[int, Doc | None]]] = {}
+        for kind, docs in wanted.items():
+            stored[kind] = await self._among(kind, docs)
+            if everything:
+                stored[kind] = {**await self.versions(kind), **stored[kind]}
+        return stored
+
+    async def _among(self, kind: str, names: Iterable[str]) -> dict[str, tuple[int, Doc | None]]:
+        """Return the definitions of these names, those that were deleted as None."""
+        asked = list(names)
+        if not asked:
+            return {}
+        key = self._store.keys("docs", kind)
+        found = zip(asked, await self._store.execute("HMGET", key, *asked), strict=True)
+        there = {name: value and _parse(value) for name, value in found}
+        missing = [name for name, value in there.items() if value is None]
+        heads = await self._store.pipeline(
+            [("LINDEX", self._history(kind, name), 0) for name in missing]
+        )
+        gone = {
+            name: (_parse_version(head).version, None)
+            for name, head in zip(missing, heads, strict=True)
+            if head is not None
+        }
+        return {**{name: value for name, value in there.items() if value is not None}, **gone}
+
+    def _history(self, kind: str, name: str) -> str:
+        return self._store.keys("history", kind, name)
+
     async def _put(self, changes: list[Change], verb: str | None = None) -> None:
         arguments: list[Argument] = []
         for change in changes:
@@ -165,9 +215,15 @@ class Catalog:
         await self._store.call("put", *arguments)
 
 
+def _check_version(version: int, expected: int | None) -> None:
+    if expected is not None and version != expected:
+        told = f"it is at version {version}" if version else "there is none"
+        raise VersionMismatch(f"{told}, and version {expected} was expected", version)
+
+
 def definition_event(change: Change, verb: str) -> Event:
     """Return the event that tells of a change; the engine learns an automation from it."""
-    payload: dict[str, Any] = {"version": change.version + 1, "fields": list(change.fields)}
+    payload: dict[str, Any] = {"version": change.version + 1, "fields": change.fields}
     if change.kind not in SECRET_KINDS:
         payload["definition"] = change.doc
     identity = f"{change.kind}.{derived_id(change.kind, change.name)}"
@@ -181,3 +237,8 @@ def definition_event(change: Change, verb: str) -> Event:
 def _parse(value: bytes) -> tuple[int, Doc]:
     version, _, body = value.partition(b" ")
     return int(version), from_json(body)
+
+
+def _parse_version(value: bytes) -> Version:
+    version, at, event = value.split(b" ", 2)
+    return Version(int(version), int(at), from_json(event) if event else {})

@@ -61,6 +61,22 @@ class Refused(TerminalServicesError):
         self.headers = headers
 
 
+class PlanOutdated(TerminalServicesError):
+    """The definitions are no longer those that a plan was made for; nothing was changed."""
+
+
+class VersionMismatch(TerminalServicesError):
+    """A definition is at another version than the one that was to be changed.
+
+    Attributes:
+        version: the one it is at; 0 where there is none.
+    """
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message)
+        self.version = version
+
+
 class ServerUnreachable(RetryableServicesError):
     """No Upshot answers at the address, or it went away while answering."""
 

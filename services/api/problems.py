@@ -21,7 +21,13 @@ from upshot.events import exceptions as events
 from upshot.events.ids import new_id
 from upshot.flows import exceptions as flows
 
-from ..exceptions import HistoryUnavailable, Overloaded, Refused
+from ..exceptions import (
+    HistoryUnavailable,
+    Overloaded,
+    PlanOutdated,
+    Refused,
+    VersionMismatch,
+)
 
 MOST_ERRORS: Final = 20
 _RETRY_AFTER: Final = {
@@ -44,6 +50,8 @@ _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (AutomationsError, 422, "invalid-request"),
     (Overloaded, 503, "overloaded"),
     (HistoryUnavailable, 503, "history-unavailable"),
+    (PlanOutdated, 409, "plan-outdated"),
+    (VersionMismatch, 412, "version-mismatch"),
 )
 _log = structlog.stdlib.get_logger()
 
@@ -93,6 +101,8 @@ def install(app: FastAPI) -> None:
         AutomationsError,
         Overloaded,
         HistoryUnavailable,
+        PlanOutdated,
+        VersionMismatch,
     ):
         app.add_exception_handler(kind, _known)
 

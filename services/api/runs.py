@@ -29,7 +29,7 @@ from .answers import (
     place_of,
     stream,
 )
-from .definitions import resolve
+from .names import resolve
 from .ingest import idempotency_key
 from .parts import Parts, Served
 from .task_runs import page_of, require_state

@@ -15,6 +15,8 @@ from upshot.events.ids import derived_id
 from upshot.events.log import START, Log
 from upshot.events.store import Store
 from upshot.services.catalog import SECRET_KINDS, Catalog, Change, Verb, plan
+from upshot.services.exceptions import PlanOutdated, VersionMismatch
+from upshot.services.planning import identity
 
 NAMES = st.sampled_from("abc")
 DOCS = st.dictionaries(NAMES, st.dictionaries(st.sampled_from("xy"), st.integers(0, 2)))
@@ -66,6 +68,7 @@ async def test_applying_creates_updates_and_leaves_alone(catalog: Catalog) -> No
         "name": "b",
         "change": "updated",
         "fields": ["more", "value"],
+        "diff": [{"field": "value", "old": 1, "new": 2}, {"field": "more", "new": 1}],
     }
     assert await catalog.versions("variable") == {
         "a": (1, {"value": 1}),
@@ -113,20 +116,16 @@ async def test_two_that_apply_at_once_both_get_through(catalog: Catalog, store: 
 async def test_one_that_is_outrun_all_the_time_gives_up_and_says_so(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = catalog.versions
+    put, other = catalog._put, Catalog(catalog._store)
 
-    async def outrun(kind: str) -> dict[str, Any]:
-        there = await read(kind)
-        monkeypatch.setattr(catalog, "versions", read)
-        number = len(there) and there["a"][0]
-        await Catalog(catalog._store).apply({"variable": {"a": {"n": number + 1000}}})
-        monkeypatch.setattr(catalog, "versions", outrun)
-        return there
+    async def outrun(changes: list[Change]) -> None:
+        await other.apply({"variable": {"a": {"n": changes[0].version + 1000}}})
+        await put(changes)
 
-    monkeypatch.setattr(catalog, "versions", outrun)
+    monkeypatch.setattr(catalog, "_put", outrun)
     with pytest.raises(Conflict, match="apply again"):
         await catalog.apply({"variable": {"a": {"n": 1}, "b": {}}})
-    assert "b" not in await read("variable")
+    assert "b" not in await catalog.versions("variable")
 
 
 async def test_a_definition_is_found_by_name_or_said_to_be_missing(catalog: Catalog) -> None:
@@ -151,6 +150,65 @@ async def test_deleting_is_told_and_a_new_one_begins_anew(catalog: Catalog, stor
         "automation.created",
     ]
     assert told[1].payload["definition"] is None
+
+
+async def test_versions_are_kept_newest_first_and_go_on_over_a_deletion(
+    catalog: Catalog,
+) -> None:
+    await catalog.apply({"automation": {"a": {"n": 1}}})
+    await catalog.pause("automation", "a")
+    await catalog.delete("automation", "a")
+    (change,) = await catalog.apply({"automation": {"a": {"n": 2}}})
+    assert (change.verb, change.version) == (Verb.CREATED, 3)
+    assert await catalog.version("automation", "a") == (4, {"n": 2})
+    told = [each.to_dict() for each in await catalog.history("automation", "a")]
+    assert [(each["version"], each["change"], each["definition"]) for each in told] == [
+        (4, "created", {"n": 2}),
+        (3, "deleted", None),
+        (2, "paused", {"n": 1, "paused": True}),
+        (1, "created", {"n": 1}),
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(SECRET_KINDS))
+async def test_no_version_tells_what_may_be_a_secret(catalog: Catalog, kind: str) -> None:
+    await catalog.apply({kind: {"a": {"url": "json://user:hunter2@host", "value": "hunter2"}}})
+    (version,) = await catalog.history(kind, "a")
+    assert version.definition is None
+    assert "hunter" not in str(version.to_dict())
+
+
+async def test_only_the_plan_that_was_shown_is_done(catalog: Catalog) -> None:
+    wanted = {"variable": {"a": {"n": 1}}}
+    shown = identity(await catalog.apply(wanted, dry_run=True))
+    await catalog.apply({"variable": {"a": {"n": 2}}})
+    with pytest.raises(PlanOutdated):
+        await catalog.apply(wanted, only=shown)
+    assert await catalog.get("variable", "a") == {"n": 2}
+    again = identity(await catalog.apply(wanted, dry_run=True))
+    await catalog.apply(wanted, only=again)
+    assert await catalog.get("variable", "a") == {"n": 1}
+
+
+async def test_a_change_to_another_version_than_the_one_meant_is_refused(catalog: Catalog) -> None:
+    await catalog.put("variable", "a", {"n": 1}, expected=0)
+    with pytest.raises(VersionMismatch, match="at version 1"):
+        await catalog.put("variable", "a", {"n": 2}, expected=0)
+    with pytest.raises(VersionMismatch, match="there is none"):
+        await catalog.put("variable", "b", {"n": 2}, expected=1)
+    with pytest.raises(VersionMismatch):
+        await catalog.delete("variable", "a", expected=2)
+    assert (await catalog.put("variable", "a", {"n": 2}, expected=1)).verb is Verb.UPDATED
+    assert (await catalog.put("variable", "a", {"n": 2})).verb is Verb.UNCHANGED
+    await catalog.delete("variable", "a", expected=2)
+
+
+async def test_of_many_that_change_the_same_version_one_gets_through(catalog: Catalog) -> None:
+    await catalog.put("variable", "a", {"n": 0})
+    tries = (catalog.put("variable", "a", {"n": n}, expected=1) for n in range(1, 9))
+    done = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(each, Change) for each in done) == 1
+    assert sum(isinstance(each, VersionMismatch) for each in done) == 7
 
 
 async def test_a_pause_is_kept_by_apply_until_somebody_resumes(
