@@ -29,8 +29,8 @@ from .answers import (
     place_of,
     stream,
 )
-from .names import resolve
 from .ingest import idempotency_key
+from .names import resolve
 from .parts import Parts, Served
 from .task_runs import page_of, require_state
 
