@@ -19,13 +19,27 @@ from .firing import Firing, Suppression
 from .loading import Definitions, load, loads
 from .logtime import OpenTime
 from .nodes import Defined
-from .triggers import EventTrigger, Posture, Reason, Trigger, Window
+from .triggers import (
+    CompoundTrigger,
+    DeadlineTrigger,
+    EventTrigger,
+    FreshnessTrigger,
+    MetricTrigger,
+    Posture,
+    Reason,
+    ScheduleTrigger,
+    SequenceTrigger,
+    Trigger,
+    Window,
+)
 
 __all__ = [
     "Action",
     "Automation",
     "AutomationsError",
     "CallWebhook",
+    "CompoundTrigger",
+    "DeadlineTrigger",
     "Defined",
     "Definitions",
     "Deployment",
@@ -33,9 +47,11 @@ __all__ = [
     "Evaluator",
     "EventTrigger",
     "Firing",
+    "FreshnessTrigger",
     "InvalidDefinition",
     "InvalidExpression",
     "InvalidTemplate",
+    "MetricTrigger",
     "Notify",
     "OpenTime",
     "Outcome",
@@ -46,6 +62,8 @@ __all__ = [
     "RetryFlowRun",
     "RetryableAutomationsError",
     "RunDeployment",
+    "ScheduleTrigger",
+    "SequenceTrigger",
     "Suppression",
     "TemplateFailed",
     "TerminalAutomationsError",

@@ -140,13 +140,16 @@ class Expression:
         Raises:
             ExpressionFailed: a key is missing, types don't fit, or a list is too long.
         """
+        return self._answer(scope) is True
+
+    def _answer(self, scope: Scope) -> Any:
         if self._depth and scope.largest > LARGEST[self._depth]:
             raise ExpressionFailed(
                 f"the event has a list or map of {scope.largest:,} items; "
                 f"this expression takes at most {LARGEST[self._depth]:,}"
             )
         try:
-            return self._program.execute(scope.context) is True
+            return self._program.execute(scope.context)
         except (KeyboardInterrupt, SystemExit):
             raise
         except KeyError as error:

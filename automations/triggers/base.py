@@ -44,6 +44,7 @@ class Reason(StrEnum):
     BREACHED = "metric_breached"
     SUSTAINING = "metric_not_breached_long_enough"
     WITHIN_LIMITS = "metric_within_limits"
+    UNRECOVERED = "metric_not_recovered"
     RECOVERED = "metric_recovered"
     WARMING_UP = "metric_not_observed_long_enough"
     NO_DATA = "metric_without_data"

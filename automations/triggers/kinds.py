@@ -8,10 +8,16 @@ from pydantic import BaseModel, Discriminator, Tag
 
 from .composite import CompositeTrigger, Not
 from .compound import CompoundTrigger
+from .deadline import DeadlineTrigger
 from .event import EventTrigger
+from .freshness import FreshnessTrigger
+from .metric import MetricTrigger
+from .schedule import ScheduleTrigger
 from .sequence import SequenceTrigger
 
-TYPES: Final = ("event", "compound", "sequence")
+TYPES: Final = (
+    "event", "metric", "schedule", "deadline", "freshness", "compound", "sequence"
+)  # fmt: skip
 
 
 def kind_of(value: Any) -> Any:
@@ -31,21 +37,20 @@ _KIND: Final = Discriminator(
     custom_error_message=f"a trigger's 'type' is one of {', '.join(TYPES)}",
 )
 
-AnyTrigger: TypeAlias = Annotated[
+_Kinds: TypeAlias = (
     Annotated[EventTrigger, Tag("event")]
-    | Annotated[CompoundTrigger, Tag("compound")]
-    | Annotated[SequenceTrigger, Tag("sequence")],
-    _KIND,
-]
-"""Any trigger, told apart by ``type``."""
-
-Child: TypeAlias = Annotated[
-    Annotated[EventTrigger, Tag("event")]
+    | Annotated[MetricTrigger, Tag("metric")]
+    | Annotated[ScheduleTrigger, Tag("schedule")]
+    | Annotated[DeadlineTrigger, Tag("deadline")]
+    | Annotated[FreshnessTrigger, Tag("freshness")]
     | Annotated[CompoundTrigger, Tag("compound")]
     | Annotated[SequenceTrigger, Tag("sequence")]
-    | Annotated[Not, Tag("not")],
-    _KIND,
-]
+)
+
+AnyTrigger: TypeAlias = Annotated[_Kinds, _KIND]
+"""Any trigger, told apart by ``type``."""
+
+Child: TypeAlias = Annotated[_Kinds | Annotated[Not, Tag("not")], _KIND]
 """A trigger within another one: any, or ``not`` any."""
 
 for _model in (Not, CompositeTrigger, CompoundTrigger, SequenceTrigger):
