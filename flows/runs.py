@@ -13,7 +13,7 @@ from upshot.events.store import Argument
 
 from .names import run_name
 from .results import Kept
-from .states import State, StateType, timestamp
+from .states import State, StateType, timestamp, timestamp_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class FlowRun:
         result: JSON of what the flow returned, once Completed, where it is JSON.
         caused_by: id of the event that led to the run, and ``causation`` the way before it.
         parent: id of the flow run that this one is a part of.
+        scheduled: when it was to start, where that was later than its creation.
     """
 
     id: str
@@ -50,6 +51,7 @@ class FlowRun:
     caused_by: str | None = None
     causation: Causation | None = None
     parent: str | None = None
+    scheduled: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as JSON answers show it."""
@@ -83,6 +85,7 @@ _DOC = (
     "created",
     "caused_by",
     "parent",
+    "scheduled",
 )
 
 
@@ -103,7 +106,8 @@ def new_run(
 
 def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tuple[Argument, ...]:
     """Return the arguments of ``upshot_create_run``; times in ms, ``due_ms`` as Unix time."""
-    event = state_event(run, run.state)
+    run = replace(run, scheduled=timestamp_of(due_ms)) if due_ms else run
+    event = state_event(run, run.state, due_ms=due_ms)
     doc: dict[str, Any] = {key: getattr(run, key) for key in _DOC}
     doc["tags"] = run.tags
     doc["causation"] = run.causation and run.causation.model_dump()
@@ -137,7 +141,7 @@ def transition_arguments(
         result: what the flow returned, where that is JSON.
     """
     changed = after(run, state, started=started, cause=cause)
-    event = state_event(changed, state, previous=run.state)
+    event = state_event(changed, state, previous=run.state, due_ms=due_ms)
     fields: list[Argument] = ["state", to_json(state.to_dict()), "attempt", changed.attempt]
     fields += ["started", changed.started or "", "ended", changed.ended or ""]
     if cause is not None:
@@ -171,8 +175,14 @@ def after(
     )
 
 
-def state_event(run: FlowRun, state: State, previous: State | None = None) -> Event:
-    """Return the event of entering ``state``: ``flow-run.<type>``, its name in the payload."""
+def state_event(
+    run: FlowRun, state: State, previous: State | None = None, *, due_ms: int = 0
+) -> Event:
+    """Return the event of entering ``state``: ``flow-run.<type>``, its name in the payload.
+
+    The payload tells as well when the run was to start (``scheduled``), first did (``started``),
+    entered its previous state (``previous_entered``), and is due now (``due``), where it is.
+    """
     return Event(
         event=f"flow-run.{state.type.value.lower()}",
         resource={"id": f"flow-run.{run.id}", "name": run.name, "state": state.name},
@@ -180,6 +190,10 @@ def state_event(run: FlowRun, state: State, previous: State | None = None) -> Ev
         payload={
             "state": state.to_dict(),
             "previous": previous and previous.name,
+            "previous_entered": previous and previous.timestamp,
+            "scheduled": run.scheduled or run.created,
+            "started": run.started,
+            "due": timestamp_of(due_ms) if due_ms else None,
             "attempt": run.attempt,
             "message": state.message,
         },

@@ -62,7 +62,16 @@ LEGAL: Final[dict[StateType, frozenset[StateType]]] = {
 
 def timestamp() -> str:
     """Return the present time as states carry it: ISO 8601 in UTC with microseconds."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _iso(datetime.now(UTC))
+
+
+def timestamp_of(ms: int) -> str:
+    """Return Unix milliseconds as states carry times."""
+    return _iso(datetime.fromtimestamp(ms / 1000, UTC))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
