@@ -50,6 +50,7 @@ class Webhook(_Declared):
         name: the address's last part, and that of the event's name.
         preset: how deliveries are signed and named; github checks ``X-Hub-Signature-256``.
         secret: what deliveries are signed with.
+        description: for people.
     """
 
     name: Slug
@@ -107,6 +108,8 @@ class Deployment(_Declared):
         entrypoint: ``path.py:function``; in a file, relative to it.
         work_pool: whose workers run it.
         parameters: defaults for the flow's parameters.
+        description: for people.
+        tags: for people and filters; its runs carry them, too.
         schedules: must be empty.
     """
 
@@ -131,7 +134,12 @@ class Deployment(_Declared):
 
 
 class Variable(_Declared):
-    """A value that templates read as ``variables.<name>``."""
+    """A value that templates read.
+
+    Attributes:
+        name: they call it ``variables.<name>``.
+        value: any JSON.
+    """
 
     name: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     value: Any

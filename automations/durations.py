@@ -19,6 +19,8 @@ _UNITS: Final = {
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[wdhms])")
 _WHOLE: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[wdhms]))+")
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+# For schemas, whose patterns know no flags.
+_WRITTEN: Final = r"^\s*(\d+(\.\d+)?|(\d+(\.\d+)?\s*([mM][sS]|[wWdDhHmMsS])\s*)+)\s*$"
 _LONGEST: Final = timedelta(days=3660)
 
 
@@ -76,6 +78,13 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_validate),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["10m", "1h30m", "500ms", "2d"]}),
+    WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "pattern": _WRITTEN,
+            "minimum": 0,
+            "examples": ["10m", "1h30m", "500ms", "2d"],
+        }
+    ),
 ]
 """A span of time: ``timedelta`` inside, ``"1h30m"`` in files and JSON."""

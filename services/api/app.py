@@ -29,6 +29,7 @@ from . import (
     pages,
     problems,
     runs,
+    schemas,
     task_runs,
     work,
 )
@@ -47,6 +48,7 @@ Lists answer `{"items": […], "next": cursor or null}`; errors are problem docu
 _ROUTED: Final = (
     event_log,
     definitions,
+    schemas,
     runs,
     task_runs,
     work,

@@ -5,6 +5,7 @@ A change: name → If-Match → merge → check → store, if it is still the ve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -44,7 +45,7 @@ def serve(router: APIRouter, plural: str) -> None:
     """Add the routes of a kind: the longer paths first, for names may have slashes."""
     kind = Kind(plural)
     one, each = f"/{plural}", f"/{plural}/{{name:path}}"
-    routes = [
+    routes: list[tuple[str, str, Callable[..., Any], str]] = [
         ("GET", f"{each}/versions/{{version:int}}", kind.show_version, "show-version-of"),
         ("GET", f"{each}/versions", kind.list_versions, "list-versions-of"),
         ("GET", one, kind.list_all, "list"),
