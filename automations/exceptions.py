@@ -41,3 +41,7 @@ class InvalidTemplate(TerminalAutomationsError, ValueError):
 
 class TemplateFailed(TerminalAutomationsError):
     """A valid template could not be rendered with these values."""
+
+
+class NoEqual(TerminalAutomationsError):
+    """A part of another tool's automation that nothing here equals; without it nothing is left."""
