@@ -62,6 +62,10 @@ class Client:
         """Send JSON to ``POST /api/v1<path>`` and return the answer; see ``get``."""
         return self._json("POST", _PREFIX + path, json=body, params=_given(query))
 
+    def put(self, path: str, body: Any, *, headers: Mapping[str, str] | None = None) -> Any:
+        """Send JSON to ``PUT /api/v1<path>`` and return the answer; see ``get``."""
+        return self._json("PUT", _PREFIX + path, json=body, headers=headers)
+
     def delete(self, path: str) -> Any:
         """Return what ``DELETE /api/v1<path>`` answers; see ``get``."""
         return self._json("DELETE", _PREFIX + path)
@@ -200,7 +204,7 @@ def _refusal(response: requests.Response) -> RequestRefused | RequestFailed:
     message = "\n  ".join([text, *map(_error_line, errors if len(errors) > 1 else [])])
     if response.status_code >= 500:
         return RequestFailed(message)
-    return RequestRefused(message, errors)
+    return RequestRefused(message, errors, response.status_code)
 
 
 def _error_line(error: Mapping[str, Any]) -> str:

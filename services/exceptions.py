@@ -90,11 +90,15 @@ class RequestRefused(TerminalServicesError):
 
     Attributes:
         errors: what is wrong with each field, as the problem document tells it.
+        status: the HTTP status code; 0 where what answers is no Upshot.
     """
 
-    def __init__(self, message: str, errors: Sequence[Mapping[str, object]] = ()) -> None:
+    def __init__(
+        self, message: str, errors: Sequence[Mapping[str, object]] = (), status: int = 0
+    ) -> None:
         super().__init__(message)
         self.errors = errors
+        self.status = status
 
 
 class NoStore(TerminalServicesError):

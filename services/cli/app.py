@@ -8,15 +8,17 @@ import typer
 
 from . import (
     applying,
-    automation,
     dead_letter,
     demo,
     deployment,
     event,
     flow,
+    importing,
     listings,
+    schema,
     starting,
     status,
+    versions,
     worker,
 )
 from . import run as runs
@@ -33,16 +35,17 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for plain in (starting.app, applying.app, demo.app, status.app):
+for plain in (starting.app, applying.app, schema.app, demo.app, status.app):
     app.add_typer(plain)
 for name, group in {
     "event": event.app,
-    "automation": automation.app,
+    "automation": versions.app,
     "deployment": deployment.app,
     "run": runs.app,
     "flow": flow.app,
     "worker": worker.app,
     "dead-letter": dead_letter.app,
+    "import": importing.app,
     "webhook": listings.WEBHOOKS,
     "receiver": listings.RECEIVERS,
     "variable": listings.VARIABLES,

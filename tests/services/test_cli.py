@@ -256,6 +256,40 @@ def test_an_automation_is_paused_resumed_and_deleted(service: Service, tmp_path:
     assert service.run("automation", "inspect", "brief life").returncode == 1
 
 
+BRIEF = """
+automations:
+  - name: brief
+    trigger: {type: event, expect: [a.b], within: %s}
+    actions: [{emit-event: {event: c.d, resource: {id: x}}}]
+"""
+
+
+def test_a_plan_tells_each_field_and_versions_lead_back(service: Service) -> None:
+    for within in ("1m", "2m"):
+        done = service.run("apply", "-f", "-", given=BRIEF % within)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "~ automation brief",
+        "    trigger.within: 1m → 2m",
+        "    counts anew: trigger",
+    ]
+    assert "applied" in done.stderr
+    assert service.run("automation", "rollback", "brief", "1").returncode == 0
+    assert service.run("automation", "delete", "brief").returncode == 0
+    assert service.run("automation", "rollback", "brief", "2").returncode == 0
+    told = found(service, "automation", "versions", "brief")
+    assert [(each["version"], each["change"]) for each in told] == [
+        (5, "created"),
+        (4, "deleted"),
+        (3, "updated"),
+        (2, "updated"),
+        (1, "created"),
+    ]
+    assert found(service, "automation", "inspect", "brief")["trigger"]["within"] == "2m"
+    assert service.run("automation", "rollback", "brief", "4").returncode == 2
+    assert service.run("automation", "delete", "brief").returncode == 0
+
+
 def test_a_wrong_name_is_met_with_the_nearest_one(service: Service) -> None:
     done = service.run("deployment", "run", "total/smal")
     assert done.returncode == 1

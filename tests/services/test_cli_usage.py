@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,9 @@ def test_a_wrong_setting_is_a_misuse_and_names_its_key(
         (["serve", "egnine"], "egnine"),
         (["up", "--port", "70000"], "65535"),
         (["run", "ls", "--output", "yaml"], "yaml"),
+        (["schema", "automaton"], "automation"),
+        (["apply", "-f", "-", "-f", "x.yaml"], "no other --file"),
+        (["import", "prefect", "-", "--name", "etl"], "ID=NAME"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -121,6 +125,27 @@ def test_a_definition_s_problem_is_told_with_file_and_line(
     said = capsys.readouterr().err
     assert f"{file}:3:" in said
     assert "'value'" in said
+
+
+def test_a_schema_is_printed_for_editors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "automation"]) == 0
+    assert json.loads(capsys.readouterr().out)["$id"] == "urn:upshot:schema:automation"
+
+
+def test_an_export_of_prefect_is_turned_into_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "export.json"
+    good = {"name": "a", "trigger": {"expect": ["a.b"]}, "actions": [{"type": "do-nothing"}]}
+    file.write_text(json.dumps([good]))
+    assert run(["import", "prefect", str(file)]) == 0
+    said = capsys.readouterr()
+    assert "  - name: a" in said.out
+    assert "a: actions.0: doing nothing" in said.err
+    assert "1 of 1" in said.err
+    file.write_text(json.dumps([good, {**good, "trigger": {"type": "lunar"}}]))
+    assert run(["import", "prefect", str(file), "-o", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)[1]["definition"] is None
 
 
 def test_an_unexpected_error_shows_no_traceback_unless_asked_for(
