@@ -11,7 +11,6 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from upshot.automations import Automation
     from upshot.events import Event
     from upshot.flows import (
         Flow,
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         task,
         unmapped,
     )
+    from upshot.services.automation import Automation
 
     __version__: str
 
@@ -41,7 +41,7 @@ __all__ = [
 
 # A new public name goes here, into `__all__` and among the imports above; a test compares them.
 _ROOM_OF: Final = {
-    "Automation": "upshot.automations",
+    "Automation": "upshot.services.automation",
     "Event": "upshot.events",
     "Flow": "upshot.flows",
     "State": "upshot.flows",
