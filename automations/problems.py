@@ -94,11 +94,17 @@ def _models_at(root: type[BaseModel], location: Iterable[str | int]) -> set[type
 
 def _below(models: set[type[BaseModel]], part: str) -> Iterable[type[BaseModel]]:
     for model in models:
-        if getattr(model, "type", None) == part:
+        if getattr(model, "type", None) == part or _tag(model) == part:
             yield model
         for name, each in model.model_fields.items():
             if part in (name, each.alias):
                 yield from _models_in(each.annotation)
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    """Return what stands for a kind of trigger in a location."""
+    field = model.model_fields.get("type")
+    return None if field is None else f"type={field.default}"
 
 
 def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:

@@ -64,7 +64,7 @@ class CompoundTrigger(CompositeTrigger):
 
     def _wait(self, met: Chain, chains: dict[int, Chain], time: OpenTime) -> Verdict:
         """Wait whether something forbidden comes, unless it came already."""
-        forbidden = [chain[0].at for n, chain in chains.items() if n in self.negated]
-        if max(forbidden, default=0) > met[-1].at - self.span:
+        early = met[-1].at - self.span
+        if any(chain[0].at > early for n, chain in chains.items() if n in self.negated):
             return self._holding(chains, time, Reason.VETOED)
         return self._holding({}, time, Reason.WAITING_OUT, waiting=met)

@@ -20,15 +20,18 @@ TYPES: Final = (
 )  # fmt: skip
 
 
-def kind_of(value: Any) -> Any:
-    """Return the type that a trigger is written with: ``event`` where none is given."""
+def kind_of(value: Any) -> str | None:
+    """Return the tag of the type that a trigger is written with: an event's where none is given.
+
+    Tags differ from all keys that a definition may have, so that errors name the right place.
+    """
     if isinstance(value, Not):
-        return "not"
+        return "type=not"
     if isinstance(value, BaseModel):
-        return getattr(value, "type", None)
+        return f"type={getattr(value, 'type', None)}"
     if not isinstance(value, dict):
         return None
-    return "not" if "not" in value else value.get("type", "event")
+    return "type=not" if "not" in value else f"type={value.get('type', 'event')}"
 
 
 _KIND: Final = Discriminator(
@@ -38,19 +41,19 @@ _KIND: Final = Discriminator(
 )
 
 _Kinds: TypeAlias = (
-    Annotated[EventTrigger, Tag("event")]
-    | Annotated[MetricTrigger, Tag("metric")]
-    | Annotated[ScheduleTrigger, Tag("schedule")]
-    | Annotated[DeadlineTrigger, Tag("deadline")]
-    | Annotated[FreshnessTrigger, Tag("freshness")]
-    | Annotated[CompoundTrigger, Tag("compound")]
-    | Annotated[SequenceTrigger, Tag("sequence")]
+    Annotated[EventTrigger, Tag("type=event")]
+    | Annotated[MetricTrigger, Tag("type=metric")]
+    | Annotated[ScheduleTrigger, Tag("type=schedule")]
+    | Annotated[DeadlineTrigger, Tag("type=deadline")]
+    | Annotated[FreshnessTrigger, Tag("type=freshness")]
+    | Annotated[CompoundTrigger, Tag("type=compound")]
+    | Annotated[SequenceTrigger, Tag("type=sequence")]
 )
 
 AnyTrigger: TypeAlias = Annotated[_Kinds, _KIND]
 """Any trigger, told apart by ``type``."""
 
-Child: TypeAlias = Annotated[_Kinds | Annotated[Not, Tag("not")], _KIND]
+Child: TypeAlias = Annotated[_Kinds | Annotated[Not, Tag("type=not")], _KIND]
 """A trigger within another one: any, or ``not`` any."""
 
 for _model in (Not, CompositeTrigger, CompoundTrigger, SequenceTrigger):
