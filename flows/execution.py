@@ -26,7 +26,7 @@ from .logs import run_logger
 from .outcomes import ended_by, ended_with, explain
 from .pool import Pool, TaskRunner, ThreadPoolTaskRunner
 from .results import Kept, ResultFiles, keep
-from .states import State, StateType
+from .states import State, StateType, legible
 from .stopping import Stop, stoppable
 from .timeouts import call_within, timed_out
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MAX_RESULT_BYTES: Final = 256 * 1024
 """Larger results of flows are not kept in the run's record."""
 _FINAL: Final = (InvalidParameters, EntrypointNotFound)  # no retry mends these
-_GRACE: Final = 5.0  # seconds that interrupted tasks get to clean up
+_GRACE: Final = 3.0  # seconds that interrupted tasks get to clean up
 
 _log = logging.getLogger(__name__)
 
@@ -208,7 +208,8 @@ class Execution:
         if self._pool.opened is not None:
             self._pool.opened.close()
         if not self._held.run.state.ended:
-            self._journal.transition(self._held, state, result=_kept(flow, state))
+            last = replace(state, message=legible(state.message))
+            self._journal.transition(self._held, last, result=_kept(flow, state))
         self._journal.release(self._held)
         run = self._held.run
         _log.info("flow run %s is %s %s", run.name, run.state.name, run.state.message)

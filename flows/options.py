@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .exceptions import InvalidParameters
 from .parameters import Signature
+from .states import legible
+
+LONGEST_NAME: Final = 200
+MOST_TAGS: Final = 32
 
 Delays: TypeAlias = float | Sequence[float] | Callable[[int], Sequence[float]]
 """Seconds before each retry: the same each time, one after the other, or made from their number."""
@@ -22,8 +26,14 @@ def delay_before(delays: Delays, retries: int, retry: int) -> float:
     return float(delays[min(retry, len(delays) - 1)]) if delays else 0.0
 
 
-def check_counts(retries: int, timeout_seconds: float | None) -> None:
-    """Refuse numbers that make no sense, where they are given."""
+def check_options(
+    name: str, tags: tuple[str, ...], retries: int, timeout_seconds: float | None
+) -> None:
+    """Refuse options that make no sense, where they are given."""
+    if not name or "/" in name or len(name) > LONGEST_NAME:
+        raise ValueError(f"name: {name[:40]!r} must have 1 to {LONGEST_NAME} characters, no '/'")
+    if len(tags) > MOST_TAGS or not all(0 < len(tag) <= LONGEST_NAME for tag in tags):
+        raise ValueError(f"tags: at most {MOST_TAGS}, of 1 to {LONGEST_NAME} characters each")
     if retries < 0:
         raise ValueError("retries: must be 0 or more")
     if timeout_seconds is not None and timeout_seconds <= 0:
@@ -54,9 +64,11 @@ def name_from(
     Raises:
         InvalidParameters: the template names what is no parameter; ``option`` says whose it is.
     """
-    if template is None or callable(template):
-        return template and template()
+    if template is None:
+        return None
+    if callable(template):
+        return legible(template(), LONGEST_NAME)
     try:
-        return template.format(**signature.with_defaults(bound))
+        return legible(template.format(**signature.with_defaults(bound)), LONGEST_NAME)
     except (KeyError, IndexError, AttributeError, ValueError) as error:
         raise InvalidParameters(f"{option}: {template!r} does not work: {error!r}") from error

@@ -8,14 +8,13 @@ from typing import Any
 
 from .exceptions import Interrupted, TimedOut
 from .futures import TaskFuture
-from .states import MAX_MESSAGE, State
+from .states import State, legible
 
 
 def explain(error: BaseException) -> str:
     """Return the error's type and message as people know them from tracebacks."""
     kind, text = type(error).__name__, str(error)
-    said = (f"{kind}: {text}" if text else kind).encode("utf-8", "replace").decode()
-    return said if len(said) <= MAX_MESSAGE else said[:MAX_MESSAGE] + " …"
+    return legible(f"{kind}: {text}" if text else kind)
 
 
 def ended_by(error: BaseException) -> State:

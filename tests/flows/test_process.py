@@ -190,6 +190,53 @@ async def g():
 """
 
 
+LARGE = """
+from pathlib import Path
+from upshot import flow, task
+
+here = Path(__file__).parent
+
+@task
+def large(size: int) -> list[str]:
+    with open(here / "bodies", "a") as file:
+        file.write(f"{size}\\n")
+    return ["x" * size]
+
+@flow
+def part() -> int:
+    return len(large(70_000)[0])
+
+@flow
+def f() -> int:
+    found = len(large(300_000)[0]) + part()
+    if not (here / "go").exists():
+        raise OSError("not yet")
+    return found
+"""
+
+
+def test_large_results_are_checkpoints_too_while_their_files_are_there(
+    processes: Processes, tmp_path: Path
+) -> None:
+    run, _ = processes.execute(processes.module(LARGE) + ":f")
+    assert run.state.name == "Failed"
+    files = sorted(
+        (tmp_path / "data" / "results").rglob("*.json"), key=lambda path: path.stat().st_size
+    )
+    assert [path.stat().st_size for path in files] == [70_004, 300_004]
+    assert processes.seen.tasks(run.id)["large-0"]["result"] is None
+    again = processes.retry(run.id)
+    assert again.state.name == "Failed"
+    assert (tmp_path / "bodies").read_text() == "300000\n70000\n"
+    files[1].unlink()
+    (tmp_path / "go").touch()
+    last = processes.retry(run.id)
+    assert (last.state.name, last.result, last.attempt) == ("Completed", 370_000, 3)
+    assert (tmp_path / "bodies").read_text() == "300000\n70000\n300000\n"
+    assert any("runs again: its result is gone" in line for line in processes.seen.messages(run.id))
+    assert len(processes.seen.runs()) == 2
+
+
 @pytest.mark.parametrize("name", ["f", "g"])
 def test_a_cancelled_flow_cleans_up_and_is_cancelled(
     processes: Processes, tmp_path: Path, name: str
