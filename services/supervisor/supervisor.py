@@ -129,7 +129,9 @@ class Supervisor:
 
     def _services(self, listening: socket.socket) -> Iterator[Part]:
         """Yield the services in the order in which they start; they stop in the reverse one."""
-        yield from ([Service(each, [each]) for each in LIGHT] if self.apart else [Service("light", LIGHT)])
+        yield from (
+            [Service(each, [each]) for each in LIGHT] if self.apart else [Service("light", LIGHT)]
+        )
         for pool in self.pools:
             yield Service(f"worker {pool}", ["worker"], ["--pool", pool], grace=_WORKER_GRACE)
         fd = listening.fileno()
