@@ -35,6 +35,7 @@ class Settings(BaseSettings):
         port: port that the API listens on; 0 picks a free one.
         api_token: bearer token that HTTP requests must carry, where set.
         lease: after this long without a sign of life a process counts as dead.
+        restart_pause: longest wait before `up` starts a part again that keeps ending.
         log_retention: how long events stay in the log at least.
         run_retention: how long ended runs and firings stay in the store.
         dedup: how long an id that a sender chose is remembered at least.
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     port: int = Field(default=4280, ge=0, le=65535)
     api_token: SecretStr | None = Field(default=None, min_length=1)
     lease: Seconds = 15.0
+    restart_pause: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     log_retention: Seconds = 7 * 86400.0
     run_retention: Seconds = 30 * 86400.0
     dedup: Seconds = 86400.0
