@@ -27,6 +27,7 @@ from upshot.events.settings import Settings, WrongSetting, load_settings
 from .exceptions import NoStore, ServicesError
 
 SERVICES: Final = ("api", "engine", "dispatcher", "scheduler", "worker")
+_MAIN: Final = {"api": "server"}
 _INTERRUPTED: Final = 130
 _PATIENT_SIGNALS: Final = 2
 
@@ -73,15 +74,17 @@ def serve(services: Sequence[str], settings: Settings, options: Options) -> None
     """
     from .logs import configure
 
-    configure(settings, "+".join(services))
     url = store_address(settings)
     starts = [_starter(service, settings, url, options) for service in services]
+    configure(settings, "+".join(services))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(together(starts))
 
 
 def _starter(service: str, settings: Settings, url: str, options: Options) -> Callable[[], Run]:
     """Return what starts a service; only what runs here is imported."""
+    # All of it now: libraries set up loggers of their own when they load, and ours come last.
+    importlib.import_module(f"upshot.services.{service}.{_MAIN.get(service, 'service')}")
     run = importlib.import_module(f"upshot.services.{service}").run
     if service == "api":
         return lambda: run(settings, url, sockets=_given_socket(options.listen_fd))
