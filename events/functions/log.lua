@@ -57,11 +57,14 @@ end}
 
 -- upshot_hold_open root | reopen ('1' when no intake was connected before), event id, event prefix
 -- Touches: intake, gaps, log. An intake says: outside senders reach the log now. After a closure
--- the span is recorded, and an event tells of it; its payload is completed here.
+-- the span is recorded, and an event tells of it; its payload is completed here. Intakes that were
+-- connected but silent for long were closed, too: stopped, or asleep together with this store.
+local SILENT_MS = 1000 -- services/engine/reading.py has the same
+
 redis.register_function{function_name='upshot_hold_open', flags={'allow-oom'}, callback=function(keys, args)
   local root, now = keys[1], now_ms()
   local last = number(redis.call('GET', root .. ':intake'))
-  if args[1] == '1' and last > 0 and last < now then
+  if last > 0 and (args[1] == '1' and last < now or now - last > SILENT_MS) then
     local from, till = integer(last), integer(now)
     append(root, args[3] .. '{"closed_from":' .. from .. ',"closed_until":' .. till .. '}}')
     redis.call('ZADD', root .. ':gaps', till, from .. '-' .. till)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from upshot.events.event import Recorded
 from upshot.events.log import BATCH, recorded
 from upshot.events.store import Store
+
+SILENT_MS: Final = 1000
+"""Connected or not, who has not said for so long that senders are heard may be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,9 @@ class Reader:
         )
         now = int(clock[0]) * 1000 + int(clock[1]) // 1000
         # Where no API ever ran, nobody outside could have been kept from sending.
-        closed = mark is not None and not _subscribers(subscribers)
+        closed = mark is not None and not (
+            _subscribers(subscribers) and now - int(mark) <= SILENT_MS
+        )
         return Reading(
             events=[recorded(entry) for entry in entries],
             read_until=None if len(entries) == limit else now,
