@@ -19,7 +19,7 @@ DEPLOYMENT = {"name": "etl/nightly", "entrypoint": "/flows/etl.py:etl", "paramet
 WEBHOOK = {"name": "github", "preset": "github", "secret": "hush-hush"}
 RECEIVER = {"name": "oncall", "url": "mailto://user:hush-hush@example.org"}
 VARIABLE = {"name": "limit", "value": 3}
-ALL = {
+ALL: dict[str, list[dict[str, Any]]] = {
     "automations": [AUTOMATION],
     "deployments": [DEPLOYMENT],
     "webhooks": [WEBHOOK],
