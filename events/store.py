@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
 import redis
 import redis.asyncio
-from redis import exceptions as answers
+from redis import exceptions as refusals
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
@@ -31,10 +32,10 @@ _REFUSALS: Final[dict[str, type[errors.EventsError]]] = {
 }
 
 _AWAY: Final = (
-    answers.ConnectionError,
-    answers.TimeoutError,
-    answers.BusyLoadingError,
-    answers.ReadOnlyError,
+    refusals.ConnectionError,
+    refusals.TimeoutError,
+    refusals.BusyLoadingError,
+    refusals.ReadOnlyError,
 )
 
 Argument: TypeAlias = str | bytes | int | float
@@ -58,7 +59,7 @@ def translate(error: RedisError) -> errors.EventsError:
     """Turn what the client library raised into the error of this room that says what it means."""
     text = str(error)
     kind = _REFUSALS.get(text.partition(" ")[0])
-    if isinstance(error, answers.OutOfMemoryError):
+    if isinstance(error, refusals.OutOfMemoryError):
         kind = errors.StoreFull
     if kind is not None:
         return kind(text)
@@ -71,7 +72,7 @@ def _without_functions(error: ResponseError) -> bool:
     return "Function not found" in str(error)
 
 
-def _options(timeout: float) -> dict[str, Any]:
+def _options(timeout: float | None) -> dict[str, Any]:
     # No hidden retries: whether a command may be sent again is decided where its meaning is known.
     return {
         "retry": Retry(NoBackoff(), 0),
@@ -95,8 +96,11 @@ class Store:
     def __init__(self, url: str, *, timeout: float = 15.0, connections: int = 64) -> None:
         self.url = url
         self.keys = Keys()
+        self._timeout = timeout
+        # No `socket_timeout`: the client library keeps it by `asyncio.wait_for`, which on
+        # Python 3.11 can lose a cancellation; a service would then never end.
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, max_connections=connections, timeout=timeout, **_options(timeout)
+            url, max_connections=connections, timeout=timeout, **_options(None)
         )
         self.client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=pool)
         self.client.response_callbacks.clear()  # answers stay as the server gives them
@@ -108,7 +112,7 @@ class Store:
             StoreUnsuitable: a newer Upshot uses this store.
         """
         try:
-            there = await self.client.execute_command("FCALL_RO", "upshot_version", 0)
+            there = await self._send("FCALL_RO", "upshot_version", 0)
         except ResponseError as error:
             if not _without_functions(error):
                 raise translate(error) from error
@@ -122,7 +126,7 @@ class Store:
         """Call ``upshot_<function>``; a store that lost its functions gets them again."""
         command = ("FCALL", f"upshot_{function}", 1, self.keys.root, *args)
         try:
-            return await self.client.execute_command(*command)
+            return await self._send(*command)
         except ResponseError as error:
             if not _without_functions(error):
                 raise translate(error) from error
@@ -134,7 +138,7 @@ class Store:
     async def execute(self, *command: Argument) -> Any:
         """Send one command of the server's own."""
         try:
-            return await self.client.execute_command(*command)
+            return await self._send(*command)
         except RedisError as error:
             raise translate(error) from error
 
@@ -144,9 +148,22 @@ class Store:
         for command in commands:
             pipe.execute_command(*command)
         try:
-            return await pipe.execute()
+            answers: list[Any] = await self._in_time(pipe.execute())
         except RedisError as error:
             raise translate(error) from error
+        return answers
+
+    async def _send(self, *command: Argument) -> Any:
+        return await self._in_time(self.client.execute_command(*command))
+
+    async def _in_time(self, answer: Awaitable[Any]) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await answer
+        except TimeoutError as error:  # its connection is closed: a late answer reaches nobody
+            raise errors.StoreUnavailable(
+                f"the store did not answer within {self._timeout:g} seconds"
+            ) from error
 
     async def close(self) -> None:
         await self.client.aclose()

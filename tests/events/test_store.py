@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -127,6 +128,42 @@ async def test_a_connection_works_again_once_the_server_is_back(tmp_path: Path) 
         server.start()
         assert await store.call("take_lease", "x", "other", 60_000) == 0
         await store.close()
+
+
+async def test_a_server_that_does_not_answer_in_time_is_unavailable(store: Store) -> None:
+    hasty = Store(store.url, timeout=0.05)
+    with pytest.raises(errors.StoreUnavailable, match=r"within 0\.05 seconds"):
+        await hasty.execute("BLPOP", store.keys("nothing"), 5)
+    await hasty.close()
+
+
+async def test_the_late_answer_to_a_cancelled_call_reaches_nobody(store: Store) -> None:
+    single = Store(store.url, connections=1)
+    for turn in range(100):
+        call = asyncio.create_task(single.execute("ECHO", "late"))
+        for _ in range(turn % 8):
+            await asyncio.sleep(0)
+        call.cancel()
+        outcome = (await asyncio.gather(call, return_exceptions=True))[0]
+        assert outcome == b"late" or isinstance(outcome, asyncio.CancelledError)
+        assert await single.execute("ECHO", f"{turn}") == f"{turn}".encode()
+    await single.close()
+
+
+async def test_a_service_can_be_cancelled_at_any_moment(store: Store) -> None:
+    """Some ways to keep a timeout lose a cancellation that comes while a command is sent."""
+
+    async def serve() -> None:
+        while True:
+            await store.execute("PING")
+
+    for turn in range(200):
+        service = asyncio.create_task(serve())
+        for _ in range(turn % 25):
+            await asyncio.sleep(0)
+        service.cancel()
+        done, _ = await asyncio.wait([service], timeout=5)
+        assert done
 
 
 async def test_a_pipeline_answers_in_order_and_fails_as_its_commands_do(store: Store) -> None:
