@@ -15,8 +15,8 @@ from upshot.events.log import Log
 from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.services.api import run
-from upshot.services.api.server import listen
 from upshot.services.exceptions import AddressInUse, Exposed
+from upshot.services.listening import listen
 
 
 def settings(**given: Any) -> Settings:
@@ -24,7 +24,7 @@ def settings(**given: Any) -> Settings:
 
 
 async def test_an_address_that_is_taken_is_named(store_url: str) -> None:
-    taken = listen(settings())
+    taken = listen("127.0.0.1", 0)
     port = taken.getsockname()[1]
     with pytest.raises(AddressInUse, match=f"127.0.0.1:{port}"):
         await run(settings(port=port), store_url)
@@ -37,7 +37,7 @@ async def test_an_open_address_without_a_token_does_not_start(store_url: str) ->
 
 
 async def test_it_serves_on_a_socket_that_listens_already(store_url: str) -> None:
-    socket = listen(settings())
+    socket = listen("127.0.0.1", 0)
     running = asyncio.create_task(run(settings(), store_url, sockets=[socket]))
     reader, writer = await asyncio.open_connection("127.0.0.1", socket.getsockname()[1])
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
