@@ -328,22 +328,6 @@ async def test_while_senders_are_connected_but_stopped_nothing_is_absent(store: 
         assert await firings(store) == []
 
 
-async def test_a_closure_that_began_and_ended_while_it_waited_is_no_silence(store: Store) -> None:
-    """It learns of the gap together with what came after it, never later."""
-    async with store.client.pubsub() as senders:
-        await senders.subscribe(store.keys("intake"))
-        async with engine(store):
-            await apply(store, automation("late", posture="Proactive", within="1s"))
-            await settled(store)
-            now = int((await store.execute("TIME"))[0]) * 1000
-            await close(store, now - 60 * SECOND, now + 600 * SECOND)
-            for number in range(3):
-                await Log(store).append([event("noise", f"n{number}")])
-                await asyncio.sleep(0.5)
-            await settled(store)
-    assert await firings(store) == []
-
-
 async def test_it_goes_on_when_somebody_moves_its_cursor(store: Store, log: Log) -> None:
     await apply(store, automation("a"))
     async with engine(store):
