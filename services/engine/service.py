@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 IDLE_MS: Final = 1000
 CURSOR_ONLY_SECONDS: Final = 0.25
 """A cursor that moved past nothing of interest can wait: reading it again is harmless."""
+REST_SECONDS: Final = 0.001
+"""After a firing: the events that tell of it and of its outcome are then read in one go."""
 
 
 class Engine:
@@ -88,8 +90,11 @@ class Engine:
             self._evaluate(memory, batch, reading.events)
             if reading.read_until is not None:
                 batch.add(memory.evaluator.advance(reading.read_until), memory)
+            fired = bool(batch.firings)
             batch = await self._commit(memory, batch)
             if reading.read_until is not None:
+                if fired:
+                    await asyncio.sleep(REST_SECONDS)
                 # Only to be woken: what came is read together with what else is known by then.
                 await self._log.wait(batch.cursor, self._idle_ms(memory, reading), limit=1)
 
@@ -121,8 +126,8 @@ class Engine:
 
     async def _commit(self, memory: Memory, batch: committing.Batch) -> committing.Batch:
         """Commit what there is; return the batch that the next decisions go into."""
-        records = [await self._record(*decided) for decided in batch.firings]
         epoch = self._leadership.epoch
+        records = await self._records(memory, batch)
         arguments = committing.arguments(batch, memory, records, epoch, self._lease_ms)
         if arguments is None:
             if not self._cursor_due(memory, batch):
@@ -133,6 +138,20 @@ class Engine:
         self._renewed = self._moved = time.monotonic()
         memory.cursor = batch.cursor
         return committing.Batch(batch.cursor)
+
+    async def _records(self, memory: Memory, batch: committing.Batch) -> list[FiringRecord]:
+        """Put the firings together; commit ahead what is more than one call should hold."""
+        records: list[FiringRecord] = []
+        size = 0
+        for decided in batch.firings:
+            if len(records) >= committing.MAX_RECORDS or size >= committing.MAX_BYTES:
+                epoch = self._leadership.epoch
+                ahead = committing.ahead(memory, records, epoch, self._lease_ms)
+                await self._store.call("commit", *ahead)
+                records, size = [], 0
+            records.append(await self._record(*decided))
+            size += len(records[-1].entry)
+        return records
 
     def _cursor_due(self, memory: Memory, batch: committing.Batch) -> bool:
         return (

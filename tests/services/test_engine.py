@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.services.engines import (
     automation,
@@ -23,9 +24,10 @@ from tests.services.engines import (
     place,
     settled,
 )
+from upshot.events.exceptions import StoreUnavailable
 from upshot.events.ids import derived_id
 from upshot.events.log import Log
-from upshot.events.store import Store
+from upshot.events.store import Argument, Store
 from upshot.services.catalog import Catalog, Verb
 
 PAST = (int(time.time()) - 7200) * 1000
@@ -208,6 +210,46 @@ async def test_automations_on_upshots_own_events_do_not_go_round_for_ever(
     per_automation = [each["automation"] for each in await firings(store)]
     assert per_automation.count("a") == 1
     assert 1 <= per_automation.count("b") <= 4
+
+
+class Forgetful(Store):
+    """A store whose answers to some commits get lost on the way."""
+
+    calls = 0
+
+    async def call(self, function: str, *args: Argument) -> Any:
+        answer = await super().call(function, *args)
+        if function == "commit":
+            self.calls += 1
+            if self.calls in (2, 5, 9):
+                raise StoreUnavailable("the answer got lost")
+        return answer
+
+
+async def test_many_firings_at_once_are_written_once_over_several_commits(store: Store) -> None:
+    await apply(store, *(automation(f"a{number:03}") for number in range(450)))
+    await Log(store).append([event(identity="e1"), event(identity="e2")])
+    unreliable = Forgetful(store.url)
+    async with engine(unreliable):
+        await settled(store)
+    await unreliable.close()
+    assert unreliable.calls > 5
+    fired = [(each["automation"], each["cause"]) for each in await firings(store)]
+    assert sorted(fired) == [
+        (f"a{number:03}", cause) for number in range(450) for cause in ("e1", "e2")
+    ]
+    assert len(await entries(store)) == 900
+    assert (await names(store)).count("automation.fired") == 900
+
+
+async def test_an_engine_that_is_left_alone_never_starts_over(store: Store, log: Log) -> None:
+    await apply(store, automation("a"))
+    with capture_logs() as said:
+        async with engine(store):
+            for number in range(3):
+                await log.append([event(identity=f"e{number}"), event("noise")])
+                await settled(store)
+    assert [each["event"] for each in said if each["log_level"] != "info"] == []
 
 
 async def test_without_memory_firings_go_on(store: Store, log: Log) -> None:
