@@ -1,6 +1,8 @@
-"""Kills everything at random moments under load, and prints what held.
+"""Kills everything at random moments under load, and prints what held; it takes half an hour.
 
-``python -m tests.chaos [--kills 50] [--target store|engine|…|all-of-them] [--seed N]``
+``python -m tests.chaos [--kills 50] [--target store|engine|dispatcher|api|worker|flow|all|each]``
+kills with ``kill -9``; for each target it prints a row of counts. Without a target it goes on with
+processes that are stopped for longer than their lease, and with downtimes that are no silence.
 """
 
 from __future__ import annotations
@@ -10,15 +12,25 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from . import absence
+from . import absence, stops
 from .ordeal import TARGETS, Ordeal, undergo
+from .verdict import Verdict
 
 EACH = "each"
+STOPS = 10
+DOWNTIMES = 20
+_COLUMNS = (
+    "acknowledged", "in the log", "log duplicates", "firings found/due", "calls unique/total",
+    "runs", "stuck",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -27,51 +39,80 @@ def main() -> int:
     targets = TARGETS if options.target == EACH else (options.target,)
     table, problems = _table(), []
     for target in targets:
-        folder = Path(tempfile.mkdtemp(prefix="upshot-chaos-"))
-        began = time.monotonic()
-        ordeal = undergo(folder, [target], options.kills, options.seed, lease=1.0, calm=2.5)
-        took = time.monotonic() - began
-        _add(table, target, ordeal)
-        print(
-            f"{target}: {options.kills} kills in {took:.0f} s", ", ".join(ordeal.verdict.problems)
-        )
-        if ordeal.verdict.problems:
-            problems += [f"{target}: {each} ({folder})" for each in ordeal.verdict.problems]
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    Console(width=180).print(table)
+        problems += _kill(table, target, options.kills, options.seed)
     if options.target == EACH:
-        problems += absence.main(options.seed)
+        problems += _stop(table, options.seed)
+    Console(width=200).print(table)
+    if options.target == EACH:
+        problems += _be_absent(options.seed)
     for problem in problems:
         print(f"PROBLEM {problem}")
     return 1 if problems else 0
 
 
-_COLUMNS = (
-    "acknowledged", "in the log", "log duplicates", "firings found/due", "calls unique/total",
-    "runs", "stuck",
-)  # fmt: skip
+def _kill(table: Table, target: str, kills: int, seed: int) -> list[str]:
+    with _folder(target) as (folder, keep):
+        ordeal = undergo(folder, {target: kills}, seed, calm=2.5)
+        _add(table, f"{target} killed", len(ordeal.killing.at), ordeal.verdict, ordeal)
+        return keep(ordeal.verdict.problems)
+
+
+def _stop(table: Table, seed: int) -> list[str]:
+    with _folder("owners and flows stopped") as (folder, keep):
+        verdict = stops.undergo(folder, STOPS, seed)
+        _add(table, "engine and flow stopped", STOPS, verdict)
+        return keep(verdict.problems)
+
+
+def _be_absent(seed: int) -> list[str]:
+    with _folder("absence") as (folder, keep):
+        silences = absence.undergo(folder, list(islice(cycle(absence.DOWNTIMES), DOWNTIMES)), seed)
+        print(silences)
+        return keep(silences.problems)
+
+
+@contextmanager
+def _folder(what: str) -> Iterator[tuple[Path, Callable[[list[str]], list[str]]]]:
+    """Lend a folder, which stays only where something did not hold."""
+    folder = Path(tempfile.mkdtemp(prefix="upshot-chaos-"))
+    began = time.monotonic()
+    kept: list[str] = []
+
+    def keep(problems: list[str]) -> list[str]:
+        kept.extend(f"{what}: {problem} ({folder})" for problem in problems)
+        return kept
+
+    yield folder, keep
+    print(f"{what}: {time.monotonic() - began:.0f} s, {len(kept)} problems", flush=True)
+    if not kept:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _table() -> Table:
-    table = Table(title="kill -9 under load")
-    for column in ("killed", "times", *_COLUMNS, "recovery p50/max s"):
+    table = Table(title="under load")
+    for column in ("what", "times", *_COLUMNS, "recovery p50/max s"):
         table.add_column(column)
     return table
 
 
-def _add(table: Table, target: str, ordeal: Ordeal) -> None:
-    counts = [ordeal.verdict.counts[column] for column in _COLUMNS]
-    table.add_row(target, str(len(ordeal.killing.at)), *counts, ordeal.recovery)
+def _add(
+    table: Table, what: str, times: int, verdict: Verdict, ordeal: Ordeal | None = None
+) -> None:
+    counts = [verdict.counts[column] for column in _COLUMNS]
+    table.add_row(what, str(times), *counts, ordeal.recovery if ordeal else "")
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--kills", type=int, default=50, help="of each target (50)")
     parser.add_argument("--target", choices=[*TARGETS, EACH], default=EACH, help="one, or each")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is random")
     options = parser.parse_args()
-    print(f"seed {options.seed}")
+    print(f"seed {options.seed}", flush=True)
     return options
 
 

@@ -45,7 +45,10 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         while not self._ending.wait(self._chance.uniform(0, 2 * self._pause)):
-            self.send(next(self._batches))
+            self.send(self.next_batch())
+
+    def next_batch(self) -> list[Event]:
+        return next(self._batches)
 
     def end(self) -> None:
         """Send no more than what was begun; return when that is acknowledged."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Ordeal:
 
 
 def undergo(
-    folder: Path, targets: Sequence[str], kills: int, seed: int, *, lease: float, calm: float
+    folder: Path, kills: Mapping[str, int], seed: int, *, lease: float = 1.0, calm: float
 ) -> Ordeal:
     """Kill each target so many times, in random order, and judge what is left.
 
@@ -65,7 +65,7 @@ def undergo(
         whole.apply()
         load = Load(whole.port, seed)
         load.start()
-        killing = _kill(whole, _order(targets, kills, chance), chance, calm)
+        killing = _kill(whole, _order(kills, chance), chance, calm)
         sent = load.end()
         store = whole.store()
         seen = rest(store)
@@ -73,13 +73,13 @@ def undergo(
         keys = whole.receiver.keys()
         store.close()
     recoveries = [
-        each for target in targets for each in _recoveries(target, killing, seen, sent, calls)
+        each for target in kills for each in _recoveries(target, killing, seen, sent, calls)
     ]
     return Ordeal(killing, judge(seen, sent, keys), recoveries)
 
 
-def _order(targets: Sequence[str], kills: int, chance: random.Random) -> list[str]:
-    order = [target for target in targets for _ in range(kills)]
+def _order(kills: Mapping[str, int], chance: random.Random) -> list[str]:
+    order = [target for target, times in kills.items() for _ in range(times)]
     chance.shuffle(order)
     return order
 
@@ -115,14 +115,14 @@ def _kill_one(whole: Whole, target: str, chance: random.Random) -> float:
     return time.time()
 
 
-def rest(store: SyncStore) -> Seen:
-    """Wait until nothing is to be done any more, or for as long as that may take."""
+def rest(store: SyncStore, but: Sequence[str] = ()) -> Seen:
+    """Wait until nothing is to be done any more ``but`` this, or for as long as that may take."""
     deadline = time.monotonic() + REST
     quiet = 0
     while quiet < 3 and time.monotonic() < deadline:
         time.sleep(0.25)
         try:
-            quiet = 0 if unfinished(store) else quiet + 1
+            quiet = 0 if unfinished(store).keys() - set(but) else quiet + 1
         except EventsError:  # the store is just coming back
             quiet = 0
     return look(store)

@@ -1,7 +1,7 @@
 """The receiver, in a process of its own: writes down each call with its Idempotency-Key.
 
-``python -m tests.chaos.receiver PORT FILE``; ``POST /mode`` with ``well``, ``hang`` or ``fail`` in the
-body tells it how to answer from then on.
+``python -m tests.chaos.receiver PORT FILE MODE``; the mode is ``well``, ``hang`` or ``fail``, and
+``POST /mode`` changes it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from aiohttp import web
 class Receiver:
     """Answers calls; only those that it answers well count as seen."""
 
-    def __init__(self, seen: TextIO) -> None:
+    def __init__(self, seen: TextIO, mode: str) -> None:
         self._seen = seen
-        self._mode = "well"
+        self._mode = mode
 
     async def mode(self, request: web.Request) -> web.Response:
         self._mode = await request.text()
@@ -45,9 +45,9 @@ class Receiver:
 
 
 def main(arguments: list[str]) -> None:
-    port, path = arguments
+    port, path, mode = arguments
     with Path(path).open("a") as seen:
-        receiver = Receiver(seen)
+        receiver = Receiver(seen, mode)
         app = web.Application()
         app.router.add_post("/mode", receiver.mode)
         app.router.add_post("/{kind}", receiver.call)

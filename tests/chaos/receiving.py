@@ -47,8 +47,9 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
-    def start(self) -> None:
-        command = [sys.executable, "-m", "tests.chaos.receiver", str(self._port), str(self._file)]
+    def start(self, mode: str = "well") -> None:
+        given = (str(self._port), str(self._file), mode)
+        command = [sys.executable, "-m", "tests.chaos.receiver", *given]
         with self._log.open("ab") as log:
             self._process = GuardedProcess(command, output=log.fileno(), cwd=ROOT)
         eventually(self._listens, "the receiver listens")

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Self
 from tests.services.service import descendants, eventually, gone
 from upshot.events.data_folder import DataFolder
 from upshot.events.exceptions import EventsError
+from upshot.events.processes import GuardedProcess
 from upshot.events.store import SyncStore
 
 from .receiving import Receiver, free_port
@@ -29,10 +31,22 @@ class Whole:
 
     Args:
         folder: where it and its flows write. lease: in seconds; the shorter, the sooner it heals.
+        data_dir: of the store, where it is not below the folder.
+        variables: of the environment, for what is applied.
     """
 
-    def __init__(self, folder: Path, *, lease: float, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lease: float = 1.0,
+        data_dir: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        **settings: object,
+    ) -> None:
         self.folder = folder
+        self.data_dir = data_dir or folder / "data"
+        self._variables = dict(variables or {})
         self.port = free_port()
         self.receiver = Receiver(folder)
         self._log = folder / "up.log"
@@ -46,9 +60,10 @@ class Whole:
     @property
     def environment(self) -> dict[str, str]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("UPSHOT_")}
-        given = {f"UPSHOT_{key.upper()}": str(value) for key, value in self._settings.items()}
+        own = {"data_dir": self.data_dir, **self._settings}
+        given = {f"UPSHOT_{key.upper()}": str(value) for key, value in own.items()}
         ours = {"CHAOS_RECEIVER": self.receiver.url, "CHAOS_FOLDER": str(self.folder)}
-        return {**clean, **given, **ours, "UPSHOT_URL": self.url}
+        return {**clean, **given, **ours, **self._variables, "UPSHOT_URL": self.url}
 
     def __enter__(self) -> Self:
         self.receiver.start()
@@ -71,7 +86,7 @@ class Whole:
     def start(self, *, wait: bool = True) -> None:
         """Start `upshot up`; with ``wait``, return when it is ready."""
         before = self._log.stat().st_size if self._log.exists() else 0
-        command = [*COMMAND, "up", "--apart", "--port", str(self.port), "--data-dir", "data"]
+        command = [*COMMAND, "up", "--apart", "--port", str(self.port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self.folder, env=self.environment
@@ -97,6 +112,15 @@ class Whole:
             cwd=self.folder, env=self.environment, check=True, capture_output=True, timeout=60,
         )  # fmt: skip
 
+    def serve(self, *services: str) -> GuardedProcess:
+        """Run more of some services beside it, on its store."""
+        command = [sys.executable, "-P", "-m", "upshot.services.serving", *services]
+        record = DataFolder(self.data_dir).read_record()
+        assert record is not None, "the store does not run"
+        env = {**self.environment, "UPSHOT_REDIS_URL": record.url}
+        with self._log.open("ab") as log:
+            return GuardedProcess(command, output=log.fileno(), cwd=self.folder, env=env)
+
     @property
     def pid(self) -> int:
         assert self._process is not None
@@ -105,7 +129,7 @@ class Whole:
     def part(self, name: str) -> int | None:
         """Return the process id of a part, None while it has none."""
         if name == "store":
-            record = DataFolder(self.folder / "data").read_record()
+            record = DataFolder(self.data_dir).read_record()
             return record.server if record is not None else None
         needle = f"upshot.services.serving {name}"
         found = [pid for pid, command in descendants(self.pid).items() if needle in command]
@@ -117,6 +141,12 @@ class Whole:
         marks = list(folder.iterdir()) if folder.exists() else []
         below = set(descendants(self.pid)) if marks else set()
         return sorted(int(mark.name) for mark in marks if int(mark.name) in below)
+
+    def errand_of(self, pid: int) -> int | None:
+        """Return the number of the errand that a flow process is amid, None when it ended."""
+        with suppress(FileNotFoundError):
+            return int((self.folder / "running" / str(pid)).read_text() or -1)
+        return None
 
     def kill(self, target: str, chance: random.Random) -> list[int]:
         """Kill a target, as it is named on the command line; return what was killed, if it ran."""
@@ -146,7 +176,7 @@ class Whole:
         opened: list[SyncStore] = []
 
         def opens() -> bool:
-            record = DataFolder(self.folder / "data").read_record()
+            record = DataFolder(self.data_dir).read_record()
             if record is None:
                 return False
             store = SyncStore(record.url)
