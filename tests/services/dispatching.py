@@ -96,17 +96,25 @@ class Service:
         left = await self.store.execute("XLEN", self.store.keys("actions"))
         return not left and not await self.store.execute("ZCARD", self.store.keys("later"))
 
+    async def state(self) -> str:
+        """Return what is left to do, for a test that fails."""
+        actions, later = self.store.keys("actions"), self.store.keys("later")
+        commands = [("XLEN", actions), ("XPENDING", actions, "dispatchers"), ("ZCARD", later)]
+        return str(await self.store.pipeline(commands))  # type: ignore[arg-type]
+
     async def replay(self, letter_id: str, letter: dict[str, Any]) -> None:
         event = {**EVENT, "id": new_id(), "event": "dead-letter.replayed"}
         again, firing = to_json(letter["entry"]), letter["firing"]
         await self.store.call("replay", letter_id, again, firing, letter["index"], to_json(event))
 
 
-async def until(met: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+async def until(met: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Wait until a condition is met; fail when it never is."""
-    async with asyncio.timeout(seconds):
-        while not await met():  # noqa: ASYNC110 - it is asked of other processes
-            await asyncio.sleep(0.01)
+    deadline = time.monotonic() + seconds
+    while not await met():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not met within {seconds} s")
+        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

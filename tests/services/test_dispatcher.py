@@ -271,7 +271,7 @@ async def test_a_deployment_is_run_once_however_often_the_entry_comes(store_url:
         "work_pool": "heavy",
         "parameters": {"a": 1, "b": 2},
     }
-    definitions = {
+    definitions: dict[str, dict[str, Any]] = {
         "deployment": {"etl/nightly": deployment},
         "variable": {"size": {"name": "size", "value": "large"}},
     }
