@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -30,6 +31,8 @@ SERVICES: Final = ("api", "engine", "dispatcher", "scheduler", "worker")
 _MAIN: Final = {"api": "server"}
 _INTERRUPTED: Final = 130
 _PATIENT_SIGNALS: Final = 2
+_COLLECT_AFTER: Final = 10_000
+"""New objects after which the garbage collector looks at them."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -77,8 +80,19 @@ def serve(services: Sequence[str], settings: Settings, options: Options) -> None
     url = store_address(settings)
     starts = [_starter(service, settings, url, options) for service in services]
     configure(settings, "+".join(services))
+    _settle_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(together(starts))
+
+
+def _settle_memory() -> None:
+    """Keep the garbage collector from what stays, and from looking at each small batch of work.
+
+    At the default of 700 new objects it takes a quarter of a busy service's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 def _starter(service: str, settings: Settings, url: str, options: Options) -> Callable[[], Run]:
