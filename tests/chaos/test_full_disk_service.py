@@ -41,6 +41,13 @@ def fill(ballast: Path) -> None:
             return
 
 
+def end_by_filling(whole: Whole, ballast: Path) -> None:
+    """Fill the disk until the store has ended for it."""
+    before = whole.part("store")
+    fill(ballast)
+    eventually(lambda: whole.part("store") != before, "the store ended")
+
+
 def test_a_service_goes_on_where_it_was_once_there_is_room_again(
     tmp_path: Path, disk: Path
 ) -> None:
@@ -53,9 +60,7 @@ def test_a_service_goes_on_where_it_was_once_there_is_room_again(
         load.start()
         for _ in range(ROUNDS):
             time.sleep(2)
-            before = whole.part("store")
-            fill(disk / "ballast")
-            eventually(lambda before=before: whole.part("store") != before, "the store ended")
+            end_by_filling(whole, disk / "ballast")
             time.sleep(2)
             (disk / "ballast").unlink()
             whole.store().close()

@@ -48,6 +48,11 @@ def post(port: int, body: str) -> int:
 
 def poison_streams(store: SyncStore) -> None:
     """Put rubbish where only Upshot writes."""
+    log = ("XADD", store.keys("log"), "*")
+    store.execute(*log, "e", b"\xff not JSON")
+    store.execute(*log, "o", b"[1]")
+    store.execute(*log, "e", b'{"event": "meal.served"}')
+    store.execute(*log, "a", "1", "b", "2")
     add = ("XADD", store.keys("actions"), "*")
     store.execute(*add, "f", b"\xff not JSON")
     store.execute(*add, "f", b"{}")
@@ -72,6 +77,7 @@ def test_poison_is_refused_or_put_aside_and_everything_else_goes_through(tmp_pat
     assert set(taken) == {202}
     assert {name: n for name, n in seen.unfinished.items() if name not in letters} == {}
     assert groups[0] == 0
+    assert sum(event.name == "log.unreadable" for event in seen.log) == 4
     content = [call for call in whole.receiver.calls() if call.kind == "content"]
     assert len(content) == len(DIGESTIBLE)
     picky = [each for each in found.values() if each.doc["automation"] == "picky"]
