@@ -12,8 +12,8 @@ from upshot.flows.runs import FlowRun, new_run
 from upshot.flows.states import State, StateType
 
 
-def scheduled(flow: str = "etl", **rest: object) -> FlowRun:
-    return new_run(flow, state=State("Scheduled"), pool="default", **rest)
+def scheduled(flow: str = "etl", name: str | None = None) -> FlowRun:
+    return new_run(flow, state=State("Scheduled"), pool="default", name=name)
 
 
 async def test_a_transition_returns_the_run_as_the_store_has_it(store: Store) -> None:
