@@ -152,9 +152,8 @@ async def test_a_try_without_an_answer_ends_with_its_timeout(store_url: str) -> 
         wanted = entry(call(receiver.url + "/hang", timeout="50ms", retries=1))
         await service.send(wanted)
         outcome = await service.outcome(wanted["firing"])
-        assert outcome["outcome"] == "dead-lettered"
+        assert (outcome["outcome"], outcome["attempts"]) == ("dead-lettered", 2)
         assert outcome["detail"] == "no answer within 0.05 s"
-        assert len(receiver.got) == 2
 
 
 async def test_a_receiver_that_never_answers_does_not_stall_the_others(store_url: str) -> None:
