@@ -41,11 +41,18 @@ class Reader:
         self._store = store
         self._keys = store.keys
 
-    async def read(self, cursor: str, limit: int = BATCH) -> Reading:
-        """Return what follows ``cursor`` and what is known with it."""
+    async def read(self, cursor: str, limit: int = BATCH, *, wait_ms: int = 0) -> Reading:
+        """Return what follows ``cursor`` and what is known with it.
+
+        Args:
+            wait_ms: how long the store may wait for an event first, where there is none yet.
+        """
         keys = self._keys
-        subscribers, mark, gaps, clock, entries = await self._store.pipeline(
+        # The rest of the pipeline is carried out when this wakes: no second way there and back.
+        wait = ("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", keys("log"), cursor)
+        *_, subscribers, mark, gaps, clock, entries = await self._store.pipeline(
             [
+                *([wait] if wait_ms else []),
                 ("PUBSUB", "NUMSUB", keys("intake")),
                 ("GET", keys("intake")),
                 ("ZCARD", keys("gaps")),

@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 IDLE_MS: Final = 1000
 CURSOR_ONLY_SECONDS: Final = 0.25
 """A cursor that moved past nothing of interest can wait: reading it again is harmless."""
-REST_SECONDS: Final = 0.001
-"""After a firing: the events that tell of it and of its outcome are then read in one go."""
 
 
 class Engine:
@@ -83,20 +81,15 @@ class Engine:
     async def _own(self) -> None:
         memory = await recall(self._store, await self._reader.gaps())
         log.info("engine owns the shard", epoch=self._leadership.epoch, cursor=memory.cursor)
-        batch = committing.Batch(memory.cursor)
+        batch, wait_ms = committing.Batch(memory.cursor), 0
         while True:
-            reading = await self._reader.read(batch.cursor)
+            reading = await self._reader.read(batch.cursor, wait_ms=wait_ms)
             await self._learn_gaps(memory, reading)
             self._evaluate(memory, batch, reading.events)
             if reading.read_until is not None:
                 batch.add(memory.evaluator.advance(reading.read_until), memory)
-            fired = bool(batch.firings)
             batch = await self._commit(memory, batch)
-            if reading.read_until is not None:
-                if fired:
-                    await asyncio.sleep(REST_SECONDS)
-                # Only to be woken: what came is read together with what else is known by then.
-                await self._log.wait(batch.cursor, self._idle_ms(memory, reading), limit=1)
+            wait_ms = 0 if reading.read_until is None else self._idle_ms(memory, reading)
 
     async def _learn_gaps(self, memory: Memory, reading: Reading) -> None:
         """While the log is closed to senders time stands still: that is not silence."""
