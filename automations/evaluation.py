@@ -183,12 +183,12 @@ class Evaluator:
             bucket = entry.trigger.bucket(facts)
             window = entry.windows.get(bucket)
             verdict = entry.trigger.decide(window, facts, self._time)
+            if verdict.fires:
+                return self._act(entry, verdict, Occasion.of_event(bucket, event))
         except Exception as error:  # noqa: BLE001 - one automation that fails must not stop the others
             return self._suppress(
                 entry, Occasion.of_event(bucket, event), Reason.ERROR, repr(error)
             )
-        if verdict.fires:
-            return self._act(entry, verdict, Occasion.of_event(bucket, event))
         if verdict.window is not window:
             self._windows.put((entry.id, bucket), verdict.window)
         elif verdict.reason is Reason.WHERE_ERROR:

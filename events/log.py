@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic_core import from_json
 
 from .event import Event, Recorded
+from .ids import derived_id
 from .store import Store
 
 BATCH: Final = 500
@@ -58,9 +60,30 @@ def order(position: str) -> tuple[int, int]:
 
 
 def recorded(entry: Sequence[Any]) -> Recorded:
-    """Make an event of a raw stream entry ``[id, [field, value]]``."""
-    position, (kind, body) = entry[0].decode(), entry[1]
-    return Recorded(position, milliseconds(position), from_json(body), kind == b"o")
+    """Make an event of a raw stream entry ``[id, [field, value]]``.
+
+    Of one that is no event (written by other means than ours) it makes ``log.unreadable``: else it
+    would stop every reader of the log for ever.
+    """
+    position = entry[0].decode()
+    try:
+        kind, value = entry[1]
+        body = from_json(value)
+        body["id"], body["event"], body["resource"]["id"], body["related"], body["payload"]
+    except (ValueError, KeyError, TypeError) as error:
+        return _unreadable(position, error)
+    return Recorded(position, milliseconds(position), body, kind == b"o")
+
+
+def _unreadable(position: str, error: Exception) -> Recorded:
+    event = Event(
+        id=derived_id("unreadable", position),
+        event="log.unreadable",
+        occurred=datetime.fromtimestamp(milliseconds(position) / 1000, UTC),
+        resource={"id": "log"},
+        payload={"position": position, "why": f"{type(error).__name__}: {error}"[:500]},
+    )
+    return Recorded(position, milliseconds(position), event.model_dump(mode="json"))
 
 
 class Log:

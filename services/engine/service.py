@@ -15,7 +15,7 @@ import structlog
 
 from upshot.automations.firing import Firing
 from upshot.events.event import Recorded
-from upshot.events.exceptions import EventsError, RetryableEventsError, StaleEpoch
+from upshot.events.exceptions import EventsError, InvalidEvent, RetryableEventsError, StaleEpoch
 from upshot.events.log import Log
 from upshot.events.settings import Settings
 from upshot.events.store import Store
@@ -23,7 +23,7 @@ from upshot.services.leadership import Leadership
 
 from . import committing
 from .memory import DEFINING, Memory, recall
-from .outcomes import Actions, FiringRecord, record
+from .outcomes import Actions, FiringRecord, record, untold
 from .reading import Reader, Reading
 
 log = structlog.get_logger(__name__)
@@ -142,9 +142,21 @@ class Engine:
                 ahead = committing.ahead(memory, records, epoch, self._lease_ms)
                 await self._store.call("commit", *ahead)
                 records, size = [], 0
-            records.append(await self._record(*decided))
-            size += len(records[-1].entry)
+            if made := await self._told(batch, *decided):
+                records.append(made)
+                size += len(made.entry)
         return records
+
+    async def _told(
+        self, batch: committing.Batch, firing: Firing, actions: Actions
+    ) -> FiringRecord | None:
+        """Put a firing together; one that can't be told is suppressed and stops no other."""
+        try:
+            return await self._record(firing, actions)
+        except (InvalidEvent, ValueError) as error:
+            log.error("firing not recorded", automation=firing.automation, error=str(error))
+            batch.suppressions.append(untold(firing, error))
+            return None
 
     def _cursor_due(self, memory: Memory, batch: committing.Batch) -> bool:
         return (
