@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from upshot.events.event import Event
+from upshot.events.event import Event, refuse_impostor
 from upshot.events.exceptions import InvalidEvent
 from upshot.events.ids import derived_id
 
@@ -19,6 +19,7 @@ from .payloads import NOT_FINITE, is_finite
 from .problems import MOST_ERRORS, dotted
 
 _EVENTS: Final = TypeAdapter(list[Event])
+_FIELDS: Final = frozenset({"event", "payload"})
 _LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 # No single JSON value has an object right after the end of another one.
 _NEXT_LINE: Final = re.compile(rb"\}[ \t\r]*\n\s*\{")
@@ -101,6 +102,7 @@ def _item(index: int, event: Event, key: str | None) -> Item:
         event = event.model_copy(update={"id": derived_id("idempotency-key", key, str(index))})
         chosen = True
     try:
+        refuse_impostor(event)
         body = event.to_json()
     except InvalidEvent as error:
         raise unfit(f"event {index}", error, index=index) from error
@@ -111,11 +113,12 @@ def _item(index: int, event: Event, key: str | None) -> Item:
 
 
 def unfit(what: str, error: InvalidEvent, **where: object) -> Refused:
-    """Return the refusal of an event that the log can't keep: too large, or nested too deeply."""
+    """Return the refusal of an event that the log can't take: too large, too deep, an impostor."""
     text = str(error)
-    payload = text.startswith("payload: ")
-    place, message = ("payload", text.removeprefix("payload: ")) if payload else ("", text)
+    place, named, message = text.partition(": ")
+    if place not in _FIELDS or not named:
+        place, message = "", text
     errors: list[dict[str, object]] = [{**where, "field": place, "message": message}]
-    if payload:
+    if place:
         return Refused(422, "invalid-event", f"{what}: {error}", errors=errors)
     return Refused(413, "event-too-large", f"{what}: {error}", errors=errors)
