@@ -18,8 +18,9 @@ from ..exceptions import Refused
 from .answers import Cursor, Limit, answer, page
 from .parts import Served
 from .problems import field_errors
+from .routing import StrictRoute
 
-router = APIRouter(prefix="/api/v1", tags=["definitions"])
+router = APIRouter(prefix="/api/v1", tags=["definitions"], route_class=StrictRoute)
 
 HIDDEN: Final = "********"
 _KIND_OF: Final = {

@@ -29,7 +29,7 @@ _MOST_SCANNED: Final = 50_000
 """Entries that one request looks at; a rare event's search goes on with the next page."""
 
 _GLOB: Final = re.compile(r"[*?\[]")
-_POSITION: Final = re.compile(r"\d{1,16}-\d{1,16}")
+_POSITION: Final = re.compile(r"[0-9]{1,16}-[0-9]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)

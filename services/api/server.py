@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import structlog
 import uvicorn
@@ -18,6 +19,7 @@ from ..exceptions import RetryableServicesError
 from ..listening import listen
 from .app import create_app
 from .guard import check_exposure
+from .protocol import BoundedProtocol, most_connections
 
 _BACKLOG: Final = 2048
 _GRACE: Final = 5
@@ -79,7 +81,7 @@ def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",  # the caller's
-        http="httptools",
+        http=cast(Any, partial(BoundedProtocol, most=most_connections())),
         ws="none",
         lifespan="on",
         log_config=None,
