@@ -21,6 +21,7 @@ from .posting import Connection
 from .stage import Stage, until
 
 _PAUSE: Final = 0.1
+_BARE: Final = "fork and exit of a warm process"
 _RUNS_AT_ONCE: Final = 4
 _DEPLOYMENT: Final = "bench/start"
 _EVENT: Final = "start.wanted"
@@ -82,18 +83,18 @@ def run(quick: bool) -> list[Figure]:
         rate = _throughput(stage, ask, notes, many)
         forks = _forks(many)
     return [
-        _latency("POST /api/v1/runs to the flow's first line", by_request),
-        _latency("event to automation to the flow's first line", by_automation),
+        _latency("POST /api/v1/runs to the flow's first line", by_request, forks),
+        _latency("event to automation to the flow's first line", by_automation, forks),
         Figure(
             "runs/s, each begun and ended", rate, "runs/s", 50,
-            bare=Bare("fork and exit of a warm process", forks),
+            bare=Bare(_BARE, forks),
         ),
     ]  # fmt: skip
 
 
-def _latency(what: str, delays: list[float]) -> Figure:
+def _latency(what: str, delays: list[float], forks: float) -> Figure:
     return Figure(
-        f"{what}, p50", median(delays), "ms", 30, at_most=True,
+        f"{what}, p50", median(delays), "ms", 30, at_most=True, bare=Bare(_BARE, 1000 / forks),
         detail=f"p90 {quantile(delays, 0.9):.1f} ms, of {len(delays)} runs one after the other",
     )  # fmt: skip
 
