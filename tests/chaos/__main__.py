@@ -84,6 +84,8 @@ def _folder(what: str) -> Iterator[tuple[Path, Callable[[list[str]], list[str]]]
 
     yield folder, keep
     print(f"{what}: {time.monotonic() - began:.0f} s, {len(kept)} problems", flush=True)
+    for problem in kept:
+        print(f"  {problem}", flush=True)
     if not kept:
         shutil.rmtree(folder, ignore_errors=True)
 

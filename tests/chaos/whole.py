@@ -50,7 +50,7 @@ class Whole:
         self.port = free_port()
         self.receiver = Receiver(folder)
         self._log = folder / "up.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: GuardedProcess | None = None
         self._settings = {"lease": lease, "restart_pause": 0.2, "log_format": "json", **settings}
 
     @property
@@ -88,22 +88,22 @@ class Whole:
         before = self._log.stat().st_size if self._log.exists() else 0
         command = [*COMMAND, "up", "--apart", "--port", str(self.port)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self.folder, env=self.environment
+            self._process = GuardedProcess(
+                command, output=log.fileno(), cwd=self.folder, env=self.environment
             )
         if wait:
             eventually(lambda: self._told_ready(before), "the service is ready")
 
     def _told_ready(self, before: int) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, f"it ended: {self._log.read_text()[before:]}"
+        assert self._process.alive(), f"it ended: {self._log.read_text()[before:]}"
         return b"ready http" in self._log.read_bytes()[before:]
 
     def stop(self) -> None:
         """Stop it in order."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(60)
+            assert self._process.wait(60) is not None, "it does not stop"
 
     def apply(self, file: Path = HERE / "automations.yaml") -> None:
         """Apply a file of definitions."""
