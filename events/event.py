@@ -205,12 +205,14 @@ class Recorded:
         received: the store's clock when it was appended, in Unix milliseconds.
         body: the event's JSON object, checked when it entered.
         own: whether Upshot itself made it, together with a change of its state.
+        size: bytes of its JSON.
     """
 
     position: str
     received: int
     body: dict[str, Any]
     own: bool = False
+    size: int = 0
 
     @property
     def id(self) -> str:

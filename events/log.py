@@ -16,6 +16,8 @@ from .store import Store
 BATCH: Final = 500
 DEDUP_MS: Final = 24 * 3600 * 1000
 START: Final = "0-0"
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""Of JSON that is read into objects at a time: they can take thirty times as much memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def recorded(entry: Sequence[Any]) -> Recorded:
         body["id"], body["event"], body["resource"]["id"], body["related"], body["payload"]
     except (ValueError, KeyError, TypeError) as error:
         return _unreadable(position, error)
-    return Recorded(position, milliseconds(position), body, kind == b"o")
+    return Recorded(position, milliseconds(position), body, kind == b"o", len(value))
 
 
 def _unreadable(position: str, error: Exception) -> Recorded:
@@ -84,6 +86,18 @@ def _unreadable(position: str, error: Exception) -> Recorded:
         payload={"position": position, "why": f"{type(error).__name__}: {error}"[:500]},
     )
     return Recorded(position, milliseconds(position), event.model_dump(mode="json"))
+
+
+def some_recorded(entries: Sequence[Any]) -> list[Recorded]:
+    """Make events of the first entries, as many as fit into ``MOST_BYTES`` and one at least."""
+    events: list[Recorded] = []
+    size = 0
+    for entry in entries:
+        size += len(entry[1][1])
+        if size > MOST_BYTES and events:
+            break
+        events.append(recorded(entry))
+    return events
 
 
 class Log:
@@ -126,18 +140,22 @@ class Log:
         clock, entries = await self._store.pipeline(
             [("TIME",), ("XRANGE", self._key, f"({cursor}", "+", "COUNT", limit)]
         )
-        events = [recorded(entry) for entry in entries]
+        events = some_recorded(entries)
         now = int(clock[0]) * 1000 + int(clock[1]) // 1000
         if not events:
             return Page([], cursor, now)
         last = events[-1]
-        return Page(events, last.position, last.received if len(events) == limit else now)
+        more = len(entries) == limit or len(events) < len(entries)
+        return Page(events, last.position, last.received if more else now)
 
     async def wait(self, cursor: str, timeout_ms: int, limit: int = BATCH) -> list[Recorded]:
-        """Return what follows ``cursor`` as soon as something does; nothing after the timeout."""
+        """Return what follows ``cursor`` as soon as something does; nothing after the timeout.
+
+        As with :meth:`read` it is at most ``limit`` events, and fewer when they are large.
+        """
         options = ("COUNT", limit, "BLOCK", max(1, timeout_ms))
         answer = await self._store.execute("XREAD", *options, "STREAMS", self._key, cursor)
-        return [recorded(entry) for entry in next(iter(answer.values()))] if answer else []
+        return some_recorded(next(iter(answer.values()))) if answer else []
 
     async def tail(self, cursor: str | None = None, poll_ms: int = 5000) -> AsyncIterator[Recorded]:
         """Yield events after ``cursor`` (default: from now on) as they come, for ever."""

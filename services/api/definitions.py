@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -63,7 +64,8 @@ async def apply(parts: Served, request: ApplyRequest) -> Response:
 
     The answer tells of each what becomes of it: `created`, `updated`, `unchanged`, `deleted`.
     """
-    wanted = check(request.given())
+    # Thousands of them take seconds: not in the loop, where all other requests would wait.
+    wanted = await asyncio.to_thread(check, request.given())
     changes = await parts.catalog.apply(wanted, prune=request.prune, dry_run=request.dry_run)
     parts.webhooks.forget()
     return answer({"changes": [change.to_dict() for change in changes], "dry_run": request.dry_run})

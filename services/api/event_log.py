@@ -24,7 +24,9 @@ from .tail import show
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
-_PAGE: Final = 1_000
+_PAGE: Final = 200
+_MOST_BYTES: Final = 4 * 1024 * 1024
+"""Of events that one answer holds; the others come with the next page."""
 _MOST_SCANNED: Final = 50_000
 """Entries that one request looks at; a rare event's search goes on with the next page."""
 
@@ -84,13 +86,15 @@ async def search(
     high = f"({before}" if before else "+" if until is None else str(until)
     low = "-" if since is None else str(since)
     found: list[Recorded] = []
+    size = 0
     for _ in range(_MOST_SCANNED // _PAGE):
         key = store.keys("log")
         entries = await store.execute("XREVRANGE", key, high, low, "COUNT", _PAGE)
         for entry in entries:
             if wanted.needle in entry[1][1] and wanted.matches(event := recorded(entry)):
                 found.append(event)
-                if len(found) == limit:
+                size += event.size
+                if len(found) == limit or size > _MOST_BYTES:
                     return found, event.position
         if len(entries) < _PAGE:
             return found, None

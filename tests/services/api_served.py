@@ -54,8 +54,9 @@ class Api:
             return await answer.json(content_type=None)
 
     async def logged(self) -> int:
-        """Return how many events are in the log."""
-        return int(await self.store.execute("XLEN", self.store.keys("log")))
+        """Return how many events are in the log, but for what a slow machine makes it tell."""
+        entries = await self.store.execute("XRANGE", self.store.keys("log"), "-", "+")
+        return sum(b'"log.reopened"' not in body for _, (_, body) in entries)
 
 
 @asynccontextmanager

@@ -195,3 +195,42 @@ async def test_more_connections_than_there_may_be_are_refused_at_once() -> None:
         assert b" 503 " in await said(port, START)
         first.close()
     assert most_connections() >= 16
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+async def test_a_large_body_is_checked_in_parts_and_taken_whole_or_not_at_all(
+    api: Api, kind: str
+) -> None:
+    def body(*events: dict[str, Any]) -> bytes:
+        each = [json.dumps(event) for event in events]
+        return (f"[{','.join(each)}]" if kind == "application/json" else "\n".join(each)).encode()
+
+    headers, wrong = {"Content-Type": kind}, {**EVENT, "event": "Wrong"}
+    good = [{**EVENT, "payload": {"x": "y" * 1000, "n": n}} for n in range(700)]
+    problem = await api.post(EVENTS, 422, data=body(*good, wrong), headers=headers)
+    assert problem["errors"][0] | {"message": ""} == {"index": 700, "field": "event", "message": ""}
+    assert not (await api.get(f"{EVENTS}?event=a.b"))["items"]
+    assert (await api.post(EVENTS, 202, data=body(*good), headers=headers))["accepted"] == 700
+    newest = (await api.get(f"{EVENTS}?event=a.b&limit=2"))["items"]
+    assert [each["payload"]["n"] for each in newest] == [699, 698]
+    await api.post(EVENTS, 400, data=body(*good)[:-1], headers=headers)
+
+
+async def test_large_events_are_listed_and_followed_a_few_at_a_time(api: Api) -> None:
+    large: dict[str, Any] = {**EVENT, "payload": {"x": "y" * 250_000}}
+    start = (await api.get(EVENTS + "?limit=1"))["items"]
+    for _ in range(4):
+        await api.post(EVENTS, 202, json=[large] * 6)
+    seen, path = 0, f"{EVENTS}?event=a.b"
+    page = await api.get(path)
+    while page["next"]:
+        assert len(page["items"]) < 24
+        seen += len(page["items"])
+        page = await api.get(f"{path}&cursor={page['next']}")
+    assert seen + len(page["items"]) == 24
+    headers = {"Last-Event-ID": start[0]["position"] if start else "0-0"}
+    async with api.http.get(f"{api.url}{EVENTS}/stream?event=a.b", headers=headers) as stream:
+        followed = 0
+        while followed < 24:
+            line = await stream.content.readuntil(b"\n")
+            followed += line.startswith(b"data:")
