@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from upshot.events.event import Recorded
-from upshot.events.log import BATCH, recorded
+from upshot.events.log import BATCH, some_recorded
 from upshot.events.store import Store
 
 SILENT_MS: Final = 1000
@@ -65,9 +65,11 @@ class Reader:
         closed = mark is not None and not (
             _subscribers(subscribers) and now - int(mark) <= SILENT_MS
         )
+        events = some_recorded(entries)
+        more = len(entries) == limit or len(events) < len(entries)
         return Reading(
-            events=[recorded(entry) for entry in entries],
-            read_until=None if len(entries) == limit else now,
+            events=events,
+            read_until=None if more else now,
             closed_since=int(mark) if closed else None,
             gaps=gaps,
         )

@@ -79,7 +79,7 @@ class Engine:
         self._renewed = time.monotonic()
 
     async def _own(self) -> None:
-        memory = await recall(self._store, await self._reader.gaps())
+        memory = await recall(self._store, await self._reader.gaps(), self._renew)
         log.info("engine owns the shard", epoch=self._leadership.epoch, cursor=memory.cursor)
         batch, wait_ms = committing.Batch(memory.cursor), 0
         while True:

@@ -12,6 +12,7 @@ from upshot.events.event import MAX_DEPTH, MAX_LABELS, MAX_PASSED
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.services.catalog import Catalog
+from upshot.services.engine.memory import BREATH, recall
 
 ALL_LABELS = {f"label{n}": "v" for n in range(MAX_LABELS - 1)}
 LARGEST_LABELS = {f"label{n}": "\u4e00" * 1024 for n in range(MAX_LABELS - 1)}
@@ -75,3 +76,22 @@ async def test_an_entry_that_is_no_event_does_not_stop_the_engine(
         await settled(store)
     assert len(await firings(store)) == 1
     assert (await names(store)).count("log.unreadable") == 2
+
+
+async def test_a_long_recall_breathes_and_loses_nothing(store: Store) -> None:
+    docs = {f"a{n}": automation(f"a{n}", expect=["never"]) for n in range(2 * BREATH)}
+    last = automation("last", within="1h", threshold=2, for_each=["id"])
+    await Catalog(store).apply({"automation": {**docs, "last": last}})
+    await Log(store).append([event()])
+    async with engine(store):
+        await settled(store)
+    breaths = 0
+
+    async def breathe() -> None:
+        nonlocal breaths
+        breaths += 1
+
+    memory = await recall(store, [], breathe)
+    assert len(memory.evaluator) == len(docs) + 1
+    assert len(memory.evaluator.windows) == 1
+    assert breaths > 2
