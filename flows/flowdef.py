@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from .options import (
     Delays,
     bound_method,
+    check_function,
     check_options,
     delay_before,
     is_coroutine_function,
@@ -49,6 +50,8 @@ class Flow(Generic[P, R]):
         flow_run_name: str | Callable[[], str] | None = None,
         task_runner: TaskRunner | None = None,
     ) -> None:
+        check_function(fn)
+        update_wrapper(self, fn)  # first, as it copies the function's own attributes as well
         self.fn: Callable[..., Any] = fn
         named = str(getattr(fn, "__name__", type(fn).__name__))
         self.name: str = name or named.replace("_", "-")
@@ -63,8 +66,7 @@ class Flow(Generic[P, R]):
         self.flow_run_name = flow_run_name
         self.task_runner = task_runner
         self.is_async = is_coroutine_function(fn)
-        check_options(self.name, self.tags, retries, timeout_seconds)
-        update_wrapper(self, fn)
+        check_options(self.name, self.tags, retries, timeout_seconds, retry_delay_seconds)
 
     @cached_property
     def signature(self) -> Signature:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -21,13 +22,28 @@ def delay_before(delays: Delays, retries: int, retry: int) -> float:
     """Return the seconds to wait before a retry, counted from 0; the last delay repeats."""
     if callable(delays):
         delays = delays(retries)
+        _check_delays(delays)
     if isinstance(delays, int | float):
         return float(delays)
     return float(delays[min(retry, len(delays) - 1)]) if delays else 0.0
 
 
+def _check_delays(delays: object) -> None:
+    each = list(delays) if isinstance(delays, Sequence) and delays != "" else [delays]
+    if not all(_is_duration(delay) for delay in each):
+        raise ValueError("retry_delay_seconds: must be seconds, 0 or more, or a list of them")
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+
+
 def check_options(
-    name: str, tags: tuple[str, ...], retries: int, timeout_seconds: float | None
+    name: str,
+    tags: tuple[str, ...],
+    retries: int,
+    timeout_seconds: float | None,
+    delays: Delays = 0,
 ) -> None:
     """Refuse options that make no sense, where they are given."""
     if not name or "/" in name or len(name) > LONGEST_NAME:
@@ -36,8 +52,17 @@ def check_options(
         raise ValueError(f"tags: at most {MOST_TAGS}, of 1 to {LONGEST_NAME} characters each")
     if retries < 0:
         raise ValueError("retries: must be 0 or more")
-    if timeout_seconds is not None and timeout_seconds <= 0:
+    if not callable(delays):
+        _check_delays(delays)
+    if timeout_seconds is not None and not (_is_duration(timeout_seconds) and timeout_seconds):
         raise ValueError("timeout_seconds: must be more than 0")
+
+
+def check_function(fn: Callable[..., Any]) -> None:
+    """Refuse generators: calling one runs nothing of it, so its run would end before it began."""
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        named = getattr(fn, "__name__", repr(fn))
+        raise TypeError(f"{named} is a generator; let it return a list, or call it from a task")
 
 
 def is_coroutine_function(fn: Any) -> bool:

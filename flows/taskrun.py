@@ -89,14 +89,19 @@ class TaskRun:
         self.state = State.from_dict(record["state"])
 
     def enter(self, state: State, kept: Kept | None = None, path: str | None = None) -> None:
-        """Enter a state; nothing happens once the run was closed.
+        """Enter a state; nothing happens once the run was closed, or has ended but for a retry.
 
         Args:
             state: the new one. kept: the result, and ``path`` where it lies if in a file.
         """
         with self._lock:
-            if not self._closed:
+            if not self._closed and self._may_enter(state):
                 self._enter(state, kept, path)
+
+    def _may_enter(self, state: State) -> bool:
+        """Tell whether it may follow: an interruption can come right after the end of a task."""
+        present = self.state
+        return present is None or not present.ended or NAMES[state.name] is StateType.SCHEDULED
 
     def _enter(self, state: State, kept: Kept | None, path: str | None) -> None:
         previous, self.state = self.state, state

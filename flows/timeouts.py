@@ -1,11 +1,12 @@
-"""Timeouts of functions that block: an alarm in the main thread, a helper thread elsewhere."""
+"""Timeouts: of functions by an alarm in the main thread or a helper thread, and of coroutines."""
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -42,6 +43,17 @@ def call_within(
     return _with_thread(seconds, function, args, kwargs)
 
 
+async def await_within(seconds: float | None, coroutine: Awaitable[Any]) -> Any:
+    """Do the same for a coroutine, which is cancelled when the time is over."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await coroutine
+    except TimeoutError:
+        if seconds is not None and limit.expired():
+            raise timed_out(seconds) from None
+        raise
+
+
 def timed_out(seconds: float) -> TimedOut:
     """Return the error of what took longer than its timeout."""
     return TimedOut(f"took longer than {seconds:g} seconds")
@@ -62,14 +74,16 @@ def _with_alarm(
 
     before = signal.signal(signal.SIGALRM, over)
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        return function(*args, **kwargs)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            return function(*args, **kwargs)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except _TimeIsOver as error:
         if error is mine:
             raise timed_out(seconds) from None
         raise
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
