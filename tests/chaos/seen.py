@@ -104,7 +104,7 @@ def firings(store: SyncStore) -> dict[str, Firing]:
         identity = each.decode()
         fields = store.execute("HGETALL", store.keys("firing", identity))
         doc = from_json(fields.pop(b"doc"))
-        outcomes = {int(index): from_json(outcome) for index, outcome in fields.items()}
+        outcomes = {int(n): from_json(outcome) for n, outcome in fields.items() if n.isdigit()}
         found[identity] = Firing(identity, doc, outcomes)
     return found
 
