@@ -21,7 +21,7 @@ up: setup ## the service with its embedded store, on http://127.0.0.1:4280
 	@$(BIN)/upshot up $(ARGS)
 
 test: setup-dev ## all tests that need nothing but Python, the short chaos among them
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 tests $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup tests $(ARGS)
 
 check: setup-dev ## lint, format, types, the direction of imports, the house rules
 	@failed=0; \

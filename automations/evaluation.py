@@ -143,10 +143,10 @@ class Evaluator:
             bucket = node.trigger.bucket(facts)
             window = node.windows.get(bucket)
             verdict = node.trigger.decide(window, facts, self._time)
+            if verdict.fires:
+                return self._fire(node, verdict, Occasion.of_event(bucket, event), facts)
         except Exception as error:  # noqa: BLE001 - one automation that fails must not stop the others
             return self._fail(node, Occasion.of_event(bucket, event), error)
-        if verdict.fires:
-            return self._fire(node, verdict, Occasion.of_event(bucket, event), facts)
         if verdict.window is not window:
             self._windows.put((node.key, bucket), verdict.window)
         elif verdict.reason is Reason.WHERE_ERROR:

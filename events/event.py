@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -16,8 +17,16 @@ MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_LABELS: Final = 64
 MAX_RELATED: Final = 64
 MAX_CHAIN: Final = 32
+MAX_PASSED: Final = 256
+MAX_DEPTH: Final = 1_000_000
 MAX_NESTING: Final = 100
 """Levels of objects and arrays; JSON parsers stop near 200, and records wrap events further."""
+
+_OWN_KINDS: Final = ("automation", "action", "log")
+_RUN_EVENT: Final = re.compile(r"(?:flow|task)-run(?:\.|$)")
+_RUN_ID: Final = re.compile(
+    r"(?:flow|task)-run\.[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.I
+)
 
 _SURELY_LEGIBLE_BYTES: Final = 4000  # too few for a number that Python refuses to read
 
@@ -29,6 +38,8 @@ EventId = Annotated[
 ]
 LabelName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./:-]*$")]
 LabelValue = Annotated[str, Field(max_length=1024)]
+PassedId = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
+PassedCount = Annotated[int, Field(ge=1, le=MAX_DEPTH)]
 
 
 def _has_id(labels: dict[str, str]) -> dict[str, str]:
@@ -54,19 +65,22 @@ class Causation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    depth: int = Field(default=0, ge=0, le=1_000_000)
+    depth: int = Field(default=0, ge=0, le=MAX_DEPTH)
     chain: list[EventId] = Field(default_factory=list, max_length=MAX_CHAIN)
-    automations: dict[str, Annotated[int, Field(ge=1)]] = Field(
-        default_factory=dict, max_length=256
-    )
+    automations: dict[PassedId, PassedCount] = Field(default_factory=dict, max_length=MAX_PASSED)
 
     def passing(self, event_id: str, automation_id: str) -> Causation:
-        """Return the causation of what ``automation_id`` does because of ``event_id``."""
-        passed = {**self.automations, automation_id: self.automations.get(automation_id, 0) + 1}
+        """Return the causation of what ``automation_id`` does because of ``event_id``.
+
+        It is within all bounds, however far those of a way that a sender made up are used.
+        """
+        times = min(self.automations.get(automation_id, 0) + 1, MAX_DEPTH)
+        others = {each: n for each, n in self.automations.items() if each != automation_id}
+        passed = [*others.items(), (automation_id, times)]
         return Causation(
-            depth=self.depth + 1,
+            depth=min(self.depth + 1, MAX_DEPTH),
             chain=[*self.chain, event_id][-MAX_CHAIN:],
-            automations=dict(list(passed.items())[-256:]),
+            automations=dict(passed[-MAX_PASSED:]),
         )
 
 
@@ -127,11 +141,11 @@ def _require_legible(body: bytes) -> None:
         readable = from_json(body)
     except ValueError as error:
         raise InvalidEvent(f"payload: can't be read back: {error}") from error
-    if suspicious and _nesting(readable) > MAX_NESTING:
+    if suspicious and nesting(readable) > MAX_NESTING:
         raise InvalidEvent(f"payload: nested deeper than {MAX_NESTING} levels")
 
 
-def _nesting(value: Any) -> int:
+def nesting(value: Any) -> int:
     """Return how many objects and arrays lie within each other, level by level."""
     depth, level = 0, [value]
     while level := [each for each in level if isinstance(each, dict | list)]:
@@ -140,6 +154,25 @@ def _nesting(value: Any) -> int:
             inner for each in level for inner in (each.values() if isinstance(each, dict) else each)
         ]
     return depth
+
+
+def impostor(event: str, resource_id: str) -> str | None:
+    """Return why nobody but Upshot may send an event of this name about this resource, or None.
+
+    Whoever could would speak for the automations, the log, or a run that has an id of ours.
+    """
+    if event.partition(".")[0] in _OWN_KINDS:
+        kinds = ", ".join(f"{kind}.*" for kind in _OWN_KINDS)
+        return f"the names {kinds} are Upshot's own; give {event!r} another name"
+    if _RUN_EVENT.match(event) and _RUN_ID.fullmatch(resource_id):
+        return f"{event!r} about {resource_id!r} would speak for a run; only the run itself can"
+    return None
+
+
+def refuse_impostor(event: Event) -> None:
+    """Do nothing, or raise InvalidEvent where :func:`impostor` has a reason."""
+    if why := impostor(event.event, event.resource["id"]):
+        raise InvalidEvent(f"event: {why}")
 
 
 def parse_event(body: bytes | str) -> Event:
@@ -172,12 +205,14 @@ class Recorded:
         received: the store's clock when it was appended, in Unix milliseconds.
         body: the event's JSON object, checked when it entered.
         own: whether Upshot itself made it, together with a change of its state.
+        size: bytes of its JSON.
     """
 
     position: str
     received: int
     body: dict[str, Any]
     own: bool = False
+    size: int = 0
 
     @property
     def id(self) -> str:

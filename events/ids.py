@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from hashlib import sha1
+from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-_NAMESPACE = uuid5(NAMESPACE_URL, "https://upshot.invalid/ids")
+_NAMESPACE: Final = uuid5(NAMESPACE_URL, "https://upshot.invalid/ids").bytes
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def new_id() -> str:
@@ -24,4 +27,10 @@ def derived_id(*parts: str) -> str:
 
     Parts are length-prefixed, so ``("a", "bc")`` and ``("ab", "c")`` differ.
     """
-    return str(uuid5(_NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts)))
+    # As uuid5 would, in a quarter of the time: each firing and each action needs several.
+    name = "".join([f"{len(part)}:{part}" for part in parts])
+    digits = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}"
+        f"-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+    )

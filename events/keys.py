@@ -34,7 +34,8 @@ key                    type    what it holds
 ``engine:definitions`` hash    automation → its JSON as of the cursor
 ``engine:windows``     hash    ``<automation>/<bucket>`` → JSON of an open window
 ``firings``            zset    firing → ms
-``firing:<id>``        hash    ``doc`` and the outcome of each action, ``0``, ``1``, …
+``firing:<id>``        hash    ``doc`` and the outcome of each action, ``0``, ``1``, …;
+                               ``begun:<n>`` counts an action that dispatchers did not survive
 ``actions``            stream  firings whose actions are to be done; group ``dispatchers``
 ``later``              zset    parked action → ms at which it is tried again
 ``parked``             hash    parked action → its entry

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic_core import from_json
 
 from .event import Event, Recorded
+from .ids import derived_id
 from .store import Store
 
 BATCH: Final = 500
 DEDUP_MS: Final = 24 * 3600 * 1000
 START: Final = "0-0"
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""Of JSON that is read into objects at a time: they can take thirty times as much memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,42 @@ def order(position: str) -> tuple[int, int]:
 
 
 def recorded(entry: Sequence[Any]) -> Recorded:
-    """Make an event of a raw stream entry ``[id, [field, value]]``."""
-    position, (kind, body) = entry[0].decode(), entry[1]
-    return Recorded(position, milliseconds(position), from_json(body), kind == b"o")
+    """Make an event of a raw stream entry ``[id, [field, value]]``.
+
+    Of one that is no event (written by other means than ours) it makes ``log.unreadable``: else it
+    would stop every reader of the log for ever.
+    """
+    position = entry[0].decode()
+    try:
+        kind, value = entry[1]
+        body = from_json(value)
+        body["id"], body["event"], body["resource"]["id"], body["related"], body["payload"]
+    except (ValueError, KeyError, TypeError) as error:
+        return _unreadable(position, error)
+    return Recorded(position, milliseconds(position), body, kind == b"o", len(value))
+
+
+def _unreadable(position: str, error: Exception) -> Recorded:
+    event = Event(
+        id=derived_id("unreadable", position),
+        event="log.unreadable",
+        occurred=datetime.fromtimestamp(milliseconds(position) / 1000, UTC),
+        resource={"id": "log"},
+        payload={"position": position, "why": f"{type(error).__name__}: {error}"[:500]},
+    )
+    return Recorded(position, milliseconds(position), event.model_dump(mode="json"))
+
+
+def some_recorded(entries: Sequence[Any]) -> list[Recorded]:
+    """Make events of the first entries, as many as fit into ``MOST_BYTES`` and one at least."""
+    events: list[Recorded] = []
+    size = 0
+    for entry in entries:
+        size += len(entry[1][1])
+        if size > MOST_BYTES and events:
+            break
+        events.append(recorded(entry))
+    return events
 
 
 class Log:
@@ -103,18 +140,22 @@ class Log:
         clock, entries = await self._store.pipeline(
             [("TIME",), ("XRANGE", self._key, f"({cursor}", "+", "COUNT", limit)]
         )
-        events = [recorded(entry) for entry in entries]
+        events = some_recorded(entries)
         now = int(clock[0]) * 1000 + int(clock[1]) // 1000
         if not events:
             return Page([], cursor, now)
         last = events[-1]
-        return Page(events, last.position, last.received if len(events) == limit else now)
+        more = len(entries) == limit or len(events) < len(entries)
+        return Page(events, last.position, last.received if more else now)
 
     async def wait(self, cursor: str, timeout_ms: int, limit: int = BATCH) -> list[Recorded]:
-        """Return what follows ``cursor`` as soon as something does; nothing after the timeout."""
+        """Return what follows ``cursor`` as soon as something does; nothing after the timeout.
+
+        As with :meth:`read` it is at most ``limit`` events, and fewer when they are large.
+        """
         options = ("COUNT", limit, "BLOCK", max(1, timeout_ms))
         answer = await self._store.execute("XREAD", *options, "STREAMS", self._key, cursor)
-        return [recorded(entry) for entry in next(iter(answer.values()))] if answer else []
+        return some_recorded(next(iter(answer.values()))) if answer else []
 
     async def tail(self, cursor: str | None = None, poll_ms: int = 5000) -> AsyncIterator[Recorded]:
         """Yield events after ``cursor`` (default: from now on) as they come, for ever."""

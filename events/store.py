@@ -29,6 +29,9 @@ _REFUSALS: Final[dict[str, type[errors.EventsError]]] = {
     "MISSING": errors.NotFound,
     "OOM": errors.StoreFull,
     "MISCONF": errors.StoreFull,
+    "BUSY": errors.StoreUnavailable,
+    "MASTERDOWN": errors.StoreUnavailable,
+    "NOREPLICAS": errors.StoreUnavailable,
 }
 
 _AWAY: Final = (

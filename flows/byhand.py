@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from upshot.events.ids import derived_id
@@ -16,7 +17,7 @@ from .held import HeldRun
 from .inputs import inputs_key
 from .joining import join
 from .journal import Journal
-from .logs import capture
+from .logs import capture, run_logger
 from .parameters import as_stored
 from .results import Kept, ResultFiles, restore
 from .runs import FlowRun, create_arguments, new_run, transition_arguments
@@ -122,12 +123,11 @@ def _part(
     run_id = derived_id("flow-run", outer.id, place.scope.owner, key)
     held = _take(outer.journal, _new_run(flow, bound, run_id, outer.held.run))
     if held.run.state.completed:
-        kept = _kept(outer.journal, run_id)
-        if kept is not None:
-            outer.journal.release(held)
-            return State("Completed", data=restore(kept, flow.fn))
-        again = derived_id("flow-run", run_id, str(outer.held.run.attempt))
+        done = _restored(outer.journal, flow, held.run)
         outer.journal.release(held)
+        if done is not None:
+            return done
+        again = derived_id("flow-run", run_id, str(outer.held.run.attempt))
         held = _take(outer.journal, _new_run(flow, bound, again, outer.held.run))
     return Execution(held, outer.journal, outer.files, parent=outer)
 
@@ -146,7 +146,13 @@ def _take(journal: Journal, run: FlowRun) -> HeldRun:
     return journal.hold(journal.read(run.id) or there)
 
 
-def _kept(journal: Journal, run_id: str) -> Kept | None:
-    key = journal.store.keys("run", run_id)
+def _restored(journal: Journal, flow: Flow[..., Any], run: FlowRun) -> State | None:
+    key = journal.store.keys("run", run.id)
     body, form = journal.execute("HMGET", key, "result", "checkpoint")
-    return Kept(form.decode(), body) if body and form else None
+    if not (body and form):
+        return None
+    try:
+        return replace(run.state, data=restore(Kept(form.decode(), body), flow.fn))
+    except ValueError as error:
+        run_logger().warning("flow %s runs again: its result is gone: %s", flow.name, error)
+        return None

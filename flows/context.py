@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,14 @@ class Here:
 
 
 _here: Final[ContextVar[Here | None]] = ContextVar("upshot_here", default=None)
+
+
+def _leave() -> None:
+    """Stand nowhere in a fork: the run stays with the process that has it."""
+    _here.set(None)
+
+
+os.register_at_fork(after_in_child=_leave)
 
 
 def here() -> Here | None:

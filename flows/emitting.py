@@ -59,13 +59,15 @@ def emit_event(
 def _checked(fields: dict[str, Any]) -> Event:
     from pydantic import ValidationError
 
-    from upshot.events.event import Event, describe
+    from upshot.events.event import Event, describe, refuse_impostor
     from upshot.events.exceptions import InvalidEvent
 
     try:
-        return Event(**fields)
+        event = Event(**fields)
     except ValidationError as error:
         raise InvalidEvent(describe(error)) from error
+    refuse_impostor(event)
+    return event
 
 
 def _of_run(place: Here) -> dict[str, Any]:

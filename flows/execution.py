@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -26,9 +26,9 @@ from .logs import run_logger
 from .outcomes import ended_by, ended_with, explain
 from .pool import Pool, TaskRunner, ThreadPoolTaskRunner
 from .results import Kept, ResultFiles, keep
-from .states import State, StateType
+from .states import State, StateType, legible
 from .stopping import Stop, stoppable
-from .timeouts import call_within, timed_out
+from .timeouts import await_within, call_within
 
 R = TypeVar("R")
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MAX_RESULT_BYTES: Final = 256 * 1024
 """Larger results of flows are not kept in the run's record."""
 _FINAL: Final = (InvalidParameters, EntrypointNotFound)  # no retry mends these
-_GRACE: Final = 5.0  # seconds that interrupted tasks get to clean up
+_GRACE: Final = 3.0  # seconds that interrupted tasks get to clean up
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class Execution:
         with standing(self._here()):
             try:
                 positional, named = flow.checked(args, kwargs)
-                value = await _within(flow.timeout_seconds, flow.fn(*positional, **named))
+                value = await await_within(flow.timeout_seconds, flow.fn(*positional, **named))
                 await asyncio.to_thread(self._drain)
             except Exception as error:  # noqa: BLE001 - any error of the user's is the flow's
                 return await aside(self._failed, flow, error)
@@ -168,7 +168,11 @@ class Execution:
         if self._retries >= flow.retries or isinstance(error, _FINAL):
             run_logger().error("failed: %s", explain(error), exc_info=error)
             return ended_by(error)
-        delay = flow.delay(self._retries)
+        try:
+            delay = flow.delay(self._retries)
+        except Exception as broken:  # noqa: BLE001 - the user's own function makes the delays
+            run_logger().error("no retry: %s", explain(broken), exc_info=broken)
+            return ended_by(broken)
         self._retries += 1
         run_logger().warning("failed: %s; %s in %g s", explain(error), self._which(flow), delay)
         return delay
@@ -192,9 +196,18 @@ class Execution:
         self.context.stopping.set()
         if self._pool.opened is not None:
             self._pool.opened.abort(_GRACE)
-        if self._journal.refresh(self._held) is StateType.CANCELLING:
+        if self._is_cancelled():
             return State("Cancelled", "cancelled while it ran", data=self._told(error))
         return State("Crashed", explain(error), data=self._told(error))
+
+    def _is_cancelled(self) -> bool:
+        """Tell whether this run is to be cancelled, or one that it is a part of."""
+        context: RunContext | None = self.context
+        while context is not None:
+            if self._journal.refresh(context.held) is StateType.CANCELLING:
+                return True
+            context = context.parent
+        return False
 
     def _told(self, error: BaseException) -> BaseException:
         """Return what to raise: a run that called this one goes on, unless it stops as well."""
@@ -208,7 +221,8 @@ class Execution:
         if self._pool.opened is not None:
             self._pool.opened.close()
         if not self._held.run.state.ended:
-            self._journal.transition(self._held, state, result=_kept(flow, state))
+            last = replace(state, message=legible(state.message))
+            self._journal.transition(self._held, last, result=_kept(flow, state))
         self._journal.release(self._held)
         run = self._held.run
         _log.info("flow run %s is %s %s", run.name, run.state.name, run.state.message)
@@ -220,16 +234,6 @@ def _kept(flow: Flow[..., Any] | None, state: State) -> Kept | None:
         return None
     kept = keep(state.data, flow.fn)
     return kept if kept is not None and len(kept.body) <= MAX_RESULT_BYTES else None
-
-
-async def _within(seconds: float | None, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await coroutine
-    except TimeoutError:
-        if seconds is not None and limit.expired():
-            raise timed_out(seconds) from None
-        raise
 
 
 async def aside(function: Callable[..., R], *args: Any) -> R:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from .options import (
     Delays,
     bound_method,
-    check_counts,
+    check_function,
+    check_options,
     delay_before,
     is_coroutine_function,
     name_from,
@@ -49,7 +50,8 @@ class Flow(Generic[P, R]):
         flow_run_name: str | Callable[[], str] | None = None,
         task_runner: TaskRunner | None = None,
     ) -> None:
-        check_counts(retries, timeout_seconds)
+        check_function(fn)
+        update_wrapper(self, fn)  # first, as it copies the function's own attributes as well
         self.fn: Callable[..., Any] = fn
         named = str(getattr(fn, "__name__", type(fn).__name__))
         self.name: str = name or named.replace("_", "-")
@@ -64,7 +66,7 @@ class Flow(Generic[P, R]):
         self.flow_run_name = flow_run_name
         self.task_runner = task_runner
         self.is_async = is_coroutine_function(fn)
-        update_wrapper(self, fn)
+        check_options(self.name, self.tags, retries, timeout_seconds, retry_delay_seconds)
 
     @cached_property
     def signature(self) -> Signature:

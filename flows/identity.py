@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from upshot.events.ids import derived_id
 
 from .context import Here, RunContext
 from .inputs import inputs_key
-from .states import StateType
+from .logs import run_logger
+from .results import Kept, restore
+from .states import State, StateType
 from .taskrun import TaskHead, TaskRun
 
 if TYPE_CHECKING:
     from .taskdef import Task
 
-_LONGEST_NAME: Final = 200
 
-
-def task_run_of(task: Task[..., Any], place: Here, bound: dict[str, Any]) -> TaskRun:
-    """Name the call: the same one in another attempt of the flow run gets the same id."""
+def task_run_of(
+    task: Task[..., Any], place: Here, bound: dict[str, Any]
+) -> tuple[TaskRun, State | None]:
+    """Return the task run of a call and, where it completed before, its state with its result."""
     run = place.run
     key = f"{task.name}:{inputs_key(bound)}"
     key = f"{key}:{place.scope.count(key)}"
     task_run_id = derived_id("task-run", run.id, place.scope.owner, key)
-    earlier = _record(run, task_run_id)
-    if earlier is not None and _is_spent(earlier):
-        task_run_id = derived_id("task-run", task_run_id, str(run.held.run.attempt))
-        earlier = None
+    earlier, done = _record(run, task_run_id), None
+    if earlier is not None and earlier["state"]["type"] == StateType.COMPLETED:
+        done = _restored(task, run, earlier)
+        if done is None:  # it can neither be used nor gone into again: this is another task run
+            task_run_id = derived_id("task-run", task_run_id, str(run.held.run.attempt))
+            earlier = None
     name = earlier["name"] if earlier else _name(task, run, bound)
     head = run.heads.get(task.name) or _head(run, task)
-    return TaskRun(run, head, task_run_id=task_run_id, key=key, name=name, earlier=earlier)
+    made = TaskRun(run, head, task_run_id=task_run_id, key=key, name=name, earlier=earlier)
+    return made, done
 
 
 def _record(run: RunContext, task_run_id: str) -> dict[str, Any] | None:
@@ -39,13 +45,22 @@ def _record(run: RunContext, task_run_id: str) -> dict[str, Any] | None:
     return from_json(stored.partition(b" ")[2]) if stored else None
 
 
-def _is_spent(record: dict[str, Any]) -> bool:
-    """Tell whether a task run completed and left no result: it can neither be used nor go on."""
-    return record["state"]["type"] == StateType.COMPLETED and record["checkpoint"] is None
+def _restored(task: Task[..., Any], run: RunContext, record: dict[str, Any]) -> State | None:
+    checkpoint = record["checkpoint"]
+    if checkpoint is None:
+        return None
+    path = checkpoint["path"]
+    try:
+        body = to_json(record["result"]) if path is None else run.files.read(path)
+        value = restore(Kept(checkpoint["form"], body), task.fn)
+    except (OSError, ValueError) as error:
+        run_logger().warning("%s runs again: its result is gone: %s", record["name"], error)
+        return None
+    return replace(State.from_dict(record["state"]), data=value)
 
 
 def _name(task: Task[..., Any], run: RunContext, bound: dict[str, Any]) -> str:
-    return (task.run_name(bound) or f"{task.name}-{run.names.count(task.name)}")[:_LONGEST_NAME]
+    return task.run_name(bound) or f"{task.name}-{run.names.count(task.name)}"
 
 
 def _head(run: RunContext, task: Task[..., Any]) -> TaskHead:

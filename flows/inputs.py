@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import to_json
 
@@ -13,6 +13,9 @@ from upshot.events.ids import new_id
 
 from .futures import TaskFuture, TaskFutureList
 from .results import is_json
+
+_MOST_PARTS: Final = 200_000
+"""Parts of a value that are written one by one; one with more may be endless that way."""
 
 
 def inputs_key(bound: dict[str, Any]) -> str:
@@ -22,16 +25,25 @@ def inputs_key(bound: dict[str, Any]) -> str:
     gets a key that no other process comes to, so such a call is never taken for a done one.
     """
     try:
-        body = to_json(bound) if is_json(bound) else _pickled(bound)
+        body = to_json(bound) if is_json(bound) else _written(bound)
     except (pickle.PicklingError, TypeError, ValueError, AttributeError, RecursionError):
         return new_id()
     return blake2b(body, digest_size=8).hexdigest()
 
 
+class _Endless(ValueError):
+    """A value has too many parts to write each as often as it is met."""
+
+
 class _Pickler(pickle.Pickler):
     """Writes the same bytes for equal values; nothing ever loads them."""
 
+    _parts = 0
+
     def persistent_id(self, value: Any) -> Any:
+        self._parts += 1
+        if self._parts > _MOST_PARTS and self.fast:
+            raise _Endless
         if isinstance(value, TaskFuture):
             return value.task_run_id
         if isinstance(value, set | frozenset):
@@ -41,9 +53,16 @@ class _Pickler(pickle.Pickler):
         return None
 
 
-def _pickled(value: Any) -> bytes:
+def _written(value: Any) -> bytes:
+    try:
+        return _pickled(value)
+    except ValueError:  # that, or it holds itself
+        return _pickled(value, sharing=True)
+
+
+def _pickled(value: Any, *, sharing: bool = False) -> bytes:
     buffer = io.BytesIO()
     pickler = _Pickler(buffer, protocol=5)
-    pickler.fast = True  # no memory of objects seen: sharing them does not change the bytes
+    pickler.fast = not sharing  # no memory of objects seen: sharing them does not change the bytes
     pickler.dump(value)
     return buffer.getvalue()

@@ -10,14 +10,21 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
-from upshot.events.exceptions import Conflict, EventsError, StoreFull, StoreUnavailable
+from upshot.events.exceptions import (
+    Conflict,
+    EventsError,
+    StaleEpoch,
+    StoreFull,
+    StoreUnavailable,
+)
 from upshot.events.store import Argument, SyncStore
 
+from .backlog import Backlog
+from .exceptions import OutsideRun
 from .held import Entry, HeldRun, fit, flatten
 from .results import Kept
 from .runs import FlowRun, after, parse_run, transition_arguments
@@ -26,10 +33,6 @@ from .states import State, StateType
 EXIT_LOST: Final = 70
 """Exit code of a process whose run is not its own any more."""
 
-_BATCH: Final = 500
-_BATCH_BYTES: Final = 4 * 1024 * 1024
-_MOST_WAITING: Final = 4_000
-_MOST_WAITING_BYTES: Final = 12 * 1024 * 1024
 _LINGER: Final = 0.002  # seconds that a batch grows, unless somebody waits for it
 _PATIENCE: Final = (StoreUnavailable, StoreFull)
 
@@ -59,8 +62,8 @@ class Journal:
         self.store = store
         self.lease_ms = lease_ms
         self._lost = lost
-        self._waiting: deque[Entry | threading.Event] = deque()
-        self._bytes = 0
+        self._backlog = Backlog()
+        self._process = os.getpid()
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._held: list[HeldRun] = []
@@ -72,19 +75,29 @@ class Journal:
     def put(
         self, held: HeldRun, kind: str, event: bytes, *, task_run: str = "", record: bytes = b""
     ) -> None:
-        """Write a record soon, in the order of the calls; waits while too much is unwritten."""
-        entry = Entry(held, task_run, kind, record, event)
-        while len(self._waiting) > _MOST_WAITING or self._bytes > _MOST_WAITING_BYTES:
-            time.sleep(0.005)
-        self._bytes += entry.size
-        self._waiting.append(entry)
+        """Write a record soon, in the order of the calls; waits while too much is unwritten.
+
+        Nothing is written any more once the journal is closed, or by a fork of its process.
+        """
+        if self._closing or os.getpid() != self._process:
+            return
+        self._backlog.add(Entry(held, task_run, kind, record, event))
         if not self._wake.is_set():
             self._wake.set()
 
+    def is_me(self) -> bool:
+        """Tell whether the journal's own thread asks; what it says would never come to an end."""
+        return threading.current_thread() is self._thread
+
     def flush(self) -> None:
-        """Return when all that was put before is durable."""
-        written = threading.Event()
-        self._waiting.append(written)
+        """Return when all that was put before is durable.
+
+        Raises:
+            OutsideRun: this process is a fork of the one that has the journal.
+        """
+        if os.getpid() != self._process:
+            raise OutsideRun("a fork of a flow's process can't write for the flow's run")
+        written = self._backlog.mark()
         self._hurry.set()
         self._wake.set()
         written.wait()
@@ -167,31 +180,23 @@ class Journal:
         while True:
             if self._until_renewal() <= 0:
                 self._renew()
-            if not self._waiting:
+            if not self._backlog:
                 return
-            if isinstance(self._waiting[0], Entry):
-                self._write(self._next_batch())
-            else:
-                self._waiting.popleft().set()  # type: ignore[union-attr]
-
-    def _next_batch(self) -> list[Entry]:
-        batch: list[Entry] = []
-        size = 0
-        while self._waiting and len(batch) < _BATCH and size < _BATCH_BYTES:
-            entry = self._waiting[0]
-            if not isinstance(entry, Entry) or (batch and entry.held is not batch[0].held):
-                break
-            batch.append(entry)
-            size += entry.size
-            self._waiting.popleft()
-        return batch
+            if batch := self._backlog.take():
+                self._write(batch)
 
     def _write(self, batch: list[Entry]) -> None:
         held = batch[0].held
         held.batch += 1
         run = held.run
-        self.call("record_tasks", run.id, run.epoch, held.batch, *flatten(batch))
-        self._bytes -= sum(entry.size for entry in batch)
+        try:
+            self.call("record_tasks", run.id, run.epoch, held.batch, *flatten(batch))
+        except StaleEpoch:
+            if held in self._held:
+                raise
+            # A thread that a part left behind speaks of it, and that part was started again.
+            _log.info("%d late records of run %s are not written", len(batch), run.name)
+        self._backlog.settle(batch)
 
     def _until_renewal(self) -> float:
         return self._renewed + self.lease_ms / 3000 - time.monotonic()

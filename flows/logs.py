@@ -57,7 +57,7 @@ class RunLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         place = here()
         context = place.run if place is not None else self._stray
-        if context is None or context.journal is not self._journal:
+        if context is None or context.journal is not self._journal or self._journal.is_me():
             return
         task = place.task.name if place is not None and place.task is not None else None
         try:

@@ -8,14 +8,17 @@ from typing import Any
 
 from .exceptions import Interrupted, TimedOut
 from .futures import TaskFuture
-from .states import MAX_MESSAGE, State
+from .states import State, legible
 
 
 def explain(error: BaseException) -> str:
     """Return the error's type and message as people know them from tracebacks."""
-    kind, text = type(error).__name__, str(error)
-    said = (f"{kind}: {text}" if text else kind).encode("utf-8", "replace").decode()
-    return said if len(said) <= MAX_MESSAGE else said[:MAX_MESSAGE] + " …"
+    kind = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - it is code of the user's own
+        text = f"(it can't be shown: {type(broken).__name__})"
+    return legible(f"{kind}: {text}" if text else kind)
 
 
 def ended_by(error: BaseException) -> State:
@@ -35,13 +38,13 @@ def ended_by(error: BaseException) -> State:
 def ended_with(value: Any) -> State:
     """Return the state that a returned value ends a flow run in.
 
-    A state is taken as it is. Of futures and states, alone or in a list, all must have completed;
-    any other value completes the run. Futures must have ended.
+    A state that ends a run is taken as it is. Of futures and states, alone or in a list, all must
+    have completed; any other value completes the run. Futures must have ended.
     """
     states = _states_in(value)
     if states is None:
         return State("Completed", data=value)
-    if len(states) == 1 and isinstance(value, State):
+    if isinstance(value, State) and value.ended:
         return value
     bad = [state for state in states if not state.completed]
     data = _results(value)

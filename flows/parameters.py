@@ -100,6 +100,9 @@ class Signature:
         def keep(*args: Any, **kwargs: Any) -> Arguments:
             return args, kwargs
 
+        # What it returns is not checked, and may be annotated with what only type checkers know.
+        hints = getattr(self._function, "__annotations__", {})
+        keep.__annotations__ = {name: hint for name, hint in hints.items() if name != "return"}
         return validate_call(config=ConfigDict(arbitrary_types_allowed=True))(keep)
 
 

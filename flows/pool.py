@@ -99,30 +99,35 @@ class ThreadPool:
                 threading.Thread(target=self._work, daemon=True, name="upshot-task").start()
 
     def _work(self) -> None:
-        me = threading.get_ident()
-        while True:
-            work = self._next()
-            if work is None:
-                return
-            if work.claim():
-                self._running[me] = work
-                self._run(work)
+        working = True
+        while working:
+            try:
+                working = self._work_once()
+            except Interrupted:  # meant for a task that had ended by then
+                continue
+
+    def _work_once(self) -> bool:
+        """Run the next task; False says that there will be none."""
+        work = self._next()
+        if work is None:
+            return False
+        if work.claim():
+            me = threading.get_ident()
+            self._running[me] = work
+            try:
+                work.run()
+            finally:
                 del self._running[me]
+        return True
 
     def _next(self) -> Work | None:
         with self._changed:
             self._idle += 1
-        work = self._queue.get()
-        with self._changed:
-            self._idle -= 1
-        return work
-
-    @staticmethod
-    def _run(work: Work) -> None:
         try:
-            work.run()
-        except Interrupted:  # came after the task had ended: nobody else is to be told
-            return
+            return self._queue.get()
+        finally:
+            with self._changed:
+                self._idle -= 1
 
     def _ended(self, work: Work) -> None:
         with self._changed:

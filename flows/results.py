@@ -48,7 +48,10 @@ def restore(kept: Kept, function: Callable[..., Any]) -> Any:
 
     if kept.form == "json":
         return from_json(kept.body)
-    adapter = _adapter(function)
+    try:
+        adapter = _adapter(function)
+    except TypeError as error:  # it can't be hashed
+        raise ValueError(str(error)) from error
     if adapter is None:
         raise ValueError(f"{function.__qualname__} has no return annotation any more")
     return adapter.validate_json(kept.body)
@@ -71,31 +74,31 @@ def is_json(value: Any, depth: int = 0) -> bool:
 
 
 def _keep_typed(value: Any, function: Callable[..., Any]) -> Kept | None:
-    adapter = _adapter(function)
-    if adapter is None:
-        return None
     try:
+        adapter = _adapter(function)
+        if adapter is None:
+            return None
         body = adapter.dump_json(value, warnings="error")
         again = adapter.validate_json(body)
         same = type(again) is type(value) and bool(again == value)
-    except (ValueError, TypeError, RecursionError):  # no JSON, or its equality is not yes or no
+    except Exception:  # noqa: BLE001 - no JSON, or code of the value's own, which may raise anything
         return None
     return Kept("typed", body) if same else None
 
 
 @lru_cache(maxsize=1024)
 def _adapter(function: Callable[..., Any]) -> Any:
-    from pydantic import PydanticUserError, TypeAdapter
+    from pydantic import TypeAdapter
 
     try:
         annotation = get_type_hints(function, include_extras=True).get("return", Any)
-    except (NameError, TypeError):  # it names what exists for type checkers only
+    except Exception:  # noqa: BLE001 - annotations are code: this one works for type checkers only
         return None
     if annotation is Any or annotation is type(None):
         return None
     try:
         return TypeAdapter(annotation)
-    except PydanticUserError:
+    except Exception:  # noqa: BLE001 - a type may have hooks of its own
         return None
 
 

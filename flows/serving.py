@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from upshot.events.processes import GuardedProcess
+
 from .deployments import Deployment
 
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM)
+_STDERR: Final = 2
 
 
 def serve(deployment: Deployment) -> int:
     """Run a worker for the deployment's pool; return its exit code.
 
-    It gets the signals that this process gets; the first one lets it finish what it runs.
+    It gets the signals that this process gets, of which the first lets it finish what it runs; and
+    it never outlives this process.
     """
     command = [sys.executable, "-m", "upshot.services.cli", "worker", "start"]
-    worker = subprocess.Popen([*command, "--pool", deployment.work_pool], start_new_session=True)
+    worker = GuardedProcess([*command, "--pool", deployment.work_pool], output=_STDERR)
     with _passing_on(worker):
-        return worker.wait()
+        code = worker.wait()
+    return 0 if code is None else code
 
 
 @contextmanager
-def _passing_on(worker: subprocess.Popen[bytes]) -> Iterator[None]:
+def _passing_on(worker: GuardedProcess) -> Iterator[None]:
     def pass_on(number: int, _frame: FrameType | None) -> None:
         worker.send_signal(number)
 

@@ -74,6 +74,12 @@ def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def legible(message: str, most: int = MAX_MESSAGE) -> str:
+    """Return a text as events can carry it: Unicode, and not too long."""
+    text = message.encode("utf-8", "replace").decode()
+    return text if len(text) <= most else text[:most] + " …"
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """A state of a run.

@@ -10,7 +10,6 @@ import asyncio
 import threading
 from collections.abc import Iterable
 from contextvars import copy_context
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .arguments import futures_in, resolve
@@ -20,7 +19,7 @@ from .futures import TaskFuture
 from .identity import task_run_of
 from .logs import run_logger
 from .outcomes import ended_by, explain
-from .results import INLINE_BYTES, Kept, keep, restore
+from .results import INLINE_BYTES, Kept, keep
 from .states import State
 from .timeouts import call_within, timed_out
 
@@ -54,7 +53,7 @@ class TaskCall:
         inner = [future for value in bound.values() for future in futures_in(value)]
         self._has_futures = bool(inner)
         self.upstream = [*inner, *futures_in(list(waited))] if waited or inner else []
-        self.task_run = task_run_of(task, place, bound)
+        self.task_run, self._done = task_run_of(task, place, bound)
         self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
         self.is_async = task.is_async
         self._retries = 0
@@ -67,12 +66,10 @@ class TaskCall:
     def begin(self) -> None:
         """Record that it waits to run; one that completed before ends at once."""
         earlier = self.task_run.state
-        if earlier is None:
+        if self._done is not None:
+            self.future.settle(self._done)
+        elif earlier is None:
             self.task_run.enter(State("Pending"))
-        elif earlier.completed:
-            kept = self.task_run.kept()
-            if kept is not None:
-                self.future.settle(replace(earlier, data=restore(kept, self._task.fn)))
         else:
             self.task_run.enter(State("AwaitingRetry", f"was {earlier.name}"))
 

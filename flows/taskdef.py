@@ -12,7 +12,8 @@ from .exceptions import OutsideRun
 from .options import (
     Delays,
     bound_method,
-    check_counts,
+    check_function,
+    check_options,
     delay_before,
     is_coroutine_function,
     name_from,
@@ -48,7 +49,8 @@ class Task(Generic[P, R]):
         log_prints: bool | None = None,
         task_run_name: str | Callable[[], str] | None = None,
     ) -> None:
-        check_counts(retries, timeout_seconds)
+        check_function(fn)
+        update_wrapper(self, fn)  # first, as it copies the function's own attributes as well
         self.fn: Callable[..., Any] = fn
         self.name: str = name or str(getattr(fn, "__name__", type(fn).__name__))
         self.description = description or inspect.getdoc(fn) or ""
@@ -59,7 +61,7 @@ class Task(Generic[P, R]):
         self.log_prints = log_prints
         self.task_run_name = task_run_name
         self.is_async = is_coroutine_function(fn)
-        update_wrapper(self, fn)
+        check_options(self.name, self.tags, retries, timeout_seconds, retry_delay_seconds)
 
     @cached_property
     def signature(self) -> Signature:

@@ -16,7 +16,7 @@ from .context import RunContext
 from .held import HeldRun
 from .results import Kept
 from .runs import FlowRun, related
-from .states import MAX_MESSAGE, NAMES, State, StateType
+from .states import NAMES, State, StateType, legible
 
 _NO_RESULT: Final = '"result":null,"checkpoint":null'
 _START: Final = frozenset({"Running", "Retrying"})
@@ -52,12 +52,11 @@ class TaskRun:
 
     Attributes:
         attempt: how often its body was started, in this process and before.
-        earlier: its record of an earlier attempt of the flow run, if any.
     """
 
     __slots__ = (
         "_closed", "_context", "_head", "_held", "_label", "_lock", "_parts", "attempt",
-        "created", "earlier", "id", "key", "name", "started", "state",
+        "created", "id", "key", "name", "started", "state",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +75,6 @@ class TaskRun:
         self.id, self.key, self.name = task_run_id, key, name
         self.attempt, self.created, self.started = 0, "", "null"
         self.state: State | None = None
-        self.earlier = earlier
         self._closed = False
         self._lock = threading.RLock()
         if earlier is not None:
@@ -90,25 +88,20 @@ class TaskRun:
         self.started = _text(record["started"])
         self.state = State.from_dict(record["state"])
 
-    def kept(self) -> Kept | None:
-        """Return the result of an earlier attempt that completed, where it can be restored."""
-        record = self.earlier
-        if record is None or record["checkpoint"] is None:
-            return None
-        checkpoint = record["checkpoint"]
-        if checkpoint["path"] is None:
-            return Kept(checkpoint["form"], to_json(record["result"]))
-        return Kept(checkpoint["form"], self._context.files.read(checkpoint["path"]))
-
     def enter(self, state: State, kept: Kept | None = None, path: str | None = None) -> None:
-        """Enter a state; nothing happens once the run was closed.
+        """Enter a state; nothing happens once the run was closed, or has ended but for a retry.
 
         Args:
             state: the new one. kept: the result, and ``path`` where it lies if in a file.
         """
         with self._lock:
-            if not self._closed:
+            if not self._closed and self._may_enter(state):
                 self._enter(state, kept, path)
+
+    def _may_enter(self, state: State) -> bool:
+        """Tell whether it may follow: an interruption can come right after the end of a task."""
+        present = self.state
+        return present is None or not present.ended or NAMES[state.name] is StateType.SCHEDULED
 
     def _enter(self, state: State, kept: Kept | None, path: str | None) -> None:
         previous, self.state = self.state, state
@@ -169,9 +162,7 @@ def _text(value: object) -> str:
 def _message(message: str) -> str:
     if not message:
         return '""'
-    if len(message) > MAX_MESSAGE:
-        message = message[:MAX_MESSAGE] + " …"
-    return to_json(message.encode("utf-8", "replace").decode()).decode()
+    return _text(legible(message))
 
 
 def _result(kept: Kept, path: str | None) -> str:

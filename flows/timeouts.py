@@ -1,19 +1,20 @@
-"""Timeouts of functions that block: an alarm in the main thread, a helper thread elsewhere."""
+"""Timeouts: of functions by an alarm in the main thread or a helper thread, and of coroutines."""
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import FrameType
 from typing import Any
 
-from .exceptions import TimedOut
+from .exceptions import Interrupted, TimedOut
 from .pool import raise_in
 
 
-class _TimeIsOver(BaseException):
+class _TimeIsOver(Interrupted):
     """Raised into the function; not an Exception, so that its own handlers let it pass."""
 
 
@@ -37,12 +38,20 @@ def call_within(
     """
     if seconds is None:
         return function(*args, **kwargs)
+    if _has_alarm():
+        return _with_alarm(seconds, function, args, kwargs)
+    return _with_thread(seconds, function, args, kwargs)
+
+
+async def await_within(seconds: float | None, coroutine: Awaitable[Any]) -> Any:
+    """Do the same for a coroutine, which is cancelled when the time is over."""
     try:
-        if _has_alarm():
-            return _with_alarm(seconds, function, args, kwargs)
-        return _with_thread(seconds, function, args, kwargs)
-    except _TimeIsOver:
-        raise timed_out(seconds) from None
+        async with asyncio.timeout(seconds) as limit:
+            return await coroutine
+    except TimeoutError:
+        if seconds is not None and limit.expired():
+            raise timed_out(seconds) from None
+        raise
 
 
 def timed_out(seconds: float) -> TimedOut:
@@ -58,15 +67,23 @@ def _has_alarm() -> bool:
 def _with_alarm(
     seconds: float, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
+    mine = _TimeIsOver("its time was over")
+
     def over(_signal: int, _frame: FrameType | None) -> None:
-        raise _TimeIsOver
+        raise mine
 
     before = signal.signal(signal.SIGALRM, over)
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        return function(*args, **kwargs)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            return function(*args, **kwargs)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except _TimeIsOver as error:
+        if error is mine:
+            raise timed_out(seconds) from None
+        raise
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
@@ -92,7 +109,7 @@ def _with_thread(
         if not outcome and thread.ident is not None:
             raise_in(thread.ident, _TimeIsOver)
     if not outcome:
-        raise _TimeIsOver
+        raise timed_out(seconds)
     succeeded, value = outcome[0]
     if succeeded:
         return value

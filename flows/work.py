@@ -55,7 +55,7 @@ class LoopThread:
     def _started(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
         self._slots = asyncio.Semaphore(self._limit) if self._limit else None
-        threading.Thread(target=loop.run_forever, daemon=True, name="upshot-async").start()
+        threading.Thread(target=_serve, args=(loop,), daemon=True, name="upshot-async").start()
         return loop
 
     def _begin(self, work: Work) -> None:
@@ -86,3 +86,10 @@ class LoopThread:
     def close(self) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()

@@ -136,6 +136,10 @@ class ActionFailed(TerminalServicesError):
     """An action can't succeed until somebody mends something; the message says what."""
 
 
+class NeverFinished(ActionFailed):
+    """An action was begun again and again, alone, and no dispatcher lived to finish it."""
+
+
 class DemoFailed(TerminalServicesError):
     """Something that the demo expects did not happen."""
 

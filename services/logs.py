@@ -11,8 +11,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from upshot.events.settings import Settings
 
-_QUIET: Final = ("uvicorn.access", "aiohttp.access", "asyncio")
-"""Loggers that tell of each request or each slow callback: shown from their warnings on."""
+_QUIET: Final = ("uvicorn", "aiohttp.access", "asyncio", "faststream")
+"""Loggers that tell of each request, start or callback: shown from their warnings on."""
 
 
 def configure(settings: Settings, service: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -27,8 +28,11 @@ from upshot.events.settings import Settings, WrongSetting, load_settings
 from .exceptions import NoStore, ServicesError
 
 SERVICES: Final = ("api", "engine", "dispatcher", "scheduler", "archiver", "worker")
+_MAIN: Final = {"api": "server"}
 _INTERRUPTED: Final = 130
 _PATIENT_SIGNALS: Final = 2
+_COLLECT_AFTER: Final = 10_000
+"""New objects after which the garbage collector looks at them."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -73,15 +77,28 @@ def serve(services: Sequence[str], settings: Settings, options: Options) -> None
     """
     from .logs import configure
 
-    configure(settings, "+".join(services))
     url = store_address(settings)
     starts = [_starter(service, settings, url, options) for service in services]
+    configure(settings, "+".join(services))
+    _settle_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(together(starts))
 
 
+def _settle_memory() -> None:
+    """Keep the garbage collector from what stays, and from looking at each small batch of work.
+
+    At the default of 700 new objects it takes a quarter of a busy service's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
+
+
 def _starter(service: str, settings: Settings, url: str, options: Options) -> Callable[[], Run]:
     """Return what starts a service; only what runs here is imported."""
+    # All of it now: libraries set up loggers of their own when they load, and ours come last.
+    importlib.import_module(f"upshot.services.{service}.{_MAIN.get(service, 'service')}")
     run = importlib.import_module(f"upshot.services.{service}").run
     if service == "api":
         return lambda: run(settings, url, sockets=_given_socket(options.listen_fd))

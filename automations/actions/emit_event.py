@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
-from upshot.events.event import EventName, Resource, describe
+from upshot.events.event import EventName, Resource, describe, impostor
 
 from ..exceptions import TemplateFailed
 from ..templates import Template, TemplateData, render_data
@@ -32,6 +32,13 @@ class EmitEvent(BaseAction):
     resource: dict[str, Template] | None = None
     related: list[dict[str, Template]] = Field(default_factory=list, max_length=64)
     payload: dict[str, TemplateData] = Field(default_factory=dict)
+
+    @field_validator("event")
+    @classmethod
+    def _of_users(cls, event: Template) -> Template:
+        if event.is_plain and (why := impostor(event.source.strip(), "")):
+            raise ValueError(why)
+        return event
 
     def arguments(self, variables: Variables) -> dict[str, Any]:
         """Return ``event``, ``resource``, ``related`` and ``payload``."""

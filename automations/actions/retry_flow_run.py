@@ -16,23 +16,21 @@ class RetryFlowRun(BaseAction):
 
     Attributes:
         flow_run: its id; by default the flow run that the event is about, or is related to.
-        from_start: whether tasks that were completed run again, too.
     """
 
     type: ClassVar[str] = "retry-flow-run"
 
     flow_run: Template | None = None
-    from_start: bool = False
 
     def arguments(self, variables: Variables) -> dict[str, Any]:
-        """Return ``flow_run`` (its id, without a prefix) and ``from_start``."""
+        """Return ``flow_run`` (its id, without a prefix)."""
         if self.flow_run is not None:
             flow_run = self.flow_run.render_text(variables).strip()
         else:
             flow_run = _flow_run_of(variables.get("event") or {})
         if not flow_run:
             raise TemplateFailed("flow_run: the event concerns no flow run; name one")
-        return {"flow_run": flow_run.removeprefix(_KIND), "from_start": self.from_start}
+        return {"flow_run": flow_run.removeprefix(_KIND)}
 
 
 def _flow_run_of(event: dict[str, Any]) -> str:

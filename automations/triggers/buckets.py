@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Annotated, Any, Final
@@ -13,6 +14,8 @@ from .base import Facts
 Reader = Callable[[Facts], str]
 
 _LABEL_PREFIX: Final = "resource."
+LONGEST: Final = 1024
+"""Characters of one value, as of a label; a longer one is cut and told apart by its digest."""
 
 
 def _checked(entry: str) -> str:
@@ -52,8 +55,16 @@ def _of_payload(facts: Facts, path: list[str]) -> str:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     if value is None or isinstance(value, str):
-        return value or ""
-    return json.dumps(value, sort_keys=True)
+        return _bounded(value or "")
+    return _bounded(json.dumps(value, sort_keys=True))
+
+
+def _bounded(value: str) -> str:
+    """Return a value that names, records and events can carry, another one for each other value."""
+    if len(value) <= LONGEST:
+        return value
+    digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{value[: LONGEST - 72]}…sha256:{digest}"
 
 
 def bucket_of(values: list[str]) -> str:

@@ -14,23 +14,48 @@ local function rotate_seen(root, now, window)
   redis.call('SET', root .. ':seen:since', integer(now))
 end
 
-local function is_new(root, id)
-  if id == '' then return true end
-  if redis.call('SISMEMBER', root .. ':seen:old', id) == 1 then return false end
-  return redis.call('SADD', root .. ':seen', id) == 1
+-- So many ids in one command: Lua can't spread out much more than that.
+local SOME = 1000
+
+local function in_portions(ids, ask)
+  for first = 1, #ids, SOME do ask(first, math.min(first + SOME - 1, #ids)) end
+end
+
+-- Returns the set of those ids that were accepted before.
+local function known(root, ids)
+  local before = {}
+  for _, key in ipairs({root .. ':seen', root .. ':seen:old'}) do
+    in_portions(ids, function(first, last)
+      local answers = redis.call('SMISMEMBER', key, unpack(ids, first, last))
+      for i, answer in ipairs(answers) do
+        if answer == 1 then before[ids[first + i - 1]] = true end
+      end
+    end)
+  end
+  return before
 end
 
 redis.register_function{function_name='upshot_append', callback=function(keys, args)
-  local root, positions, duplicates = keys[1], {}, 0
+  local root, positions, ids, new, duplicates = keys[1], {}, {}, {}, 0
   rotate_seen(root, now_ms(), tonumber(args[1]))
   for i = 2, #args, 2 do
-    if is_new(root, args[i]) then
-      positions[#positions + 1] = redis.call('XADD', root .. ':log', '*', 'e', args[i + 1])
-    else
+    if args[i] ~= '' then ids[#ids + 1] = args[i] end
+  end
+  local seen = known(root, ids)
+  for i = 2, #args, 2 do
+    local id = args[i]
+    if seen[id] then
       positions[#positions + 1] = ''
       duplicates = duplicates + 1
+    else
+      positions[#positions + 1] = redis.call('XADD', root .. ':log', '*', 'e', args[i + 1])
+      if id ~= '' then
+        seen[id] = true
+        new[#new + 1] = id
+      end
     end
   end
+  in_portions(new, function(first, last) redis.call('SADD', root .. ':seen', unpack(new, first, last)) end)
   if duplicates > 0 then count(root, 'duplicates', duplicates) end
   return positions
 end}
@@ -74,11 +99,14 @@ end}
 
 -- upshot_hold_open root | reopen ('1' when no intake was connected before), event id, event prefix
 -- Touches: intake, gaps, log. An intake says: outside senders reach the log now. After a closure
--- the span is recorded, and an event tells of it; its payload is completed here.
+-- the span is recorded, and an event tells of it; its payload is completed here. Intakes that were
+-- connected but silent for long were closed, too: stopped, or asleep together with this store.
+local SILENT_MS = 1000 -- services/engine/reading.py has the same
+
 redis.register_function{function_name='upshot_hold_open', flags={'allow-oom'}, callback=function(keys, args)
   local root, now = keys[1], now_ms()
   local last = number(redis.call('GET', root .. ':intake'))
-  if args[1] == '1' and last > 0 and last < now then
+  if last > 0 and (args[1] == '1' and last < now or now - last > SILENT_MS) then
     local from, till = integer(last), integer(now)
     append(root, args[3] .. '{"closed_from":' .. from .. ',"closed_until":' .. till .. '}}')
     redis.call('ZADD', root .. ':gaps', till, from .. '-' .. till)

@@ -133,10 +133,11 @@ local LOG_LINES = 20000
 local function say(root, run, kind, id, body)
   if kind == 'log' then
     redis.call('XADD', root .. ':logs:' .. run, 'MAXLEN', '~', LOG_LINES, '*', 'l', body)
-  elseif is_new(root, id) then
-    redis.call('XADD', root .. ':log', '*', 'e', body)
-  else
+  elseif id ~= '' and known(root, {id})[id] then
     count(root, 'duplicates', 1)
+  else
+    redis.call('XADD', root .. ':log', '*', 'e', body)
+    if id ~= '' then redis.call('SADD', root .. ':seen', id) end
   end
 end
 

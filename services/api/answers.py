@@ -77,7 +77,7 @@ def moment_ms(name: str, given: str | None) -> int | None:
     if given is None:
         return None
     try:
-        return _ago(given) or _absolute(given)
+        return max(0, _ago(given) or _absolute(given))  # the log has no time before 1970
     except (ValueError, OverflowError) as error:
         message = "write an ISO 8601 time such as 2026-11-20T07:00:00Z, or how long ago: 10m, 2d"
         errors: list[dict[str, object]] = [{"field": name, "message": message}]

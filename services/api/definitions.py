@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -11,8 +13,9 @@ from .answers import answer
 from .checking import KIND_OF, check, told
 from .kinds import serve
 from .parts import Served
+from .routing import StrictRoute
 
-router = APIRouter(prefix="/api/v1", tags=["definitions"])
+router = APIRouter(prefix="/api/v1", tags=["definitions"], route_class=StrictRoute)
 
 
 class ApplyRequest(BaseModel):
@@ -48,7 +51,8 @@ async def apply(parts: Served, request: ApplyRequest) -> Response:
     The answer tells of each what becomes of it: `created`, `updated`, `unchanged`, `deleted`,
     with the fields that differ; and the identity of this plan.
     """
-    wanted = check(request.given())
+    # Thousands of them take seconds: not in the loop, where all other requests would wait.
+    wanted = await asyncio.to_thread(check, request.given())
     changes = await parts.catalog.apply(
         wanted, prune=request.prune, dry_run=request.dry_run, only=request.plan
     )

@@ -21,7 +21,7 @@ from .tail import show
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
-_POSITION: Final = re.compile(r"\d{1,16}-\d{1,16}")
+_POSITION: Final = re.compile(r"[0-9]{1,16}-[0-9]{1,16}")
 
 
 @router.get("")

@@ -9,7 +9,7 @@ from upshot.events.log import Appended
 
 from ..exceptions import Refused
 from .bodies import read_body
-from .parsing import parse_events
+from .parsing import parse_in_turn
 from .parts import parts_of
 
 _LONGEST_KEY = 255
@@ -20,9 +20,8 @@ async def post_events(request: Request) -> Response:
     parts = parts_of(request)
     try:
         body = await read_body(request, parts.settings.max_body)
-        items = parse_events(
-            body, request.headers.get("content-type", ""), idempotency_key(request)
-        )
+        kind, key = request.headers.get("content-type", ""), idempotency_key(request)
+        items = await parse_in_turn(body, kind, key)
     except Refused as refusal:
         parts.rejections.count(refusal.kind)
         raise

@@ -2,7 +2,8 @@
 
 Silence means something only while somebody could speak. A subscription to the channel ``intake``
 shows that an API is there; it ends with this process, however it ends. The marker in the store,
-moved each second, says until when one was. Whoever comes first after a closure records its span.
+moved again and again, says until when one was, and so tells of an API that is stopped but still
+connected. Whoever comes first after a closure records its span.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from upshot.events.store import Store, translate
 
 from .rejections import Rejections
 
-_BEAT: Final = 1.0
+_BEAT: Final = 0.4
+"""Seconds between two signs of life; the log counts as closed after more than two of them."""
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 _log = structlog.stdlib.get_logger()

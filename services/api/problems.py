@@ -117,8 +117,9 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    if any(wrong["type"] == "json_invalid" for wrong in found):
-        return problem(400, "not-json", "the body is not JSON")
+    for wrong in found:
+        if wrong["type"] == "json_invalid":
+            return problem(400, "not-json", f"the body is not JSON: {wrong['ctx']['error']}")
     errors: list[dict[str, object]] = [
         {"field": dotted(wrong["loc"][1:]) or "body", "message": wrong["msg"]} for wrong in found
     ]

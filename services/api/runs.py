@@ -32,9 +32,10 @@ from .answers import (
 from .ingest import idempotency_key
 from .names import resolve
 from .parts import Parts, Served
+from .routing import StrictRoute
 from .task_runs import page_of, require_state
 
-router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+router = APIRouter(prefix="/api/v1/runs", tags=["runs"], route_class=StrictRoute)
 
 _POLL: Final = 0.5
 _LINES: Final = 1000

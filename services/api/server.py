@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import structlog
 import uvicorn
@@ -14,9 +15,11 @@ import uvicorn
 from upshot.events.settings import Settings
 from upshot.events.store import Store
 
-from ..exceptions import AddressInUse, RetryableServicesError
+from ..exceptions import RetryableServicesError
+from ..listening import listen
 from .app import create_app
 from .guard import check_exposure
+from .protocol import BoundedProtocol, most_connections
 
 _BACKLOG: Final = 2048
 _GRACE: Final = 5
@@ -47,7 +50,7 @@ async def run(
         Exposed: others could reach it, and no token is set. AddressInUse: it can't listen there.
     """
     check_exposure(settings)
-    listening = list(sockets) if sockets else [listen(settings)]
+    listening = list(sockets) if sockets else [listen(settings.host, settings.port)]
     store = Store(store_url)
     try:
         await store.load_functions()
@@ -74,27 +77,11 @@ async def serve(settings: Settings, store: Store, sockets: Sequence[socket.socke
         await serving
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Return a socket that listens at ``settings.host`` and ``settings.port``."""
-    where = f"{settings.host}:{settings.port}"
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        raise AddressInUse(f"can't listen on {where}: {error.strerror or error}") from error
-    return listening
-
-
 def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",  # the caller's
-        http="httptools",
+        http=cast(Any, partial(BoundedProtocol, most=most_connections())),
         ws="none",
         lifespan="on",
         log_config=None,

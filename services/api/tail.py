@@ -25,6 +25,7 @@ from .ending import end
 Place: TypeAlias = tuple[int, int]
 
 _KEPT: Final = 2_000
+_KEPT_BYTES: Final = 4 * 1024 * 1024
 _PAGE: Final = 500
 _POLL_MS: Final = 5_000
 _PAUSE: Final = 0.5
@@ -57,7 +58,8 @@ class Tail:
 
     def __init__(self, log: Log) -> None:
         self._source = log
-        self._kept: deque[Recorded] = deque(maxlen=_KEPT)
+        self._kept: deque[Recorded] = deque()
+        self._kept_bytes = 0
         self._floor: Place | None = None  # everything after it is in _kept
         self._news = asyncio.Event()
         self._followers = 0
@@ -101,8 +103,7 @@ class Tail:
 
     async def _stop(self) -> None:
         reader, self._reader = self._reader, None
-        self._floor = None
-        self._kept.clear()
+        self._forget()
         if reader is not None:
             await end(reader)
 
@@ -112,8 +113,7 @@ class Tail:
                 await self._read_until_failure()
             except EventsError as error:
                 _log.warning("the log can't be followed now", error=str(error))
-            self._floor = None
-            self._kept.clear()
+            self._forget()
             await asyncio.sleep(_PAUSE)
 
     async def _read_until_failure(self) -> None:
@@ -129,9 +129,17 @@ class Tail:
 
     def _keep(self, events: list[Recorded]) -> None:
         for event in events:
-            if len(self._kept) == _KEPT:
-                self._floor = place(self._kept[0].position)
             self._kept.append(event)
+            self._kept_bytes += event.size
+            while len(self._kept) > _KEPT or self._kept_bytes > _KEPT_BYTES:
+                dropped = self._kept.popleft()
+                self._kept_bytes -= dropped.size
+                self._floor = place(dropped.position)
+
+    def _forget(self) -> None:
+        self._floor = None
+        self._kept.clear()
+        self._kept_bytes = 0
 
     def _tell(self) -> None:
         told, self._news = self._news, asyncio.Event()
@@ -140,7 +148,7 @@ class Tail:
     async def _after(self, cursor: str) -> list[Recorded]:
         at = place(cursor)
         if self._floor is None or at < self._floor:
-            return await self._source.range(f"({cursor}", limit=_PAGE)
+            return (await self._source.read(cursor, _PAGE)).events
         start = bisect_right(self._kept, at, key=lambda event: place(event.position))
         return [self._kept[index] for index in range(start, min(start + _PAGE, len(self._kept)))]
 

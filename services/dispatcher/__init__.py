@@ -1,4 +1,4 @@
-"""The dispatcher service: does the actions of firings, exactly once each as far as we can see."""
+"""The dispatcher service: does the actions of firings, at least once and under one key each."""
 
 from __future__ import annotations
 

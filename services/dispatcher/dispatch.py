@@ -29,7 +29,7 @@ from upshot.events.store import Store
 from upshot.flows.exceptions import FlowsError
 from upshot.flows.states import timestamp
 
-from ..exceptions import LaneFull, ServicesError, TryFailed
+from ..exceptions import LaneFull, NeverFinished, ServicesError, TryFailed
 from . import outcomes
 from .compiled import Compiled, compile_action
 from .context import Contexts
@@ -39,6 +39,7 @@ from .ledger import Ledger
 from .outcomes import Ending, Outcome
 from .performing import Performer, job_of
 from .retrying import GivenUp, Retries, after_failure
+from .suspects import SUSPECT, Suspects
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +90,7 @@ class Dispatch:
         self._contexts = contexts
         self._performers: Mapping[str, Performer] = {each.type: each for each in performers}
         self._lanes = Lanes()
+        self._suspects = Suspects(store)
 
     async def do(self, entry_id: str, body: bytes) -> None:
         """Do what is left to do of one entry."""
@@ -100,6 +102,7 @@ class Dispatch:
             await self._ledger.bury(outcomes.poison_arguments(entry_id, body, why))
             return
         settled = await self._settled(entry) if entry.began_before else {}
+        act = self._alone if entry.n >= SUSPECT else self._action
         for index in range(entry.next, len(entry.actions)):
             if index in settled:
                 if not _goes_on(entry, index, settled[index]):
@@ -107,10 +110,8 @@ class Dispatch:
                 continue
             if index > entry.next:
                 entry = entry.at_action(index)
-            if (
-                await self._action(Try(entry_id, entry, index, timestamp(), None, entry.waited))
-                is Step.OVER
-            ):
+            attempt = Try(entry_id, entry, index, timestamp(), None, entry.waited)
+            if await act(attempt) is Step.OVER:
                 return
         await self._ledger.settle(outcomes.finish_arguments(entry_id, entry))
 
@@ -123,6 +124,14 @@ class Dispatch:
             for index, outcome in fields.items()
             if index.isdigit()
         }
+
+    async def _alone(self, attempt: Try) -> Step:
+        """Try an action of a suspect, or give it up."""
+        try:
+            async with self._suspects.alone(attempt.entry, attempt.index):
+                return await self._action(attempt)
+        except NeverFinished as error:
+            return await self._give_up(attempt, GivenUp(exhausted=True), error)
 
     async def _action(self, attempt: Try) -> Step:
         """Try one action and write down what came of it."""

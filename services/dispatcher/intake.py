@@ -13,19 +13,21 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
 from faststream.redis.prometheus import RedisPrometheusMiddleware
 from prometheus_client import CollectorRegistry
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
 
-from upshot.events.keys import DISPATCHERS, Keys
+from upshot.events.exceptions import EventsError
+from upshot.events.keys import DISPATCHERS
+from upshot.events.store import Store
 
 log = structlog.get_logger(__name__)
 
 MAX_RECORDS: Final = 64
 POLL_MS: Final = 1000
-LOOK: Final = 0.5
-"""Seconds between two looks at whether the store and the group are still the same."""
+LOOK: Final = 0.25
+"""Seconds between two looks at whether the subscriber still runs."""
+_BACKOFF: Final = ExponentialBackoff(cap=0.5, base=0.02)
 
 Taking = Callable[[list[tuple[str, bytes]]], Awaitable[None]]
 
@@ -33,31 +35,40 @@ Taking = Callable[[list[tuple[str, bytes]]], Awaitable[None]]
 class Intake:
     """A subscription to the actions stream.
 
-    The subscriber of FastStream waits long after a failed read and stops for good when its group
-    is gone; this looks after the group and starts it again.
-
     Args:
-        url: the store. consumer: this dispatcher's name in the group.
+        store: where it is. consumer: this dispatcher's name in the group.
         take: gets each batch as ``(entry id, body)``; the next one is read when it returns.
         registry: where FastStream's metrics go.
     """
 
-    def __init__(self, url: str, consumer: str, take: Taking, registry: CollectorRegistry) -> None:
-        self._url = url
-        self._stream = Keys()("actions")
-        self._broker = RedisBroker(
-            url,
-            middlewares=[RedisPrometheusMiddleware(registry=registry)],
-            logger=logging.getLogger("faststream.redis"),
-            log_level=logging.DEBUG,
-            apply_types=False,
-            graceful_timeout=1.0,
-        )
-        self._subscriber = self._broker.subscriber(
+    def __init__(
+        self, store: Store, consumer: str, take: Taking, registry: CollectorRegistry
+    ) -> None:
+        self._store = store
+        self._stream = store.keys("actions")
+        self._consumer = consumer
+        self._take = take
+        self._metrics = RedisPrometheusMiddleware(registry=registry)
+
+    async def run(self) -> None:
+        """Take entries as long as the task lives: FastStream stops when the group is gone."""
+        while True:
+            try:
+                await self._make_group()
+                await self._read()
+                log.warning("the actions are read anew")
+            except (RedisError, EventsError, OSError, TimeoutError) as error:
+                log.warning("the actions can't be read", why=str(error))
+            await asyncio.sleep(LOOK)
+
+    async def _read(self) -> None:
+        """Read for as long as the subscriber runs."""
+        broker = self._broker()
+        subscriber = broker.subscriber(
             stream=StreamSub(
                 self._stream,
                 group=DISPATCHERS,
-                consumer=consumer,
+                consumer=self._consumer,
                 batch=True,
                 last_id=None,
                 max_records=MAX_RECORDS,
@@ -68,60 +79,43 @@ class Intake:
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
         )
-        self._subscriber(take)
-
-    async def run(self) -> None:
-        """Take entries as long as the task lives."""
+        subscriber(self._take)
         try:
-            await self._look_after()
+            await broker.start()
+            while subscriber.running:
+                _heed_cancellation()
+                await asyncio.sleep(LOOK)
         finally:
-            await self._broker.stop()
+            await broker.stop()
 
-    async def _look_after(self) -> None:
-        """Start the subscriber again whenever the connection or the group was lost."""
-        started = False
-        while True:
-            try:
-                async with self._connection() as redis:
-                    await self._make_group(redis)
-                    await self._restart() if started else await self._broker.start()
-                    started = True
-                    await self._watch(redis)
-            except (RedisError, OSError) as error:
-                log.warning("dispatcher lost the store", why=str(error))
-            await asyncio.sleep(LOOK)
-
-    async def _watch(self, redis: Redis) -> None:
-        """Return when the group is gone or the subscriber stopped; raise when the store is away."""
-        while self._subscriber.running:
-            await asyncio.sleep(LOOK)
-            if await self._make_group(redis):
-                log.warning("the group of dispatchers was gone and is made anew")
-                return
-
-    async def _restart(self) -> None:
-        await self._subscriber.stop()
-        await self._subscriber.start()
-
-    def _connection(self) -> Redis:
-        # One connection of its own: that it breaks tells that the subscriber's broke, too.
-        return Redis.from_url(
-            self._url,
-            single_connection_client=True,
-            retry=Retry(NoBackoff(), 0),
+    def _broker(self) -> RedisBroker:
+        return RedisBroker(
+            self._store.url,
+            middlewares=[self._metrics],
+            logger=logging.getLogger("faststream.dispatcher"),
+            log_level=logging.DEBUG,
+            apply_types=False,
+            graceful_timeout=1.0,
+            # Without end: FastStream would rest five seconds after each error that it sees.
+            retry=Retry(_BACKOFF, -1),
             socket_timeout=15.0,
-            socket_connect_timeout=5.0,
         )
 
-    async def _make_group(self, redis: Redis) -> bool:
-        """Make the group from the stream's beginning; tell whether it was missing."""
+    async def _make_group(self) -> None:
+        """Make the group, from the stream's beginning, where it is missing."""
         try:
-            await redis.xgroup_create(self._stream, DISPATCHERS, id="0", mkstream=True)
-        except ResponseError as error:
-            if "BUSYGROUP" in str(error):
-                return False
-            raise
-        return True
+            command = ("XGROUP", "CREATE", self._stream, DISPATCHERS, "0", "MKSTREAM")
+            await self._store.execute(*command)
+        except EventsError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+
+def _heed_cancellation() -> None:
+    """Raise when this task was cancelled; a start of FastStream's swallows that at times."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _parsed(message: Any) -> RedisBatchStreamMessage:

@@ -8,6 +8,7 @@ two are told by ``action.failed``, leave a dead letter that can be replayed, and
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -22,6 +23,7 @@ from upshot.flows.states import timestamp
 from .entry import Entry
 
 MAX_DETAIL: Final = 2000
+_TYPE: Final = re.compile(r"[a-z][a-z-]{0,39}")
 
 
 class Ending(StrEnum):
@@ -59,7 +61,8 @@ class Outcome:
 
     @property
     def counter(self) -> str:
-        return f"actions:{self.type}:{self.outcome.value}"
+        kind = self.type if _TYPE.fullmatch(self.type) else "unknown"
+        return f"actions:{kind}:{self.outcome.value}"
 
 
 def outcome_of(entry: Entry, index: int, ending: Ending, started: str, detail: str) -> Outcome:
@@ -169,4 +172,15 @@ def poison_arguments(entry_id: str, fields: bytes, why: str) -> list[Argument]:
         resource={"id": f"action-entry.{entry_id}"},
         payload={"reason": body["reason"]},
     )
-    return [entry_id, "", "", "", to_json(body), "", 1, event.to_json(), "actions::poison", 1]
+    return [
+        entry_id,
+        "",
+        "",
+        "",
+        to_json(body),
+        "",
+        1,
+        event.to_json(),
+        "actions:unknown:dead-lettered",
+        1,
+    ]

@@ -63,5 +63,5 @@ def after_failure(
 
 def delay_before(retries: Retries, attempt: int, asked: float | None, chance: float) -> float:
     """Return the seconds to the next try: doubling, a fifth either way, never before ``asked``."""
-    grown = min(retries.delay * 2.0 ** min(attempt, 30), LONGEST) * (0.8 + 0.4 * chance)
+    grown = min(retries.delay * 2.0 ** min(attempt, 30) * (0.8 + 0.4 * chance), LONGEST)
     return max(grown, min(asked or 0.0, LONGEST_ASKED))

@@ -123,7 +123,7 @@ async def _run(
     registry: CollectorRegistry | None,
 ) -> None:
     metrics = registry or CollectorRegistry()
-    intake = Intake(store.url, dispatcher.consumer, dispatcher.take, metrics)
+    intake = Intake(store, dispatcher.consumer, dispatcher.take, metrics)
     beside = [asyncio.create_task(ledger.run()), asyncio.create_task(dispatcher.renew())]
     try:
         await intake.run()

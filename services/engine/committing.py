@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from upshot.automations.firing import Firing, Suppression
-from upshot.events.log import order
+from upshot.events.log import START, order
 from upshot.events.store import Argument
 
 from .memory import Memory
 from .outcomes import Actions, FiringRecord, suppressed_event
+
+MAX_RECORDS: Final = 200
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Firings beyond either are committed in several calls: a long one would hold up the store."""
 
 
 @dataclass(slots=True)
@@ -41,6 +46,19 @@ def arguments(
     if not (windows or definitions or told or records or batch.suppressions):
         return None
     return _flat(batch, memory, epoch, lease_ms, windows, definitions, told, records)
+
+
+def ahead(memory: Memory, records: list[FiringRecord], epoch: int, lease_ms: int) -> list[Argument]:
+    """Return the arguments of a commit of some firings before the cursor moves past their causes.
+
+    After a crash in between they are decided again, from the same memory and with the same ids, so
+    until then nothing that it refers to may be trimmed.
+    """
+    flat: list[Argument] = [epoch, memory.cursor, memory.cursor, START, lease_ms]
+    flat += [0, 0, 0, 0, len(records)]
+    for record in records:
+        flat += record.arguments()
+    return flat
 
 
 def cursor_only(batch: Batch, memory: Memory, epoch: int, lease_ms: int) -> list[Argument]:

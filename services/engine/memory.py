@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import structlog
@@ -15,6 +15,9 @@ from upshot.automations.logtime import OpenTime
 from upshot.events.event import Recorded, describe
 from upshot.events.log import START
 from upshot.events.store import Store
+
+BREATH: Final = 50
+"""Definitions that are restored in one go."""
 
 log = structlog.get_logger(__name__)
 
@@ -79,25 +82,35 @@ class Memory:
         return taken
 
 
-async def recall(store: Store, gaps: list[tuple[int, int]]) -> Memory:
-    """Read back what the last commit kept."""
+async def recall(
+    store: Store, gaps: list[tuple[int, int]], breathe: Callable[[], Awaitable[None]]
+) -> Memory:
+    """Read back what the last commit kept.
+
+    Args:
+        gaps: spans in which the log was closed, in ms.
+        breathe: awaited now and then: thousands of definitions take longer than a lease holds.
+    """
     keys = store.keys
     cursor = await store.execute("HGET", keys("engine"), "cursor")
     memory = Memory(cursor.decode() if cursor else START, gaps)
     definitions = await store.execute("HGETALL", keys("engine", "definitions"))
-    for identity, kept in definitions.items():
+    for index, (identity, kept) in enumerate(definitions.items()):
         memory.restore(identity.decode(), from_json(kept))
-    async for field, body in _scan(store, keys("engine", "windows")):
-        automation, _, bucket = field.decode().partition("/")
-        memory.evaluator.restore_window(automation, bucket, body)
+        if index % BREATH == 0:
+            await breathe()
+    async for windows in _scan(store, keys("engine", "windows")):
+        for field, body in windows:
+            automation, _, bucket = field.decode().partition("/")
+            memory.evaluator.restore_window(automation, bucket, body)
+        await breathe()
     return memory
 
 
-async def _scan(store: Store, key: str) -> AsyncIterator[tuple[bytes, bytes]]:
+async def _scan(store: Store, key: str) -> AsyncIterator[list[tuple[bytes, bytes]]]:
     cursor: Any = 0
     while True:
         cursor, flat = await store.execute("HSCAN", key, cursor, "COUNT", 10_000)
-        for index in range(0, len(flat), 2):
-            yield flat[index], flat[index + 1]
+        yield [(flat[index], flat[index + 1]) for index in range(0, len(flat), 2)]
         if int(cursor) == 0:
             return

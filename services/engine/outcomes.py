@@ -6,15 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from upshot.automations.firing import Firing, Suppression
-from upshot.events.event import Event, Recorded
+from upshot.automations.triggers import Reason
+from upshot.events.event import Causation, Event, Recorded
+from upshot.events.exceptions import InvalidEvent
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument
 
 MAX_ENTRY_BYTES: Final = 2 * 1024 * 1024
 """Bodies of contributing events beyond this are left out of an actions entry, oldest first."""
+
+MAX_MESSAGE: Final = 2000
+MAX_TOLD_LABELS: Final = 32
+MAX_TOLD_CHARACTERS: Final = 8 * 1024
+"""What the engine's own events repeat of a resource: they must fit whatever the resource has."""
 
 Actions = Sequence[dict[str, Any]]
 
@@ -90,13 +98,25 @@ def automation_resource(automation_id: str, name: str) -> dict[str, str]:
     return {"id": f"automation.{automation_id}", "name": name}
 
 
+def as_trigger(resource: dict[str, str]) -> dict[str, str]:
+    """Return a resource as a related one of what it set off: with its first labels, if many."""
+    told, left = {"id": resource["id"], "role": "trigger"}, MAX_TOLD_CHARACTERS
+    name = {"name": resource["name"]} if "name" in resource else {}
+    for label, value in {**name, **resource}.items():
+        left -= len(label) + len(value)
+        if left < 0 or len(told) == MAX_TOLD_LABELS:
+            break
+        told.setdefault(label, value)
+    return told
+
+
 def fired_event(firing: Firing, actions: Actions, cause: Recorded | None) -> Event:
     """Return ``automation.fired``."""
     return Event(
         id=derived_id("fired", firing.id),
         event="automation.fired",
         resource=automation_resource(firing.automation_id, firing.automation),
-        related=[{**cause.resource, "role": "trigger"}] if cause else [],
+        related=[as_trigger(cause.resource)] if cause else [],
         payload={
             "firing": firing.id,
             "version": firing.version,
@@ -129,6 +149,20 @@ def triggered_event(firing: Firing, index: int, action: dict[str, Any]) -> Event
     )
 
 
+def untold(firing: Firing, error: ValueError | InvalidEvent) -> Suppression:
+    """Return the suppression of a firing whose record could not be made."""
+    return Suppression(
+        firing.automation_id,
+        firing.automation,
+        firing.version,
+        firing.bucket,
+        Reason.ERROR,
+        firing.event,
+        firing.at,
+        f"the firing can't be recorded: {error}",
+    )
+
+
 def suppressed_event(suppression: Suppression) -> Event | None:
     """Return ``automation.suppressed``; None where telling would itself go round for ever."""
     event = suppression.event
@@ -137,13 +171,20 @@ def suppressed_event(suppression: Suppression) -> Event | None:
     return Event(
         event="automation.suppressed",
         resource=automation_resource(suppression.automation_id, suppression.automation),
-        related=[{**event.resource, "role": "trigger"}] if event else [],
+        related=[as_trigger(event.resource)] if event else [],
         payload={
             "version": suppression.version,
             "reason": suppression.reason.value,
             "bucket": suppression.bucket,
-            "message": suppression.message,
+            "message": suppression.message[:MAX_MESSAGE],
         },
         follows=event and event.id,
-        causation=event.causation if event else None,
+        causation=_causation(event),
     )
+
+
+def _causation(event: Recorded | None) -> Causation | None:
+    try:
+        return event.causation if event else None
+    except ValidationError:  # an entry that came into the log by other means than ours
+        return None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from upshot.events.event import Recorded
-from upshot.events.log import BATCH, recorded
+from upshot.events.log import BATCH, some_recorded
 from upshot.events.store import Store
+
+SILENT_MS: Final = 1000
+"""Connected or not, who has not said for so long that senders are heard may be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,18 @@ class Reader:
         self._store = store
         self._keys = store.keys
 
-    async def read(self, cursor: str, limit: int = BATCH) -> Reading:
-        """Return what follows ``cursor`` and what is known with it."""
+    async def read(self, cursor: str, limit: int = BATCH, *, wait_ms: int = 0) -> Reading:
+        """Return what follows ``cursor`` and what is known with it.
+
+        Args:
+            wait_ms: how long the store may wait for an event first, where there is none yet.
+        """
         keys = self._keys
-        subscribers, mark, gaps, clock, entries = await self._store.pipeline(
+        # The rest of the pipeline is carried out when this wakes: no second way there and back.
+        wait = ("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", keys("log"), cursor)
+        *_, subscribers, mark, gaps, clock, entries = await self._store.pipeline(
             [
+                *([wait] if wait_ms else []),
                 ("PUBSUB", "NUMSUB", keys("intake")),
                 ("GET", keys("intake")),
                 ("ZCARD", keys("gaps")),
@@ -51,10 +62,14 @@ class Reader:
         )
         now = int(clock[0]) * 1000 + int(clock[1]) // 1000
         # Where no API ever ran, nobody outside could have been kept from sending.
-        closed = mark is not None and not _subscribers(subscribers)
+        closed = mark is not None and not (
+            _subscribers(subscribers) and now - int(mark) <= SILENT_MS
+        )
+        events = some_recorded(entries)
+        more = len(entries) == limit or len(events) < len(entries)
         return Reading(
-            events=[recorded(entry) for entry in entries],
-            read_until=None if len(entries) == limit else now,
+            events=events,
+            read_until=None if more else now,
             closed_since=int(mark) if closed else None,
             gaps=gaps,
         )

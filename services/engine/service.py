@@ -15,7 +15,7 @@ import structlog
 
 from upshot.automations.firing import Firing
 from upshot.events.event import Recorded
-from upshot.events.exceptions import EventsError, RetryableEventsError, StaleEpoch
+from upshot.events.exceptions import EventsError, InvalidEvent, RetryableEventsError, StaleEpoch
 from upshot.events.log import Log
 from upshot.events.settings import Settings
 from upshot.events.store import Store
@@ -23,7 +23,7 @@ from upshot.services.leadership import Leadership
 
 from . import committing
 from .memory import DEFINING, Memory, recall
-from .outcomes import Actions, FiringRecord, record
+from .outcomes import Actions, FiringRecord, record, untold
 from .reading import Reader, Reading
 
 log = structlog.get_logger(__name__)
@@ -79,19 +79,17 @@ class Engine:
         self._renewed = time.monotonic()
 
     async def _own(self) -> None:
-        memory = await recall(self._store, await self._reader.gaps())
+        memory = await recall(self._store, await self._reader.gaps(), self._renew)
         log.info("engine owns the shard", epoch=self._leadership.epoch, cursor=memory.cursor)
-        batch = committing.Batch(memory.cursor)
+        batch, wait_ms = committing.Batch(memory.cursor), 0
         while True:
-            reading = await self._reader.read(batch.cursor)
+            reading = await self._reader.read(batch.cursor, wait_ms=wait_ms)
             await self._learn_gaps(memory, reading)
             self._evaluate(memory, batch, reading.events)
             if reading.read_until is not None:
                 batch.add(memory.evaluator.advance(reading.read_until), memory)
             batch = await self._commit(memory, batch)
-            if reading.read_until is not None:
-                # Only to be woken: what came is read together with what else is known by then.
-                await self._log.wait(batch.cursor, self._idle_ms(memory, reading), limit=1)
+            wait_ms = 0 if reading.read_until is None else self._idle_ms(memory, reading)
 
     async def _learn_gaps(self, memory: Memory, reading: Reading) -> None:
         """While the log is closed to senders time stands still: that is not silence."""
@@ -121,8 +119,8 @@ class Engine:
 
     async def _commit(self, memory: Memory, batch: committing.Batch) -> committing.Batch:
         """Commit what there is; return the batch that the next decisions go into."""
-        records = [await self._record(*decided) for decided in batch.firings]
         epoch = self._leadership.epoch
+        records = await self._records(memory, batch)
         arguments = committing.arguments(batch, memory, records, epoch, self._lease_ms)
         if arguments is None:
             if not self._cursor_due(memory, batch):
@@ -133,6 +131,32 @@ class Engine:
         self._renewed = self._moved = time.monotonic()
         memory.cursor = batch.cursor
         return committing.Batch(batch.cursor)
+
+    async def _records(self, memory: Memory, batch: committing.Batch) -> list[FiringRecord]:
+        """Put the firings together; commit ahead what is more than one call should hold."""
+        records: list[FiringRecord] = []
+        size = 0
+        for decided in batch.firings:
+            if len(records) >= committing.MAX_RECORDS or size >= committing.MAX_BYTES:
+                epoch = self._leadership.epoch
+                ahead = committing.ahead(memory, records, epoch, self._lease_ms)
+                await self._store.call("commit", *ahead)
+                records, size = [], 0
+            if made := await self._told(batch, *decided):
+                records.append(made)
+                size += len(made.entry)
+        return records
+
+    async def _told(
+        self, batch: committing.Batch, firing: Firing, actions: Actions
+    ) -> FiringRecord | None:
+        """Put a firing together; one that can't be told is suppressed and stops no other."""
+        try:
+            return await self._record(firing, actions)
+        except (InvalidEvent, ValueError) as error:
+            log.error("firing not recorded", automation=firing.automation, error=str(error))
+            batch.suppressions.append(untold(firing, error))
+            return None
 
     def _cursor_due(self, memory: Memory, batch: committing.Batch) -> bool:
         return (

@@ -14,6 +14,9 @@ from .archive import Archive
 from .filters import EventFilter
 
 _PAGE: Final = 1_000
+_LOOK: Final = 200
+_MOST_BYTES: Final = 4 * 1024 * 1024
+"""Of events that one answer holds; the others come with the next page."""
 _MOST_SCANNED: Final = 50_000
 """Entries that one request looks at; a rare event's search goes on with the next page."""
 
@@ -42,16 +45,18 @@ async def search(
     low = "-" if since is None else str(since)
     key = store.keys("log")
     found: list[Recorded] = []
-    for _ in range(_MOST_SCANNED // _PAGE):
-        entries = await store.execute("XREVRANGE", key, high, low, "COUNT", _PAGE)
+    size = 0
+    for _ in range(_MOST_SCANNED // _LOOK):
+        entries = await store.execute("XREVRANGE", key, high, low, "COUNT", _LOOK)
         for entry in entries:
             if wanted.needle in entry[1][1] and wanted.matches(event := recorded(entry)):
                 found.append(event)
-                if len(found) == limit:
+                size += event.size
+                if len(found) == limit or size > _MOST_BYTES:
                     return found, event.position
         if entries:
             before, high = entries[-1][0].decode(), f"({entries[-1][0].decode()}"
-        if len(entries) < _PAGE:
+        if len(entries) < _LOOK:
             older = await _older(store, archive, wanted, before, (since, until), limit - len(found))
             return found + older[0], older[1]
     return found, before

@@ -15,18 +15,11 @@ from pydantic import ValidationError
 from upshot.events.exceptions import EventsError
 from upshot.events.keys import DISPATCHERS, WORKERS
 from upshot.events.store import Store
-from upshot.flows.states import timestamp
-from upshot.services.dispatcher.entry import Entry, parse_entry
-from upshot.services.dispatcher.outcomes import (
-    Ending,
-    bury_arguments,
-    outcome_of,
-    poison_arguments,
-)
+from upshot.services.dispatcher.entry import parse_entry
+from upshot.services.dispatcher.outcomes import poison_arguments
 
 log = structlog.get_logger(__name__)
 
-MAX_DELIVERIES: Final = 5
 CONSUMER: Final = "sweep"
 _COUNT: Final = 100
 _IDLE_CONSUMER_MS: Final = 3600 * 1000
@@ -82,14 +75,9 @@ class Sweep:
         except ValidationError as error:
             await self._store.call("bury", *poison_arguments(entry_id, body, str(error)))
             return
-        given = entry.n + 1
-        if given < MAX_DELIVERIES or entry.next >= len(entry.actions):
-            again = entry.model_copy(update={"n": given}).to_json()
-            await self._store.call("redeliver", "actions", DISPATCHERS, entry_id, "f", again)
-            log.info("action left behind", firing=entry.firing, deliveries=given)
-            return
-        await self._store.call("bury", *given_up(entry_id, entry))
-        log.warning("action given up", firing=entry.firing, index=entry.next, deliveries=given)
+        again = entry.model_copy(update={"n": entry.n + 1}).to_json()
+        await self._store.call("redeliver", "actions", DISPATCHERS, entry_id, "f", again)
+        log.info("action left behind", firing=entry.firing, deliveries=entry.n + 1)
 
     async def forget_consumers(self) -> None:
         """Drop consumers that are idle for an hour and have nothing pending."""
@@ -108,14 +96,6 @@ class Sweep:
         for consumer in map(as_dict, answer):
             if consumer[b"pending"] == 0 and consumer[b"idle"] > _IDLE_CONSUMER_MS:
                 await self._store.execute("XGROUP", "DELCONSUMER", key, group, consumer[b"name"])
-
-
-def given_up(entry_id: str, entry: Entry) -> list[Any]:
-    """Return the arguments of ``upshot_bury`` for an action that no dispatcher survived."""
-    index = entry.next
-    detail = f"given out {MAX_DELIVERIES} times and never finished"
-    outcome = outcome_of(entry, index, Ending.DEAD_LETTERED, timestamp(), detail)
-    return bury_arguments(entry_id, entry, index, outcome, entry.rest_after(index))
 
 
 def as_dict(answer: Any) -> dict[bytes, Any]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
+import structlog
+
 from upshot.events.exceptions import EventsError
 from upshot.events.settings import WrongSetting, load_settings
 from upshot.services.exceptions import ServicesError
 from upshot.services.logs import configure
 
 from .supervisor import Supervisor
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 def main() -> int:
@@ -26,6 +30,9 @@ def main() -> int:
     except (ServicesError, EventsError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the command's own message
         return 2 if isinstance(error, WrongSetting) else 1
+    except Exception:  # a fault of ours; everything else has been stopped
+        log.exception("supervisor failed")
+        return 1
     return 0
 
 

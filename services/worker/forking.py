@@ -9,12 +9,28 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from upshot.events.processes import die_with_parent
 
 from .wire import Channel, Message
 
 Handle = Callable[[Message, list[int]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a child.
+
+    Attributes:
+        number: of what it is for.
+        code: exit code, minus the signal; None for one that was stopped or continued.
+    """
+
+    number: int
+    pid: int
+    code: int | None
+    stopped: bool = False
 
 
 class Children:
@@ -58,16 +74,20 @@ class Children:
             _flush()
             os._exit(code)
 
-    def reap(self) -> Iterator[tuple[int, int, int]]:
-        """Yield number, pid and exit code (minus the signal) of each child that ended."""
+    def reap(self) -> Iterator[Change]:
+        """Yield each child that ended, was stopped or goes on."""
         self._drain()
         while self._numbers:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if pid == 0:
                 return
-            code = os.waitstatus_to_exitcode(status)
-            if (number := self._numbers.pop(pid, None)) is not None:
-                yield number, pid, code
+            if (number := self._numbers.get(pid)) is None:
+                continue
+            if os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
+                yield Change(number, pid, None, os.WIFSTOPPED(status))
+            else:
+                del self._numbers[pid]
+                yield Change(number, pid, os.waitstatus_to_exitcode(status))
 
     def _drain(self) -> None:
         try:
@@ -100,13 +120,13 @@ def serve(
     channel: Channel,
     children: Children,
     handle: Handle,
-    tell: Callable[[int, int, int], None],
+    tell: Callable[[Change], None],
     done: Callable[[], bool] = lambda: False,
 ) -> None:
     """Serve messages and ends of children until the other side closes the channel or all is done.
 
     Args:
-        handle: does what a message says. tell: reports a child's number, pid and exit code.
+        handle: does what a message says. tell: reports what became of a child.
         done: whether there is nothing more to wait for.
     """
     poller = select.poll()
@@ -115,8 +135,8 @@ def serve(
     while not done():
         for descriptor, _ in poller.poll():
             if descriptor == children.fileno():
-                for number, pid, code in children.reap():
-                    tell(number, pid, code)
+                for change in children.reap():
+                    tell(change)
                 continue
             received = channel.receive()
             if received is None:

@@ -65,7 +65,9 @@ class Worker:
         self._warm = Warm(store.url, settings.lease_ms, settings.warm_parents, self._ended)
         self._jobs: dict[int, Job] = {}
         self._presence = Presence.of(store, name, pool, self._slots.used)
-        self._watching = Watching(store, settings.lease_ms, self._jobs, self._do)
+        self._watching = Watching(
+            store, settings.lease_ms, self._jobs, self._do, self._warm.is_running
+        )
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping, self._hurry = asyncio.Event(), asyncio.Event()

@@ -6,7 +6,10 @@ launch → the entrypoint's warm parent, or a new one from the zygote → it for
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,12 +35,14 @@ class WarmParent:
     Attributes:
         files: what it has in memory and when that was changed; None while it still imports.
         pids: its jobs and their processes; 0 for one that has none yet.
+        stopped: the jobs whose processes were stopped by a signal.
     """
 
     entrypoint: str
     opened: Opened
     files: list[tuple[str, int]] | None = None
     pids: dict[int, int] = field(default_factory=dict)
+    stopped: set[int] = field(default_factory=set)
     gone: bool = False
 
     def send(self, message: Message) -> None:
@@ -82,9 +87,28 @@ class Warm:
         parent.send({"start": job, "run": run_id, "epoch": epoch})
 
     def signal(self, job: int, signum: int) -> None:
-        """Send a job's process a signal; one that has ended is left alone."""
-        if (parent := self._of_job.get(job)) is not None and not parent.gone:
+        """Send a job's process a signal; one that has ended is left alone.
+
+        A module may never come to the end of its import. Its warm parent hears nothing then, and
+        has nothing but jobs that wait for that: it is killed itself.
+        """
+        parent = self._of_job.get(job)
+        if parent is None or parent.gone:
+            return
+        if parent.files is None and signum == signal.SIGKILL:
+            self._kill(parent)
+        else:
             parent.send({"signal": job, "number": signum})
+
+    def _kill(self, parent: WarmParent) -> None:
+        log.warning("killed while it imports", entrypoint=parent.entrypoint)
+        with suppress(ProcessLookupError):
+            os.kill(parent.opened.pid, signal.SIGKILL)
+
+    def is_running(self, job: int) -> bool:
+        """Tell whether a job has a process that was not stopped by a signal."""
+        parent = self._of_job.get(job)
+        return parent is not None and parent.pids.get(job, 0) > 0 and job not in parent.stopped
 
     def pid(self, job: int) -> int:
         """Return the id of a job's process, 0 while it has none."""
@@ -138,11 +162,15 @@ class Warm:
             parent.pids[message["started"]] = message["pid"]
         elif "ended" in message:
             self._end(parent, message["ended"], message["status"])
+        elif "stopped" in message:
+            change = parent.stopped.add if message["now"] else parent.stopped.discard
+            change(message["stopped"])
         else:
             parent.files = [(path, at) for path, at in message["loaded"]]
 
     def _end(self, parent: WarmParent, job: int, status: int | None) -> None:
         parent.pids.pop(job, None)
+        parent.stopped.discard(job)
         self._of_job.pop(job, None)
         self._ended(job, status)
 

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import sysconfig
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Final
 
 from upshot.flows.process import execute, preload
 
-from .forking import Children, serve
+from .forking import Change, Children, serve
 from .wire import Channel, Message
 
 _INSTALLED: Final = ("site-packages", "dist-packages")
+_PYTHON: Final = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
 
 
 class WarmParent:
@@ -69,11 +71,14 @@ class WarmParent:
         finally:
             atexit._run_exitfuncs()
 
-    def _tell(self, number: int, pid: int, code: int) -> None:
-        if code != 0:
+    def _tell(self, change: Change) -> None:
+        if change.code is None:
+            self._channel.send({"stopped": change.number, "now": change.stopped})
+            return
+        if change.code != 0:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # what a dead flow process left behind
-        self._channel.send({"ended": number, "status": code})
+                os.killpg(change.pid, signal.SIGKILL)  # what a dead flow process left behind
+        self._channel.send({"ended": change.number, "status": change.code})
 
 
 def live(channel: Channel, entrypoint: str, store_url: str, lease_ms: int) -> None:
@@ -91,8 +96,11 @@ def live(channel: Channel, entrypoint: str, store_url: str, lease_ms: int) -> No
 
 def warm(entrypoint: str) -> None:
     """Import the entrypoint's module; what goes wrong is said where a run of it fails."""
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
+    try:
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.append(here)
+    except FileNotFoundError:  # the folder was deleted; the file may be somewhere else
+        traceback.print_exc()
     try:
         preload(entrypoint)
     except Exception:  # noqa: BLE001 - the user's own code: each run says what it did
@@ -105,14 +113,15 @@ def loaded_files(entrypoint: str, before: set[str]) -> list[tuple[str, int]]:
     paths = {str(file)}
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
-        if name not in before and path and is_own(Path(path).absolute(), file.parent):
+        if name not in before and path and is_own(Path(path).absolute()):
             paths.add(str(Path(path).absolute()))
     return [(path, changed_at(path)) for path in sorted(paths)]
 
 
-def is_own(path: Path, folder: Path) -> bool:
-    """Tell whether a module's file lies below the folder and was not installed there."""
-    return folder in path.parents and not any(part in _INSTALLED for part in path.parts)
+def is_own(path: Path) -> bool:
+    """Tell whether a module's file is the user's: neither installed nor a part of Python."""
+    installed = any(part in _INSTALLED for part in path.parts)
+    return not installed and not any(folder in path.parents for folder in _PYTHON)
 
 
 def changed_at(path: str) -> int:

@@ -21,7 +21,7 @@ class Job:
     Attributes:
         number: of the job within this worker; a run that comes again is another job.
         asked: when its process was asked to stop, ``overdue``: when it should have ended by itself
-            (both on the monotonic clock).
+            ``renewed``: when its lease was renewed here (all on the monotonic clock).
         killed: whether its process was killed. removed: why the worker ends it, if it does.
     """
 
@@ -32,6 +32,7 @@ class Job:
     entrypoint: str
     asked: float | None = None
     overdue: float | None = None
+    renewed: float = float("-inf")
     killed: bool = False
     removed: str = ""
 
@@ -52,7 +53,7 @@ class Step(StrEnum):
     """What to do now."""
 
     NOTHING = "nothing"
-    RENEW = "renew"  # it has no process yet that could
+    RENEW = "renew"  # it has no process yet that could, or one that may be too busy to
     ASK = "ask"
     KILL = "kill"
 
@@ -66,12 +67,19 @@ def judge_time(job: Job, now: float) -> tuple[Step, str]:
     return Step.NOTHING, ""
 
 
-def judge(job: Job, seen: Seen) -> tuple[Step, str]:
-    """Decide by what the store says; a run that is no longer ours must not go on."""
+def judge(job: Job, seen: Seen, *, running: bool = False) -> tuple[Step, str]:
+    """Decide by what the store says; a run that is no longer ours must not go on.
+
+    Args:
+        running: its process is there and was not stopped. It renews the lease itself, but for as
+            long as a single call into C holds Python's lock it can not, and is well all the same.
+    """
     if seen.epoch != job.epoch:
         return Step.KILL, "the run was taken from it"
     if seen.kind is StateType.CANCELLING and job.asked is None:
         return Step.ASK, "the run is to be cancelled"
     if seen.kind is StateType.PENDING:
         return Step.RENEW, "it is being started"
+    if seen.kind is StateType.RUNNING and running:
+        return Step.RENEW, "its process is alive"
     return Step.NOTHING, ""

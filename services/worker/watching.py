@@ -35,13 +35,22 @@ class Watching:
 
     Args:
         jobs: those that there are, by number. do: acts on a verdict.
+        is_running: tells of a job's number whether its process runs.
     """
 
-    def __init__(self, store: Store, lease_ms: int, jobs: Mapping[int, Job], do: Do) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lease_ms: int,
+        jobs: Mapping[int, Job],
+        do: Do,
+        is_running: Callable[[int], bool],
+    ) -> None:
         self._store = store
         self._lease_ms = lease_ms
         self._jobs = jobs
         self._do = do
+        self._is_running = is_running
         self._period = min(_LOOK_SECONDS, lease_ms / 3000)
 
     async def run(self) -> None:
@@ -66,7 +75,8 @@ class Watching:
             found = seen(answer)
             if found.ended and job.overdue is None:
                 job.overdue = now + LINGER
-            await self._act(job, *judge(job, found))
+            running = self._is_running(job.number)
+            await self._act(job, *judge(job, found, running=running))
 
     async def _act(self, job: Job, step: Step, reason: str) -> None:
         if step is Step.RENEW:
@@ -75,8 +85,12 @@ class Watching:
             await self._do(job, step, reason)
 
     async def _renew(self, job: Job) -> None:
+        now = time.monotonic()
+        if now - job.renewed < self._lease_ms / 3000:
+            return
         try:
             await self._store.call("renew_run", job.run_id, job.epoch, self._lease_ms)
+            job.renewed = now
         except RetryableEventsError:
             raise
         except EventsError as error:

@@ -3,7 +3,8 @@
 worker → zygote         ``open`` a warm parent (its socket comes along), for an entrypoint
 zygote → worker         ``opened`` with its pid, ``closed`` with its exit status
 worker → warm parent    ``start`` a run, ``signal`` a job's process, ``retire``
-warm parent → worker    ``loaded`` with the files it imported, ``started``, ``ended``
+warm parent → worker    ``loaded`` with the files it imported, ``started``, ``ended``, ``stopped``
+                        by a signal or going on again
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import upshot.events.store
 import upshot.flows.process  # noqa: F401 - as the one above: so that no child needs to
 from upshot.events.processes import die_with_parent
 
-from .forking import Children, serve
+from .forking import Change, Children, serve
 from .warm_parent import live
 from .wire import Channel, Message
 
@@ -43,8 +43,9 @@ class Zygote:
         live(Channel(connection), message["entrypoint"], message["store_url"], message["lease_ms"])
         return 0
 
-    def _tell(self, number: int, pid: int, code: int) -> None:
-        self._channel.send({"closed": number, "status": code})
+    def _tell(self, change: Change) -> None:
+        if change.code is not None:
+            self._channel.send({"closed": change.number, "status": change.code})
 
 
 def main(arguments: list[str]) -> None:

@@ -23,8 +23,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A new warm parent: how it is reached, and how it ends (its exit code; None: unknown)."""
+    """A new warm parent: its process, how it is reached, and how it ends (None: nobody knows)."""
 
+    pid: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     status: asyncio.Future[int | None]
@@ -68,11 +69,11 @@ class Zygote:
             number = next(self._numbers)
             status = self._ask(number, entrypoint, theirs)
             try:
-                await self._opening[number]
+                pid = await self._opening[number]
             finally:
                 del self._opening[number]
             reader, writer = await asyncio.open_unix_connection(sock=ours.dup())
-        return Opened(reader, writer, status)
+        return Opened(pid, reader, writer, status)
 
     def _ask(
         self, number: int, entrypoint: str, theirs: socket.socket

@@ -1,4 +1,7 @@
-"""A whole service for a module of tests: `upshot up` on a free port, with the examples applied."""
+"""A whole service for these tests: `upshot up` on a free port, with the examples applied.
+
+Tests that use it are of one `xdist_group`, so that it is started once.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import pytest
 from upshot.services.demo.stage import Stage
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Run the service, a mail server and an HTTP receiver for as long as the module's tests run."""
+    """Run the service, a mail server and an HTTP receiver for as long as tests run."""
     with Stage(tmp_path_factory.mktemp("stage")) as stage:
         stage.service.start()
         stage.apply_examples()

@@ -15,6 +15,8 @@ from upshot.services.demo.stage import Stage
 from upshot.services.demo.steps import until
 from upshot.services.demo.story import DEPLOYMENT, Cast
 
+pytestmark = pytest.mark.xdist_group("acceptance")
+
 Item = dict[str, Any]
 
 
@@ -117,10 +119,18 @@ def test_a_report_that_stays_broken_is_retried_once_and_then_told(stage: Stage, 
     assert stage.post(cast.broken).status_code == 202
 
     run = _ended(stage, cast.broken, "Failed", 2)
-    mail = until("a mail arrives", lambda: next(iter(stage.mailbox.messages), None))
-    post = until("a POST arrives", lambda: next(iter(stage.inbox.posts), None))
+    title = f"Report {run['name']} stays broken"
+    mails = until(
+        "a mail arrives",
+        lambda: [each for each in stage.mailbox.messages if each["Subject"] == title] or None,
+    )
+    posts = until(
+        "a POST arrives",
+        lambda: [each for each in stage.inbox.posts if each["title"] == title] or None,
+    )
 
-    assert run["name"] in str(mail["Subject"])
+    assert len(mails) == len(posts) == 1
+    post = posts[0]
     assert "ended with a failure" in post["message"]
     assert post["type"] == "failure"
     assert _rows(stage, cast.broken) == []

@@ -31,11 +31,8 @@ def render(action: dict[str, Any], values: dict[str, Any] = VALUES) -> dict[str,
 @pytest.mark.parametrize(
     ("action", "arguments"),
     [
-        ({"retry-flow-run": {}}, {"flow_run": "42", "from_start": False}),
-        (
-            {"retry-flow-run": {"flow_run": "flow-run.9", "from_start": True}},
-            {"flow_run": "9", "from_start": True},
-        ),
+        ({"retry-flow-run": {}}, {"flow_run": "42"}),
+        ({"retry-flow-run": {"flow_run": "flow-run.9"}}, {"flow_run": "9"}),
         (
             {"run-deployment": {"deployment": "e/n", "parameters": {"n": "{{event.payload.n}}"}}},
             {"deployment": "e/n", "parameters": {"n": 3}},

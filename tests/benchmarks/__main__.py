@@ -8,7 +8,7 @@ from typing import Final
 
 from . import append, engine, footprint, http_ingest, post_to_call, runs, tasks
 from .figures import Benchmark, Figure
-from .report import PAGE, show, write
+from .report import PAGE, machine, show, write
 
 BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
     each.BENCHMARK for each in (append, http_ingest, engine, post_to_call, runs, tasks, footprint)
@@ -17,7 +17,7 @@ BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
 
 def main() -> int:
     """Measure, show, and write the page where all of it was measured in full."""
-    options = _options()
+    options, where = _options(), machine()
     found: list[tuple[Benchmark, list[Figure]]] = []
     for benchmark in BENCHMARKS:
         if options.only and benchmark.name not in options.only:
@@ -28,7 +28,7 @@ def main() -> int:
     if options.only or options.quick:
         print("the page is written by a run of everything, in full: make bench")
     else:
-        write(found, "make bench")
+        write(found, "make bench", where)
         print(f"written: {PAGE}")
     return 0
 

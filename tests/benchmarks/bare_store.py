@@ -10,6 +10,7 @@ import hiredis
 
 from upshot.events.log import BATCH
 
+from .posting import Connection
 from .sample import chunks
 
 IN_FLIGHT: Final = 2
@@ -26,7 +27,7 @@ def xadd_rate(store_url: str, bodies: list[bytes]) -> float:
     packed = [b"".join(map(_command, batch)) for batch in batches]
     answers = [len(batch) * _LINES_PER_ANSWER for batch in batches]
     with socket.socket(socket.AF_UNIX) as store:
-        store.connect(store_url.removeprefix("unix://").partition("?")[0])
+        store.connect(_path(store_url))
         began = time.perf_counter()
         sent = answered = 0
         for commands, count in zip(packed, answers, strict=True):
@@ -40,6 +41,33 @@ def xadd_rate(store_url: str, bodies: list[bytes]) -> float:
         store.sendall(_packed(b"UNLINK", _KEY))
         store.recv(64)
     return len(bodies) / seconds
+
+
+def way_ms(store_url: str, receiver_port: int, times: int) -> list[float]:
+    """Return how long the least takes that lies between an event's POST and a call because of it.
+
+    That is two durable writes (the event, then what was decided) and one HTTP request, one after
+    the other, in ms.
+    """
+    receiver = Connection(receiver_port, "/")
+    request = receiver.request(b"{}")
+    write = _command(b"{}")
+    with socket.socket(socket.AF_UNIX) as store:
+        store.connect(_path(store_url))
+        return [_way(store, write, receiver, request) for _ in range(times)]
+
+
+def _way(store: socket.socket, write: bytes, receiver: Connection, request: bytes) -> float:
+    began = time.perf_counter()
+    for _ in range(2):
+        store.sendall(write)
+        _lines(store)
+    receiver.send(request)
+    return (time.perf_counter() - began) * 1000
+
+
+def _path(store_url: str) -> str:
+    return store_url.removeprefix("unix://").partition("?")[0]
 
 
 def _command(body: bytes) -> bytes:

@@ -36,7 +36,7 @@ class Backlog:
 
 def run(quick: bool) -> list[Figure]:
     """Measure each number of automations on a store of its own."""
-    events = 30_000 if quick else 200_000
+    events = 30_000 if quick else 100_000
     figures = [
         _figure(f"{many:,} automations on one event name", _measure(many, 1, events), goal)
         for many, goal in _GOALS.items()

@@ -21,7 +21,7 @@ _PATH: Final = "/api/v1/events"
 
 def run(quick: bool) -> list[Figure]:
     """Post in turns with the bare store's rounds."""
-    count = 20_000 if quick else 100_000
+    count = 20_000 if quick else 50_000
     rates, bare, seconds = [], [], []
     with Stage() as stage:
         api = stage.serve_api()

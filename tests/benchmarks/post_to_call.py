@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 from upshot.events.log import Log, milliseconds
 from upshot.events.store import Store
 
+from .bare_store import way_ms
 from .figures import Bare, Benchmark, Figure
 from .measuring import processor_seconds, quantile
 from .open_loop import Sent, send
@@ -26,6 +27,7 @@ _AT_A_TIME: Final = 64
 _BATCH: Final = 100
 _CONNECTIONS: Final = 4
 _ROUNDS: Final = 3
+_BARE_WAY: Final = "two durable XADD and a POST in a row"
 
 
 def run(quick: bool) -> list[Figure]:
@@ -63,6 +65,8 @@ def _automation(url: str) -> dict[str, Any]:
 
 def _latency(stage: Stage, receiver: Receiver, count: int) -> list[Figure]:
     rounds = [_steady(stage, receiver, count) for _ in range(_ROUNDS)]
+    bare = elsewhere(way_ms, stage.store_url, receiver.port, count)
+    receiver.take()
     middle = median(quantile(each, 0.5) for each, _ in rounds)
     slowest = median(quantile(each, 0.99) for each, _ in rounds)
     answered = median(quantile(sent.answered, 0.5) for _, sent in rounds) * 1000
@@ -71,10 +75,12 @@ def _latency(stage: Stage, receiver: Receiver, count: int) -> list[Figure]:
     return [
         Figure(
             f"POST to call at {RATE} events/s, p50", middle, "ms", 3, at_most=True,
+            bare=Bare(_BARE_WAY, quantile(bare, 0.5)),
             detail=f"answered after {answered:.2f} ms (p50); {stages}",
         ),
         Figure(
             f"POST to call at {RATE} events/s, p99", slowest, "ms", 10, at_most=True,
+            bare=Bare(_BARE_WAY, quantile(bare, 0.99)),
             detail=f"the load generator itself sent {late:.2f} ms late at its p99",
         ),
     ]  # fmt: skip

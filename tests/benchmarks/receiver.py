@@ -31,6 +31,7 @@ class Receiver:
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()
+        theirs.close()
         self.port: int = self._pipe.recv()
         return self
 
@@ -85,13 +86,11 @@ async def _listen(pipe: Pipe) -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Protocol(calls), "127.0.0.1", 0)
     pipe.send(server.sockets[0].getsockname()[1])
-    asked = asyncio.Event()
-    loop.add_reader(pipe.fileno(), asked.set)
     while True:
-        await asked.wait()
-        asked.clear()
-        if pipe.recv() == "count":
+        # A thread waits for it: the event loop would make the pipe one that does not wait.
+        if await loop.run_in_executor(None, pipe.recv) == "count":
             pipe.send(len(calls))
         else:
-            pipe.send(calls)
+            taken = calls[:]
             calls.clear()
+            await loop.run_in_executor(None, pipe.send, taken)

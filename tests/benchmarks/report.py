@@ -57,9 +57,9 @@ def show(benchmark: Benchmark, figures: Sequence[Figure]) -> None:
             console.print(f"  {figure.what}: {figure.detail}", style="dim", highlight=False)
 
 
-def write(found: Found, command: str) -> None:
+def write(found: Found, command: str, where: str) -> None:
     """Write the page."""
-    PAGE.write_text(page(found, command, machine(), datetime.now(UTC)), encoding="utf-8")
+    PAGE.write_text(page(found, command, where, datetime.now(UTC)), encoding="utf-8")
 
 
 def page(found: Found, command: str, where: str, when: datetime) -> str:
@@ -82,12 +82,16 @@ def _section(benchmark: Benchmark, figures: Sequence[Figure]) -> Iterable[str]:
 
 
 def machine() -> str:
-    """Say where this runs: cores, system, Python and the store's version."""
+    """Say where this runs: cores, system, Python, the store's version, and what else goes on."""
     version = subprocess.run(
         [server_binary(), "--version"], capture_output=True, text=True, check=True
     ).stdout
     store = next((word[2:] for word in version.split() if word.startswith("v=")), "?")
+    load, priority = os.getloadavg()[0], ""
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        priority = ", with real-time priority over them"
     return (
         f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, "
-        f"Python {platform.python_version()}, Valkey {store}"
+        f"Python {platform.python_version()}, Valkey {store}; "
+        f"other programs' load average at the start was {load:.1f}{priority}"
     )

@@ -8,19 +8,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import median
 from typing import Any, Final
 
-from upshot.services.client import Client
+from pydantic_core import to_json
 
 from . import measured_flows
 from .figures import Bare, Benchmark, Figure
 from .measuring import quantile
 from .posting import Connection
-from .sample import lines
 from .stage import Stage, until
 
 _PAUSE: Final = 0.1
+_BARE: Final = "fork and exit of a warm process"
 _RUNS_AT_ONCE: Final = 4
 _DEPLOYMENT: Final = "bench/start"
 _EVENT: Final = "start.wanted"
@@ -75,25 +76,25 @@ def run(quick: bool) -> list[Figure]:
         stage.serve("worker")
         stage.serve_api()
         stage.settle()
-        client = Client(f"http://127.0.0.1:{stage.port}")
-        _one_by_one(_ask(client), notes, 3)  # warm: the parent process with the imports done
-        by_request = _one_by_one(_ask(client), notes, single)
+        ask = _ask(stage.port)
+        _one_by_one(ask, notes, 3)  # warm: the parent process with the imports done
+        by_request = _one_by_one(ask, notes, single)
         by_automation = _one_by_one(_emit(stage.port), notes, single)
-        rate = _throughput(stage, client, notes, many)
+        rate = _throughput(stage, ask, notes, many)
         forks = _forks(many)
     return [
-        _latency("POST /api/v1/runs to the flow's first line", by_request),
-        _latency("event to automation to the flow's first line", by_automation),
+        _latency("POST /api/v1/runs to the flow's first line", by_request, forks),
+        _latency("event to automation to the flow's first line", by_automation, forks),
         Figure(
             "runs/s, each begun and ended", rate, "runs/s", 50,
-            bare=Bare("fork and exit of a warm process", forks),
+            bare=Bare(_BARE, forks),
         ),
     ]  # fmt: skip
 
 
-def _latency(what: str, delays: list[float]) -> Figure:
+def _latency(what: str, delays: list[float], forks: float) -> Figure:
     return Figure(
-        f"{what}, p50", median(delays), "ms", 30, at_most=True,
+        f"{what}, p50", median(delays), "ms", 30, at_most=True, bare=Bare(_BARE, 1000 / forks),
         detail=f"p90 {quantile(delays, 0.9):.1f} ms, of {len(delays)} runs one after the other",
     )  # fmt: skip
 
@@ -107,9 +108,18 @@ def _automation() -> dict[str, Any]:
     }
 
 
-def _ask(client: Client) -> Start:
-    body: dict[str, Any] = {"deployment": _DEPLOYMENT}
-    return lambda number: client.post("/runs", {**body, "parameters": {"number": number}})
+def _ask(port: int) -> Start:
+    connections: SimpleQueue[Connection] = SimpleQueue()
+    for _ in range(_RUNS_AT_ONCE):
+        connections.put(Connection(port, "/api/v1/runs", "application/json"))
+
+    def ask(number: int) -> None:
+        body = to_json({"deployment": _DEPLOYMENT, "parameters": {"number": number}})
+        connection = connections.get()
+        connection.send(connection.request(body))
+        connections.put(connection)
+
+    return ask
 
 
 def _emit(port: int) -> Start:
@@ -118,7 +128,7 @@ def _emit(port: int) -> Start:
     def emit(number: int) -> None:
         resource = {"id": f"request.{number}"}
         event = {"event": _EVENT, "resource": resource, "payload": {"number": number}}
-        connection.send(connection.request(lines([event])))
+        connection.send(connection.request(to_json(event)))
 
     return emit
 
@@ -135,13 +145,13 @@ def _one_by_one(start: Start, notes: _Notes, count: int) -> list[float]:
     return [(at - asked[number]) / 1e6 for number, at in notes.read().items()]
 
 
-def _throughput(stage: Stage, client: Client, notes: _Notes, count: int) -> float:
+def _throughput(stage: Stage, ask: Start, notes: _Notes, count: int) -> float:
     """Return runs a second from the first request until the last run is Completed."""
     notes.clear()
     before = _completed(stage)
     began = time.monotonic()
     with ThreadPoolExecutor(_RUNS_AT_ONCE) as pool:
-        list(pool.map(_ask(client), range(count)))
+        list(pool.map(ask, range(count)))
     until(lambda: _completed(stage) - before >= count, "every run is Completed", every=0.05)
     seconds = time.monotonic() - began
     notes.wait(count)
@@ -149,7 +159,7 @@ def _throughput(stage: Stage, client: Client, notes: _Notes, count: int) -> floa
 
 
 def _completed(stage: Stage) -> int:
-    return stage.asked(lambda store: store.execute("ZCARD", store.keys("runs", "Completed")))
+    return int(stage.asked(lambda store: store.execute("ZCARD", store.keys("runs", "Completed"))))
 
 
 def _forks(count: int) -> float:

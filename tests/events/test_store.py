@@ -38,6 +38,8 @@ end}}
         (ResponseError("OOM command not allowed"), errors.StoreFull),
         (OutOfMemoryError("command not allowed"), errors.StoreFull),
         (ResponseError("MISCONF Errors writing to the AOF file"), errors.StoreFull),
+        (ResponseError("BUSY a script is running"), errors.StoreUnavailable),
+        (ResponseError("NOREPLICAS not enough good replicas"), errors.StoreUnavailable),
         (RedisConnectionError("refused"), errors.StoreUnavailable),
         (RedisTimeoutError("slow"), errors.StoreUnavailable),
         (BusyLoadingError("loading"), errors.StoreUnavailable),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +15,8 @@ from pydantic_core import from_json
 from upshot.events.store import SyncStore
 from upshot.flows.runs import FlowRun, create_arguments, new_run, parse_run, transition_arguments
 from upshot.flows.states import State
+
+from .child import Child
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,18 +112,9 @@ class Processes:
         self.seen.store.call("transition", *transition_arguments(run, state, own=False, **how))
         return self.seen.run(run_id)
 
-    def start(self, run: FlowRun, lease_ms: int = 15_000) -> subprocess.Popen[str]:
-        code = (
-            "import sys; from upshot.flows.process import execute; "
-            "sys.exit(execute(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))"
-        )
-        arguments = [self.seen.store.url, run.id, str(run.epoch), str(lease_ms)]
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+    def start(self, run: FlowRun, lease_ms: int = 15_000) -> Child:
+        errors = self.folder / f"{run.id}-{run.epoch}.errors"
+        return Child(errors, self.seen.store.url, run.id, str(run.epoch), str(lease_ms))
 
     def execute(self, entrypoint: str, **rest: Any) -> tuple[FlowRun, int]:
         """Run a new run to its end; return it and the process's exit code."""
@@ -133,9 +123,8 @@ class Processes:
         return self.seen.run(run.id), code
 
     def go(self, run_id: str) -> int:
-        process = self.start(self.take(run_id))
-        process.communicate(timeout=60)
-        return process.returncode
+        code, _ = self.start(self.take(run_id)).end()
+        return code
 
     def retry(self, run_id: str) -> FlowRun:
         """Schedule an ended run again and run it to its end."""

@@ -119,8 +119,8 @@ def test_a_killed_map_goes_on_where_it_stopped(processes: Processes, tmp_path: P
     run = processes.create(processes.module(MAP) + ":f")
     process = processes.start(processes.take(run.id))
     eventually(lambda: seen.names().count("task-run.completed") > 100)
-    process.kill()
-    process.communicate(timeout=60)
+    process.send_signal(signal.SIGKILL)
+    process.end()
     processes.change(run.id, State("Crashed", "killed by signal 9"))
     done = {
         record["name"] for record in seen.tasks(run.id).values()
@@ -153,8 +153,8 @@ def test_a_run_that_another_process_took_can_not_be_written_any_more(
     processes.change(run.id, State("Crashed", "its worker died"))
     written = len(seen.events())
     process.send_signal(signal.SIGCONT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == EXIT_LOST
+    code, errors = process.end()
+    assert code == EXIT_LOST
     assert "this process ends now" in errors
     assert len(seen.events()) == written
     assert len((tmp_path / "bodies").read_text().split()) < 301
@@ -190,6 +190,53 @@ async def g():
 """
 
 
+LARGE = """
+from pathlib import Path
+from upshot import flow, task
+
+here = Path(__file__).parent
+
+@task
+def large(size: int) -> list[str]:
+    with open(here / "bodies", "a") as file:
+        file.write(f"{size}\\n")
+    return ["x" * size]
+
+@flow
+def part() -> int:
+    return len(large(70_000)[0])
+
+@flow
+def f() -> int:
+    found = len(large(300_000)[0]) + part()
+    if not (here / "go").exists():
+        raise OSError("not yet")
+    return found
+"""
+
+
+def test_large_results_are_checkpoints_too_while_their_files_are_there(
+    processes: Processes, tmp_path: Path
+) -> None:
+    run, _ = processes.execute(processes.module(LARGE) + ":f")
+    assert run.state.name == "Failed"
+    files = sorted(
+        (tmp_path / "data" / "results").rglob("*.json"), key=lambda path: path.stat().st_size
+    )
+    assert [path.stat().st_size for path in files] == [70_004, 300_004]
+    assert processes.seen.tasks(run.id)["large-0"]["result"] is None
+    again = processes.retry(run.id)
+    assert again.state.name == "Failed"
+    assert (tmp_path / "bodies").read_text() == "300000\n70000\n"
+    files[1].unlink()
+    (tmp_path / "go").touch()
+    last = processes.retry(run.id)
+    assert (last.state.name, last.result, last.attempt) == ("Completed", 370_000, 3)
+    assert (tmp_path / "bodies").read_text() == "300000\n70000\n300000\n"
+    assert any("runs again: its result is gone" in line for line in processes.seen.messages(run.id))
+    assert len(processes.seen.runs()) == 2
+
+
 @pytest.mark.parametrize("name", ["f", "g"])
 def test_a_cancelled_flow_cleans_up_and_is_cancelled(
     processes: Processes, tmp_path: Path, name: str
@@ -198,7 +245,7 @@ def test_a_cancelled_flow_cleans_up_and_is_cancelled(
     process = processes.start(processes.take(run.id), lease_ms=600)
     eventually((tmp_path / "begun").exists)
     processes.change(run.id, State("Cancelling"))
-    process.communicate(timeout=60)
+    process.end()
     assert processes.seen.run(run.id).state.name == "Cancelled"
     assert (tmp_path / "cleaned").exists()
 
@@ -210,8 +257,8 @@ def test_a_terminated_flow_cleans_up_and_is_crashed(
     run = processes.create(processes.module(SLEEPS.format(nap=0.01)) + f":{name}")
     process = processes.start(processes.take(run.id))
     eventually((tmp_path / "begun").exists)
-    process.terminate()
-    process.communicate(timeout=60)
+    process.send_signal(signal.SIGTERM)
+    process.end()
     state = processes.seen.run(run.id).state
     assert state.name == "Crashed"
     assert (tmp_path / "cleaned").exists()
@@ -223,8 +270,8 @@ def test_a_task_that_can_not_be_interrupted_does_not_keep_the_run(
     run = processes.create(processes.module(SLEEPS.format(nap=100)) + ":f")
     process = processes.start(processes.take(run.id))
     eventually((tmp_path / "begun").exists)
-    process.terminate()
-    process.communicate(timeout=60)
+    process.send_signal(signal.SIGTERM)
+    process.end()
     assert processes.seen.run(run.id).state.name == "Crashed"
     assert processes.seen.states("rest-0", run.id) == ["Pending", "Running", "Cancelled"]
 
@@ -233,7 +280,7 @@ def test_a_run_that_was_cancelled_before_it_began_does_not_run(processes: Proces
     run = processes.create(processes.module(SIMPLE) + ":g")
     taken = processes.take(run.id)
     processes.change(run.id, State("Cancelling"))
-    processes.start(taken).communicate(timeout=60)
+    processes.start(taken).end()
     assert processes.seen.run(run.id).state.name == "Cancelled"
     assert processes.seen.names("flow-run.running") == []
 
@@ -243,8 +290,8 @@ def test_a_run_of_another_epoch_is_left_alone(processes: Processes) -> None:
     taken = processes.take(run.id)
     processes.change(run.id, State("Scheduled"))
     process = processes.start(taken)
-    process.communicate(timeout=60)
-    assert process.returncode == EXIT_LOST
+    code, _ = process.end()
+    assert code == EXIT_LOST
     assert processes.seen.run(run.id).state.name == "Scheduled"
 
 
@@ -261,8 +308,8 @@ def test_a_run_survives_a_restart_of_the_store(
     os.kill(embedded.pid, signal.SIGKILL)
     embedded.wait(30)
     embedded.start()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    code, errors = process.end()
+    assert code == 0, errors
     assert "trying again until it works" in errors
     ended = seen.run(run.id)
     assert ended.result == sum(n * n for n in range(300)) + 1001**2

@@ -175,7 +175,8 @@ async def record_tasks(api: Api, run: FlowRun, *states: str) -> None:
             "run": run.id,
         }
         value = f"{state} ".encode() + to_json(record)
-        await api.store.execute("HSET", api.store.keys("tasks", run.id), record["id"], value)
+        field = f"{run.id}-{number}"
+        await api.store.execute("HSET", api.store.keys("tasks", run.id), field, value)
 
 
 async def test_task_runs_of_a_run_are_listed_oldest_first(api: Api) -> None:

@@ -20,7 +20,7 @@ from upshot.flows.runs import FlowRun
 from .running import process_stat, scheduler, submit, until, until_line, until_state, worker
 
 FLOWS = """
-import os, subprocess, sys, time
+import ctypes, os, subprocess, sys, time
 from pathlib import Path
 
 from upshot import flow
@@ -40,6 +40,12 @@ def stay(path: str, seconds: float = 600.0) -> None:
     Path(path).write_text(f"{os.getpid()} {child.pid}\\n")
     time.sleep(seconds)
     Path(path + ".done").write_text("done")
+
+
+@flow
+def busy(path: str) -> None:
+    ctypes.PyDLL(None).sleep(4)  # holds the interpreter's lock, as a long call into C does
+    Path(path).write_text("done")
 
 
 @flow
@@ -199,6 +205,15 @@ async def test_a_worker_kills_a_process_whose_run_was_taken_from_it(
         os.kill(pid, signal.SIGSTOP)
         await until_state(store, run, "Crashed")
         await gone(pid)
+
+
+async def test_a_process_that_is_too_busy_to_show_life_is_not_taken_for_dead(
+    store: Store, flows: Path, tmp_path: Path
+) -> None:
+    with scheduler(store.url), worker(store.url):
+        run = await submit(store, f"{flows}:busy", path=str(tmp_path / "out"))
+        ended = await until_state(store, run, "Completed", "Crashed")
+    assert (ended.state.name, ended.attempt) == ("Completed", 1)
 
 
 async def test_a_run_that_is_cancelled_stops(store: Store, flows: Path, tmp_path: Path) -> None:

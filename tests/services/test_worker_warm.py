@@ -19,6 +19,7 @@ from upshot.services.worker.warm import Warm, WarmParent
 from .running import process_stat, until
 
 FLOW = "from upshot import flow\n\n@flow\ndef name() -> str:\n    return __file__\n"
+HANG = "import time\ntime.sleep(600)\n"
 SLEEP = "import time\nfrom upshot import flow\n\n@flow\ndef name() -> None:\n    time.sleep(600)\n"
 
 
@@ -142,3 +143,46 @@ async def test_a_killed_zygote_is_replaced(bench: Bench, tmp_path: Path) -> None
     await asyncio.wait([bench.warm._zygote._reader] if bench.warm._zygote._reader else [])
     await bench.finish(file)
     assert bench.ends == {1: 0, 2: 0}
+
+
+async def test_a_run_whose_module_never_loads_can_be_killed(bench: Bench, tmp_path: Path) -> None:
+    job = await bench.launch(write(tmp_path, "made", HANG))
+    assert not bench.warm.is_running(job)
+    bench.warm.signal(job, signal.SIGTERM)  # nobody is there yet to hear it
+    bench.warm.signal(job, signal.SIGKILL)
+    await until("its end", lambda: _has(bench.ends, job))
+    assert bench.ends[job] == -signal.SIGKILL
+    await bench.finish(write(tmp_path, "other"))
+
+
+async def test_a_changed_module_in_another_folder_needs_a_new_parent(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("flows", "shared"):
+        (tmp_path / folder).mkdir()
+    helper = write(tmp_path / "shared", "common_helper", "VALUE = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(helper.parent))
+    file = write(tmp_path / "flows", "made", "import common_helper\n" + FLOW)
+    first = await bench.finish(file)
+    helper.write_text("VALUE = 22\n")
+    assert await bench.finish(file) is not first
+
+
+async def test_a_process_that_is_stopped_is_told_apart(bench: Bench, tmp_path: Path) -> None:
+    job = await bench.launch(write(tmp_path, "made", SLEEP))
+
+    async def runs() -> bool:
+        return bench.warm.is_running(job)
+
+    async def rests() -> bool:
+        return not bench.warm.is_running(job)
+
+    await until("it runs", runs)
+    pid = bench.warm.pid(job)
+    os.kill(pid, signal.SIGSTOP)
+    await until("it was stopped", rests)
+    os.kill(pid, signal.SIGCONT)
+    await until("it goes on", runs)
+    bench.warm.signal(job, signal.SIGKILL)
+    await until("its end", lambda: _has(bench.ends, job))
+    assert not bench.warm.is_running(job)

@@ -38,6 +38,12 @@ def test_what_the_store_says_about_a_run_decides(kind: StateType, epoch: int, st
     assert judge(job(), Seen(kind, epoch))[0] is step
 
 
+def test_a_run_whose_process_runs_is_kept_and_one_that_was_stopped_is_not() -> None:
+    assert judge(job(), Seen(StateType.RUNNING, 2), running=True)[0] is Step.RENEW
+    assert judge(job(), Seen(StateType.RUNNING, 3), running=True)[0] is Step.KILL
+    assert judge(job(), Seen(StateType.CANCELLING, 2), running=True)[0] is Step.ASK
+
+
 def test_a_run_is_asked_to_stop_once() -> None:
     assert judge(job(asked=5.0), Seen(StateType.CANCELLING, 2))[0] is Step.NOTHING
 

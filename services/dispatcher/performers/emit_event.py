@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from upshot.events.event import Event, describe
+from upshot.events.event import Event, describe, refuse_impostor
 from upshot.events.ids import derived_id
 from upshot.events.log import Log
 
@@ -37,6 +37,7 @@ class EmitEvent:
                 causation=job.causation,
                 **arguments,
             )
+            refuse_impostor(event)
         except ValidationError as error:
             raise ActionFailed(f"the event comes out wrong: {describe(error)}") from error
         await self._log.append([event])

@@ -29,8 +29,6 @@ class RetryFlowRun:
         return None
 
     async def perform(self, arguments: dict[str, Any], job: Job) -> str:
-        if arguments.get("from_start"):
-            raise ActionFailed("from_start: runs are retried from where they failed only")
         try:
             run = await self._once(arguments["flow_run"], job)
         except NotFound as error:

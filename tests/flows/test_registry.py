@@ -1,0 +1,81 @@
+"""The registry of runs, on the real store."""
+
+from __future__ import annotations
+
+import pytest
+
+from upshot.events.exceptions import Conflict, NotFound
+from upshot.events.store import Store
+from upshot.flows.exceptions import NotRetryable
+from upshot.flows.registry import RunFilter, Runs
+from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.states import State, StateType
+
+
+def scheduled(flow: str = "etl", name: str | None = None) -> FlowRun:
+    return new_run(flow, state=State("Scheduled"), pool="default", name=name)
+
+
+async def test_a_transition_returns_the_run_as_the_store_has_it(store: Store) -> None:
+    runs = Runs(store)
+    run = scheduled()
+    await runs.create(run)
+    run = await runs.transition(run, State("Pending"), own=False)
+    run = await runs.transition(run, State("Running"), own=True, started=True)
+    run = await runs.transition(run, State("Failed", "no luck"), own=True)
+    assert run == await runs.get(run.id)
+    assert (run.attempt, run.state.name, bool(run.started), bool(run.ended)) == (
+        1,
+        "Failed",
+        True,
+        True,
+    )
+
+
+async def test_a_run_is_created_once_for_its_id(store: Store) -> None:
+    runs, run = Runs(store), scheduled()
+    assert await runs.create(run)
+    assert not await runs.create(run)
+
+
+async def test_a_run_that_changed_meanwhile_is_a_conflict(store: Store) -> None:
+    runs, run = Runs(store), scheduled()
+    await runs.create(run)
+    await runs.transition(run, State("Pending"), own=False)
+    with pytest.raises(Conflict):
+        await runs.transition(run, State("Cancelled"), own=False)
+
+
+async def test_only_an_ended_run_that_did_not_complete_is_retried(store: Store) -> None:
+    runs, run = Runs(store), scheduled()
+    await runs.create(run)
+    with pytest.raises(NotRetryable, match="Scheduled"):
+        await runs.retry(run.id)
+    await runs.transition(run, State("Failed"), own=False)
+    assert (await runs.retry(run.id, "once more")).state.name == "AwaitingRetry"
+
+
+async def test_cancelling_a_waiting_run_ends_it_at_once(store: Store) -> None:
+    runs, run = Runs(store), scheduled()
+    await runs.create(run)
+    assert (await runs.cancel(run.id)).state.type is StateType.CANCELLED
+
+
+async def test_a_list_is_newest_first_filtered_and_paged(store: Store) -> None:
+    runs = Runs(store)
+    made = [scheduled("etl" if index % 2 else "report") for index in range(6)]
+    for run in made:
+        await runs.create(run)
+    page, cursor = await runs.list(RunFilter(flow="etl"), limit=2)
+    rest, end = await runs.list(RunFilter(flow="etl"), limit=2, before=cursor)
+    listed = [run.id for run in (*page, *rest)]
+    assert sorted(listed) == sorted(run.id for run in made if run.flow == "etl")
+    assert end is None
+
+
+async def test_a_run_is_found_by_its_name(store: Store) -> None:
+    runs, run = Runs(store), scheduled(name="brisk-otter")
+    await runs.create(run)
+    assert (await runs.find("brisk-otter")).id == run.id
+    with pytest.raises(NotFound, match="no-such"):
+        await runs.find("no-such")

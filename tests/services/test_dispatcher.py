@@ -1,0 +1,464 @@
+"""The dispatcher on a real store, with real receivers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message
+
+from tests.services.dispatching import (
+    EVENT,
+    Receiver,
+    Service,
+    call,
+    dispatching,
+    entry,
+    receiving,
+    until,
+)
+from upshot.events.event import Causation
+from upshot.events.ids import derived_id, new_id
+from upshot.events.settings import Settings
+from upshot.flows.registry import Runs
+from upshot.flows.runs import new_run
+from upshot.flows.states import State
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]  # type: ignore[no-any-return]
+
+
+async def test_a_webhook_is_called_with_its_key_and_the_outcome_is_an_event(store_url: str) -> None:
+    wanted = entry(
+        call("{url}/x?of={{{{ event.resource.name }}}}", headers={"X-N": "{{ event.payload.n }}"})
+    )
+    async with receiving() as receiver, dispatching(store_url) as service:
+        wanted["actions"][0]["call-webhook"]["url"] = (
+            receiver.url + "/x?of={{ event.resource.name }}"
+        )
+        await service.send(wanted)
+        outcome = await service.outcome(wanted["firing"])
+        assert (outcome["outcome"], outcome["attempts"], outcome["detail"]) == (
+            "succeeded", 1, "200 OK",
+        )  # fmt: skip
+        [(path, headers, _)] = receiver.got
+        assert path == "/x"
+        assert headers["X-N"] == "3"
+        assert headers["Idempotency-Key"] == f"{wanted['firing']}:0"
+        assert headers["User-Agent"].startswith("upshot/")
+        [body] = receiver.bodies("/x")
+        assert body["id"] == wanted["firing"]
+        assert body["events"][0]["id"] == "the-event"
+        [told] = await service.events("action.succeeded")
+        assert told["follows"] == derived_id("triggered", wanted["firing"], "0")
+        assert told["causation"]["automations"] == {"auto-1": 1}
+        assert told["resource"]["id"] == f"action.{wanted['firing']}.0"
+        assert told["related"][0]["role"] == "automation"
+        counters = await service.counters()
+        assert counters["actions:call-webhook:succeeded"] == "1"
+        assert "~event_to_action:sum" in counters
+        await until(service.idle)
+
+
+async def test_actions_run_in_order_and_one_whose_if_is_false_is_skipped(store_url: str) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        wanted = entry(
+            call(receiver.url + "/1"),
+            call(receiver.url + "/2", **{"if": "event.payload.n > 3"}),
+            call(receiver.url + "/3", body={"n": "{{ event.payload.n }}"}),
+            call(receiver.url + "/4", body="just text", method="PUT"),
+        )
+        await service.send(wanted)
+        await service.outcome(wanted["firing"], 3)
+        assert [path for path, _, _ in receiver.got] == ["/1", "/3", "/4"]
+        assert receiver.bodies("/3") == [{"n": 3}]
+        assert receiver.got[2][2] == b"just text"
+        outcomes = await service.outcomes(wanted["firing"])
+        assert outcomes["1"]["outcome"] == "skipped"
+        assert len(await service.events("action.skipped")) == 1
+        await until(service.idle)
+
+
+@pytest.mark.parametrize(("on_error", "paths"), [("continue", ["/1", "/2"]), ("stop", ["/1"])])
+async def test_what_cannot_succeed_is_a_dead_letter_at_once_and_on_error_decides_the_rest(
+    store_url: str, on_error: str, paths: list[str]
+) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        receiver.answers = [(404, {})]
+        wanted = entry(call(receiver.url + "/1", on_error=on_error), call(receiver.url + "/2"))
+        await service.send(wanted)
+        outcome = await service.outcome(wanted["firing"])
+        assert (outcome["outcome"], outcome["attempts"]) == ("failed", 1)
+        assert outcome["detail"] == "404 Not Found: told why"
+        await until(service.idle)
+        assert [path for path, _, _ in receiver.got] == paths
+        [(_, letter)] = await service.letters()
+        assert letter["reason"] == outcome["detail"]
+        assert len(await service.events("action.failed")) == 1
+        assert len(await service.events("action.dead-lettered")) == 1
+
+
+async def test_a_receiver_that_is_down_is_tried_again_until_it_is_back(store_url: str) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        receiver.answers = [(503, {}), (500, {}), (429, {})]
+        wanted = entry(call(receiver.url + "/x"))
+        await service.send(wanted)
+        outcome = await service.outcome(wanted["firing"])
+        assert (outcome["outcome"], outcome["attempts"]) == ("succeeded", 4)
+        assert receiver.keys == {f"{wanted['firing']}:0": 4}
+        assert await service.events("action.failed") == []
+        counters = await service.counters()
+        assert counters["actions:call-webhook:succeeded"] == "1"
+
+
+async def test_used_up_tries_end_among_the_dead_letters_and_a_replay_does_it(
+    store_url: str,
+) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        receiver.answers = [(500, {})] * 3
+        wanted = entry(call(receiver.url + "/x", retries=2), call(receiver.url + "/ok"))
+        await service.send(wanted)
+        outcome = await service.outcome(wanted["firing"])
+        assert (outcome["outcome"], outcome["attempts"]) == ("dead-lettered", 3)
+        await until(service.idle)
+        [(letter_id, letter)] = await service.letters()
+        assert (letter["index"], letter["automation"]) == (0, "orders")
+        await service.replay(letter_id, letter)
+        await until(service.idle)
+        outcome = await service.outcome(wanted["firing"])
+        assert (outcome["outcome"], outcome["attempts"]) == ("succeeded", 1)
+        assert await service.letters() == []
+        assert receiver.keys == {f"{wanted['firing']}:0": 4, f"{wanted['firing']}:1": 1}
+
+
+async def test_a_receiver_is_not_asked_again_before_the_time_it_asked_for(store_url: str) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        receiver.answers = [(429, {"Retry-After": "1"})]
+        wanted = entry(call(receiver.url + "/x"))
+        await service.send(wanted)
+        await service.outcome(wanted["firing"])
+        first, second = receiver.times
+        assert second - first >= 1.0
+
+
+async def test_a_try_without_an_answer_ends_with_its_timeout(store_url: str) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        wanted = entry(call(receiver.url + "/hang", timeout="50ms", retries=1))
+        await service.send(wanted)
+        outcome = await service.outcome(wanted["firing"])
+        assert (outcome["outcome"], outcome["attempts"]) == ("dead-lettered", 2)
+        assert outcome["detail"] == "no answer within 0.05 s"
+
+
+async def test_a_receiver_that_never_answers_does_not_stall_the_others(store_url: str) -> None:
+    settings = Settings(lease=1.0, action_concurrency=8)
+    async with (
+        receiving() as receiver,
+        receiving() as other,
+        dispatching(store_url, settings) as service,
+    ):
+        hanging = [entry(call(receiver.url + "/hang", timeout="1h")) for _ in range(50)]
+        await service.send(*hanging)
+        await until(lambda: _got(receiver, 4))
+        wanted = entry(call(other.url + "/x"))
+        await service.send(wanted)
+        assert (await service.outcome(wanted["firing"]))["outcome"] == "succeeded"
+        assert len(receiver.got) == 4
+        receiver.held.set()
+        await until(service.idle)
+        assert receiver.keys == {f"{each['firing']}:0": 1 for each in hanging}
+
+
+async def _got(receiver: Receiver, count: int) -> bool:
+    return len(receiver.got) >= count
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"{}",
+        b'{"firing": 3, "actions": "x"}',
+        b"\xff\xfe\x00",
+        b"[" * 10_000,
+    ],
+)
+async def test_a_poison_entry_becomes_a_dead_letter_and_others_go_on(
+    store_url: str, body: bytes
+) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        wanted = entry(call(receiver.url + "/x"))
+        await service.send(body, wanted)
+        assert (await service.outcome(wanted["firing"]))["outcome"] == "succeeded"
+        await until(service.idle)
+        assert len(await service.letters()) == 1
+        assert len(await service.events("action.dead-lettered")) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ({"fly-to-the-moon": {}}, "the definition can't be used"),
+        ({"call-webhook": {"url": "http://x", "metod": "GET"}}, "the definition can't be used"),
+        ({"call-webhook": {"url": "{{ event.payload.nothing.at }}"}}, "nothing"),
+        ({"call-webhook": {"url": "http://x", "if": "event.payload.nothing > 3"}}, "nothing"),
+        ({"call-webhook": {"url": "http://0.0.0.0:1/"}}, "not allowed: unspecified"),
+        ({"call-webhook": {"url": "http://169.254.169.254/latest"}}, "not allowed: metadata"),
+        ({"notify": {"to": "on-call"}}, "did you mean 'oncall'?"),
+        ({"run-deployment": {"deployment": "etl/nigtly"}}, "did you mean 'etl/nightly'?"),
+        ({"retry-flow-run": {"flow_run": "flow-run.none"}}, "none"),
+        ({"retry-flow-run": {}}, "concerns no flow run"),
+        ({"emit-event": {"event": "Not A Name"}}, "comes out wrong"),
+    ],
+)
+async def test_what_somebody_has_to_mend_says_what(
+    store_url: str, action: dict[str, Any], reason: str
+) -> None:
+    definitions: dict[str, dict[str, Any]] = {
+        "receiver": {"oncall": {"name": "oncall", "url": "json://localhost"}},
+        "deployment": {"etl/nightly": {"name": "etl/nightly", "entrypoint": "x.py:f"}},
+    }
+    async with dispatching(store_url, definitions=definitions) as service:
+        wanted = entry(action)
+        await service.send(wanted)
+        outcome = await service.outcome(wanted["firing"])
+        assert outcome["outcome"] == "failed"
+        assert reason in outcome["detail"]
+
+
+async def test_redirects_are_not_followed_and_a_long_answer_is_cut_off(store_url: str) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        moved, endless = (
+            entry(call(receiver.url + "/moved")),
+            entry(call(receiver.url + "/endless")),
+        )
+        await service.send(moved, endless)
+        outcome = await service.outcome(moved["firing"])
+        assert (outcome["outcome"], "redirects are not followed" in outcome["detail"]) == (
+            "failed", True,
+        )  # fmt: skip
+        assert (await service.outcome(endless["firing"]))["outcome"] == "succeeded"
+        assert "/ok" not in [path for path, _, _ in receiver.got]
+
+
+async def test_private_addresses_are_refused_where_they_may_not_be_called(store_url: str) -> None:
+    settings = Settings(lease=1.0, allow_private_webhooks=False)
+    async with receiving() as receiver, dispatching(store_url, settings) as service:
+        urls = [receiver.url, receiver.url.replace("127.0.0.1", "localhost")]
+        wanted = [entry(call(url)) for url in urls]
+        await service.send(*wanted)
+        for each in wanted:
+            outcome = await service.outcome(each["firing"])
+            assert (outcome["outcome"], outcome["detail"]) == (
+                "failed", "the address is not allowed: loopback",
+            )  # fmt: skip
+        assert receiver.got == []
+
+
+async def test_a_deployment_is_run_once_however_often_the_entry_comes(store_url: str) -> None:
+    deployment = {
+        "name": "etl/nightly",
+        "entrypoint": "etl.py:etl",
+        "work_pool": "heavy",
+        "parameters": {"a": 1, "b": 2},
+    }
+    definitions: dict[str, dict[str, Any]] = {
+        "deployment": {"etl/nightly": deployment},
+        "variable": {"size": {"name": "size", "value": "large"}},
+    }
+    async with dispatching(store_url, definitions=definitions) as service:
+        parameters = {"b": "{{ event.payload.n }}", "size": "{{ variables.size }}"}
+        wanted = entry({"run-deployment": {"deployment": "etl/nightly", "parameters": parameters}})
+        await service.send(wanted, {**wanted, "n": 1}, wanted)
+        await until(service.idle)
+        run = await Runs(service.store).get(derived_id("run", wanted["firing"], "0"))
+        assert (run.flow, run.pool, run.parameters) == (
+            "etl", "heavy", {"a": 1, "b": 3, "size": "large"},
+        )  # fmt: skip
+        assert run.caused_by == derived_id("triggered", wanted["firing"], "0")
+        assert run.causation is not None
+        assert run.causation.automations == {"auto-1": 1}
+        assert len(await service.events("flow-run.scheduled")) == 1
+        assert len(await service.events("action.succeeded")) == 1
+
+
+async def test_a_failed_run_is_retried_once_however_often_the_entry_comes(store_url: str) -> None:
+    async with dispatching(store_url) as service:
+        runs = Runs(service.store)
+        run = new_run("etl", state=State("Scheduled"), deployment="etl/nightly", pool="default")
+        await runs.create(run)
+        await runs.transition(await runs.get(run.id), State("Failed", "boom"), own=False)
+        event = {**EVENT, "event": "flow-run.failed", "resource": {"id": f"flow-run.{run.id}"}}
+        notes = {"emit-event": {"event": "noted.it", "payload": {"run": "{{ flow_run.name }}"}}}
+        wanted = entry({"retry-flow-run": {}}, notes, event=event)
+        await service.send(wanted)
+        await until(service.idle)
+        await service.store.execute("HDEL", service.store.keys("firing", wanted["firing"]), 0)
+        await service.send({**wanted, "n": 1})
+        await until(service.idle)
+        retried = await runs.get(run.id)
+        assert retried.state.name == "AwaitingRetry"
+        assert retried.caused_by == derived_id("triggered", wanted["firing"], "0")
+        assert len(await service.events("flow-run.scheduled")) == 2
+        assert [each["payload"]["run"] for each in await service.events("noted.it")] == [run.name]
+        assert await service.letters() == []
+
+
+async def test_a_run_that_completed_cannot_be_retried(store_url: str) -> None:
+    async with dispatching(store_url) as service:
+        runs = Runs(service.store)
+        run = new_run("etl", state=State("Scheduled"), pool="default")
+        await runs.create(run)
+        await runs.transition(await runs.get(run.id), State("Completed"), own=False)
+        wanted = entry({"retry-flow-run": {"flow_run": run.id}})
+        await service.send(wanted)
+        outcome = await service.outcome(wanted["firing"])
+        assert outcome["outcome"] == "failed"
+        assert "only an ended one" in outcome["detail"]
+
+
+async def test_an_emitted_event_is_in_the_log_once_with_its_causation(store_url: str) -> None:
+    async with dispatching(store_url) as service:
+        action = {
+            "emit-event": {
+                "event": "order.{{ event.resource.name }}",
+                "resource": {"id": "{{ event.resource.id }}"},
+                "payload": {"n": "{{ event.payload.n }}", "deep": [{"of": "{{ firing.reason }}"}]},
+            }
+        }
+        wanted = entry(action)
+        await service.send(wanted)
+        await until(service.idle)
+        await service.store.execute("DEL", service.store.keys("firing", wanted["firing"]))
+        await service.send(wanted)
+        await until(service.idle)
+        [emitted] = await service.events("order.seven")
+        assert emitted["id"] == derived_id("emitted", wanted["firing"], "0")
+        assert emitted["payload"] == {"n": 3, "deep": [{"of": "threshold_reached"}]}
+        assert emitted["follows"] == derived_id("triggered", wanted["firing"], "0")
+        assert Causation.model_validate(emitted["causation"]).chain == ["the-event"]
+
+
+class _Mailbox(Message):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mails: list[Any] = []
+
+    def handle_message(self, message: Any) -> None:
+        self.mails.append(message)
+
+
+async def test_people_are_told_by_mail_and_http_and_the_address_stays_secret(
+    store_url: str,
+) -> None:
+    mailbox = _Mailbox()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        async with receiving() as receiver:
+            await _tell(store_url, receiver, controller.port)
+    finally:
+        controller.stop()
+    [mail] = mailbox.mails
+    assert mail["Subject"] == "order.7 is late"
+    assert "Idempotency-Key" in mail
+
+
+async def _tell(store_url: str, receiver: Receiver, port: int) -> None:
+    where = receiver.url.removeprefix("http://")
+    urls = {
+        "mail": f"mailto://127.0.0.1:{port}/?from=upshot@example.org&to=oncall@example.org",
+        "hook": f"json://user:s3cret@{where}/note",
+        "gone": f"json://user:s3cret@127.0.0.1:{free_port()}/note",
+    }
+    definitions = {"receiver": {name: {"name": name, "url": url} for name, url in urls.items()}}
+    text = {"title": "{{ event.resource.id }} is late", "body": "n={{ event.payload.n }}"}
+    async with dispatching(store_url, definitions=definitions) as service:
+        told = entry({"notify": {"to": ["mail", "hook"], "severity": "error", **text}})
+        partly = entry(
+            {"notify": {"to": ["hook", "gone"], "retries": 1, "retry_delay": "10ms", **text}}
+        )
+        await service.send(told, partly)
+        outcome = await service.outcome(told["firing"])
+        assert (outcome["outcome"], outcome["detail"]) == ("succeeded", "told mail, hook")
+        failed = await service.outcome(partly["firing"])
+        assert failed["outcome"] == "dead-lettered"
+        assert failed["detail"] == "receiver 'gone' did not take the message"
+        assert "s3cret" not in str(await service.letters())
+        assert receiver.keys == {f"{told['firing']}:0": 1, f"{partly['firing']}:0": 1}
+        note = receiver.bodies("/note")[0]
+        assert (note["title"], note["message"]) == ("order.7 is late", "n=3")
+
+
+async def test_a_receiver_that_refuses_a_notification_ends_it(store_url: str) -> None:
+    async with receiving() as receiver:
+        receiver.answers = [(401, {})]
+        url = receiver.url.replace("http", "json") + "/note"
+        definitions = {"receiver": {"hook": {"name": "hook", "url": url}}}
+        async with dispatching(store_url, definitions=definitions) as service:
+            wanted = entry({"notify": {"to": "hook"}})
+            await service.send(wanted)
+            outcome = await service.outcome(wanted["firing"])
+            assert (outcome["outcome"], outcome["detail"]) == (
+                "failed", "receiver 'hook' answered 401",
+            )  # fmt: skip
+
+
+async def test_a_group_that_vanished_is_made_again_and_misses_nothing(store_url: str) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        first, second = entry(call(receiver.url + "/1")), entry(call(receiver.url + "/2"))
+        await service.send(first)
+        await service.outcome(first["firing"])
+        await service.store.execute("DEL", service.store.keys("actions"))
+        await service.send(second)
+        await service.outcome(second["firing"])
+        assert len(receiver.got) == 2
+
+
+async def test_settled_actions_are_left_out_when_an_entry_comes_again(store_url: str) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        wanted = entry(call(receiver.url + "/1"), call(receiver.url + "/2"))
+        await service.send(wanted)
+        await until(service.idle)
+        await service.send({**wanted, "n": 1})
+        await until(service.idle)
+        assert [path for path, _, _ in receiver.got] == ["/1", "/2"]
+        assert len(await service.events("action.succeeded")) == 2
+
+
+async def test_the_service_ends_in_order_with_what_it_has_in_hand(store_url: str) -> None:
+    async with receiving() as receiver:
+        async with dispatching(store_url) as service:
+            wanted = entry(call(receiver.url + "/hang"))
+            await service.send(wanted)
+            await until(lambda: _got(receiver, 1))
+            asyncio.get_running_loop().call_later(0.2, receiver.held.set)
+        async with dispatching(store_url) as service:
+            assert (await service.outcome(wanted["firing"]))["outcome"] == "succeeded"
+        assert receiver.keys == {f"{wanted['firing']}:0": 1}
+
+
+async def test_a_thousand_entries_are_each_done_once(store_url: str) -> None:
+    async with receiving() as receiver, dispatching(store_url) as service:
+        wanted = [entry(call(receiver.url + "/x"), firing=new_id()) for _ in range(1000)]
+        await service.send(*wanted)
+        await until(service.idle)
+        assert receiver.keys == {f"{each['firing']}:0": 1 for each in wanted}
+        assert len(await service.events("action.succeeded")) == 1000
+        assert _nothing_pending(await _pending(service))
+
+
+async def _pending(service: Service) -> Any:
+    return await service.store.execute("XPENDING", service.store.keys("actions"), "dispatchers")
+
+
+def _nothing_pending(answer: Any) -> bool:
+    return answer[0] == 0  # type: ignore[no-any-return]
