@@ -114,6 +114,14 @@ class LabelMatch:
                 best = passed
         return nearest if self._labels else None
 
+    def compared(self, resource: dict[str, str]) -> list[tuple[Mismatch, bool]]:
+        """Return each label as asked for and found, and whether it matches."""
+        found = ((label, resource.get(label.name)) for label in self._labels)
+        return [
+            (Mismatch(label.name, label.expected, actual), label.matches(actual))
+            for label, actual in found
+        ]
+
     def exact(self) -> dict[str, frozenset[str]]:
         """Return the labels that only exact values satisfy, for an index."""
         return {

@@ -79,6 +79,10 @@ class Nodes:
     def __getitem__(self, key: str) -> Node:
         return self._nodes[key]
 
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of the automations in force."""
+        yield from self._entries
+
     def of(self, automation_id: str) -> Iterator[Node]:
         """Yield an automation's triggers, the outermost one first; none if it is not in force."""
         entry = self._entries.get(automation_id)

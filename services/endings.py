@@ -6,11 +6,18 @@ import signal
 from enum import StrEnum
 from typing import Any, Final
 
+import stamina
 import structlog
 from pydantic_core import from_json, to_json
 
 from upshot.events.event import MAX_RELATED, Event
-from upshot.events.exceptions import Conflict, IllegalTransition, NotFound, StaleEpoch
+from upshot.events.exceptions import (
+    Conflict,
+    IllegalTransition,
+    NotFound,
+    RetryableEventsError,
+    StaleEpoch,
+)
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 from upshot.flows.registry import Runs
@@ -21,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 _ATTEMPTS: Final = 20
 _BATCH: Final = 500
+_PATIENCE: Final = 60.0
+"""Seconds for which the store may be away between the end of a run and that of its tasks."""
 
 
 class Loss(StrEnum):
@@ -96,9 +105,19 @@ async def settle(
             log.info("run left as it is", run=run_id, reason=str(error))
             return None
         if ended.state.ended:
-            await end_tasks(store, ended)
+            await _end_tasks_for_sure(store, ended)
         return ended
     raise Conflict(f"run {run_id} keeps changing")
+
+
+async def _end_tasks_for_sure(store: Store, run: FlowRun) -> None:
+    """End them in spite of an outage: nobody would come back to a run that has ended."""
+    retries = stamina.retry_context(
+        on=RetryableEventsError, attempts=None, timeout=_PATIENCE, wait_max=1.0
+    )
+    async for attempt in retries:
+        with attempt:
+            await end_tasks(store, run)
 
 
 async def end_tasks(store: Store, run: FlowRun) -> int:
@@ -110,8 +129,8 @@ async def end_tasks(store: Store, run: FlowRun) -> int:
         flat = [part for ending in lost[start : start + _BATCH] for part in ending]
         try:
             await store.call("record_tasks", run.id, run.epoch, f"end-{start}", *flat)
-        except StaleEpoch:
-            return start  # it was started again: its new process sees to them
+        except (StaleEpoch, IllegalTransition):
+            return start  # it was started again: its new process sees to them; or somebody did
     return len(lost)
 
 

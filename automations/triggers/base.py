@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..logtime import OpenTime
     from ..matching import LabelMatch
+    from .explaining import Checks
     from .window import Memory
 
 
@@ -166,6 +167,15 @@ class Leaf(Trigger, Protocol):
             time: the gaps known so far.
         """
 
+    def explain(self, window: Any, facts: Facts, verdict: Verdict) -> Checks:
+        """Return what it asks and what it found.
+
+        Args:
+            window: the bucket's window before the event, or None.
+            facts: the event.
+            verdict: what was decided on it.
+        """
+
 
 @dataclass(slots=True, frozen=True)
 class Fired:
@@ -207,6 +217,15 @@ class Composite(Trigger, Protocol):
             window: the bucket's window, or None.
             fired: what one event, or one moment, made fire, by its place among the parts.
             time: the gaps known so far.
+        """
+
+    def explain(self, window: Any, fired: Collection[int], fires: bool) -> Checks:
+        """Return what it asks and what it found.
+
+        Args:
+            window: the bucket's window before what fired, or None.
+            fired: the places of the parts that fired just now.
+            fires: whether it fired with them.
         """
 
 

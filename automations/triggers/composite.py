@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -14,6 +14,7 @@ from ..durations import Duration, milliseconds
 from ..logtime import OpenTime
 from .base import Due, Facts, Fired, Reason, Verdict
 from .buckets import bucket_of, reader, values_of
+from .explaining import Check, Checks
 from .gathering import Chain, Gathering, merged, positions_of
 from .selection import Keys
 from .window import NEVER
@@ -131,6 +132,14 @@ class CompositeTrigger(BaseModel):
         if not self.span:
             return NEVER
         return max(chain[0].at for chain in window.chains.values()) + self.span
+
+    def forbidden(self, window: Gathering | None, fired: Collection[int]) -> Checks:
+        """Return which of the triggers that must not fire have."""
+        if not self.negated:
+            return []
+        held = set(window.chains) if window is not None else set()
+        came = sorted((held | set(fired)) & self.negated)
+        return [Check("not", [], came, not came)]
 
     def at_deadline(self, window: Gathering, time: OpenTime) -> Verdict:
         """Decide what the end of a gathering means, once the log is past its deadline."""

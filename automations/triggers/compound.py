@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ..logtime import OpenTime
 from .base import Fired, Reason, Verdict
 from .composite import CompositeTrigger
+from .explaining import Check, Checks
 from .gathering import Chain, Gathering, Held
 
 
@@ -57,6 +58,14 @@ class CompoundTrigger(CompositeTrigger):
         if len(met) < self.required:
             return self._holding(chains, time, Reason.VETOED if vetoed else Reason.GATHERED)
         return self._met(met) if not self.negated else self._wait(met, chains, time)
+
+    def explain(self, window: Gathering | None, fired: Collection[int], fires: bool) -> Checks:
+        """Return how many of the triggers it needs have fired."""
+        held = set(window.chains) if window is not None else set()
+        positive = (held | set(fired)) - self.negated
+        count = self.required if fires else len(positive)
+        checks = [Check("require", self.required, count, count >= self.required)]
+        return checks + self.forbidden(window, fired)
 
     def _chosen(self, chains: dict[int, Chain]) -> Chain:
         firings = [chain[0] for n, chain in chains.items() if n not in self.negated]

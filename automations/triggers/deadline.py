@@ -15,6 +15,7 @@ from ..logtime import OpenTime
 from . import runs
 from .base import Due, Facts, Interest, Reason, Verdict
 from .clock import ClockTime, TimeZone, next_clock_time, zone
+from .explaining import Check, Checks, name_check
 from .selection import OfRuns
 from .window import NEVER, Window
 
@@ -120,6 +121,14 @@ class DeadlineTrigger(OfRuns):
         if self.of == "start" and facts.name != runs.RUN_RUNNING:
             return Verdict(None, Reason.NOT_WATCHED)
         return Verdict(self._watch(facts, time), Reason.WATCHED)
+
+    def explain(self, window: Window | None, facts: Facts, verdict: Verdict) -> Checks:
+        """Return what it asks of the run, and what it found."""
+        of_runs = facts.name in runs.RUN_EVENTS
+        checks = [name_check("event", runs.RUN_EVENTS, facts, of_runs)]
+        checks += self.asked(facts, verdict)
+        met = verdict.reason is Reason.MET if of_runs else None
+        return [*checks, Check("expect", self.expect.value, facts.name, met)]
 
     def _meets(self, facts: Facts) -> bool:
         if self.expect is Outcome.SUCCEEDED:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from ..durations import Duration, milliseconds
 from ..logtime import OpenTime
 from .base import Due, Facts, Interest, Reason, Verdict
+from .explaining import Check, Checks, name_check
 from .selection import Bucketed, Named, Names, Selecting
 from .window import Window, with_position
 
@@ -119,6 +120,27 @@ class EventTrigger(Bucketed, Selecting):
         if compiled.absence:
             return self._decide_absence(window, facts, time)
         return self._decide_presence(window, facts, time)
+
+    def explain(self, window: Window | None, facts: Facts, verdict: Verdict) -> Checks:
+        """Return what it asks of the event and of its bucket, and what it found."""
+        expected = facts.name in self.compiled.expected
+        checks = [name_check("expect", self.expect or ("*",), facts, expected)]
+        if self.after:
+            opens = facts.name in self.compiled.opening
+            met = opens or window is not None
+            checks.append(name_check("after", self.after, facts, met))
+        checks += self.asked(facts, verdict)
+        return [*checks, self._count_check(window, facts, verdict)]
+
+    def _count_check(self, window: Window | None, facts: Facts, verdict: Verdict) -> Check:
+        """Return how far the bucket's window has counted, this event included."""
+        if window is not None and facts.received >= window.deadline:
+            window = None
+        before = window.count if window is not None else 0
+        counted = verdict.fires or verdict.reason in (Reason.COUNTED, Reason.SATISFIED)
+        count = before + counted
+        met = count >= self.threshold if verdict.considered else None
+        return Check("threshold", self.threshold, count, met)
 
     def at_deadline(self, window: Window, time: OpenTime) -> Verdict:
         """Decide what the end of a window means, once the log is past its deadline."""

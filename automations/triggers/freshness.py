@@ -13,6 +13,7 @@ from ..durations import Duration, milliseconds
 from ..logtime import OpenTime
 from ..matching import LabelMatch
 from .base import Due, Facts, Interest, Reason, Verdict
+from .explaining import Checks, label_checks, name_check
 from .selection import Bucketed, Named, Names, Selecting
 from .window import NEVER, Window
 
@@ -102,6 +103,12 @@ class FreshnessTrigger(Bucketed, Selecting):
         position = facts.position
         seen = Window(facts.received, NEVER, position, positions=(position,))
         return Verdict(self.rearm(seen, time), Reason.FRESH)
+
+    def explain(self, window: Window | None, facts: Facts, verdict: Verdict) -> Checks:
+        """Return what it asks of the event, and what it found."""
+        checks = [name_check("expect", self.names, facts, facts.name in self.named)]
+        checks += label_checks("asset", self.of_asset, facts.resource)
+        return [*checks, *self.asked(facts, verdict)]
 
     def at_deadline(self, window: Window, time: OpenTime) -> Verdict:
         """Fire, and wait until it is seen again."""

@@ -14,6 +14,7 @@ from ..exceptions import ExpressionFailed
 from ..logtime import OpenTime
 from ..numbers import NumberExpression
 from .base import Due, Facts, Interest, Reason, Verdict
+from .explaining import Check, Checks, name_check
 from .metrics import (
     MAX_POSITIONS,
     READINGS,
@@ -156,6 +157,15 @@ class MetricTrigger(Bucketed, OfRuns):
         now = facts.received
         current = self._at(window or Measured(now, facts.position), now, time)
         return self._judged(self._plus(current, number, facts, time), now, time)
+
+    def explain(self, window: Measured | None, facts: Facts, verdict: Verdict) -> Checks:
+        """Return what it asks of the event and of the measure, and what it found."""
+        checks = [name_check("expect", self.names, facts, facts.name in self.named)]
+        checks += self.asked(facts, verdict)
+        limit = f"{self.operator.value} {self.threshold:g}"
+        value = verdict.value
+        met = None if value is None else self.operator.breached(value, self.threshold)
+        return [*checks, Check(self.metric.value, limit, value, met)]
 
     def at_deadline(self, window: Measured, time: OpenTime) -> Verdict:
         """Decide what the passing of time means for the measure."""

@@ -13,6 +13,7 @@ from ..durations import Duration
 from ..logtime import OpenTime
 from .base import Due, Facts, Reason, Verdict
 from .clock import TimeZone, milliseconds_of, zone
+from .explaining import Check, Checks
 from .times import Calendar, NextTime, calendar, cron, interval, rrule
 from .window import NEVER, Window
 
@@ -108,6 +109,12 @@ class ScheduleTrigger(BaseModel):
     def decide(self, window: Window | None, facts: Facts, time: OpenTime) -> Verdict:
         """Decide that an event means nothing to it."""
         return Verdict(window, Reason.NOT_EXPECTED, detail=facts.name)
+
+    def explain(self, window: Window | None, facts: Facts, verdict: Verdict) -> Checks:
+        """Return when it fires next: no event makes it."""
+        way = self.cron or self.rrule or self.interval or self.calendar
+        following = self.following(facts.received)
+        return [Check("time", str(way), None if following is None else following, None)]
 
     def at_deadline(self, window: Window, time: OpenTime) -> Verdict:
         """Fire, and wait for the next time."""

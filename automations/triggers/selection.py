@@ -12,6 +12,7 @@ from ..expressions import Expression
 from ..matching import LabelMatch, Matches, glob
 from .base import Facts, Reason, Verdict
 from .buckets import ForEach, bucket_of, reader, values_of
+from .explaining import Checks, label_checks, related_checks, where_check
 from .window import Memory
 
 
@@ -67,6 +68,14 @@ class Selecting(BaseModel):
             if (mismatch := spec.mismatch_among(facts.related)) is not None:
                 return Verdict(window, Reason.NO_RELATED_MATCH, detail=str(mismatch))
         return self._where_refusal(window, facts) if self.where is not None else None
+
+    def asked(self, facts: Facts, verdict: Verdict) -> Checks:
+        """Return what it asks of the event's labels and its content, and what it found."""
+        checks = label_checks("match", self.match, facts.resource)
+        checks += related_checks(self.match_related, facts)
+        if self.where is not None:
+            checks.append(where_check(self.where.source, verdict.reason, verdict.detail))
+        return checks
 
     def _where_refusal(self, window: Memory | None, facts: Facts) -> Verdict | None:
         assert self.where is not None
@@ -125,3 +134,8 @@ class OfRuns(Selecting):
             if (mismatch := spec.mismatch_among(facts.related)) is not None:
                 return Verdict(window, Reason.NO_RELATED_MATCH, detail=str(mismatch))
         return super().refusal(window, facts)
+
+    def asked(self, facts: Facts, verdict: Verdict) -> Checks:
+        """Return what it asks of the run, and what it found."""
+        own = self.related_specs[: bool(self.deployment) + bool(self.flow)]
+        return [*related_checks(own, facts), *super().asked(facts, verdict)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Literal
 
 from ..logtime import OpenTime
 from .base import Fired, Reason, Verdict
 from .composite import CompositeTrigger
+from .explaining import Check, Checks
 from .gathering import Chain, Gathering, Held
 
 
@@ -53,6 +54,14 @@ class SequenceTrigger(CompositeTrigger):
             if chain:
                 chains[place], reason = chain, Reason.GATHERED
         return self._holding(chains, time, reason)
+
+    def explain(self, window: Gathering | None, fired: Collection[int], fires: bool) -> Checks:
+        """Return how many of its steps are done, in order."""
+        chains = window.chains if window is not None else {}
+        done = max((len(chain) for n, chain in chains.items() if n in self.steps), default=0)
+        done = len(self.steps) if fires else done
+        checks = [Check("steps", len(self.steps), done, done >= len(self.steps))]
+        return checks + self.forbidden(window, fired)
 
     def _while_waiting(
         self, window: Gathering, fired: Mapping[int, Fired], time: OpenTime

@@ -19,8 +19,8 @@ MESSAGE: Final = "its process has shown no sign of life for a lease"
 class Watchman:
     """Knows whether silence means anything yet: after an outage everyone gets a lease to speak.
 
-    The store may have been away, or this whole machine asleep; both look alike for runs that are
-    well, and neither is a reason to end them.
+    The store may have been away, this whole machine asleep, or the store's clock, by which leases
+    end, set forward; all look alike for runs that are well, and none is a reason to end them.
 
     Args:
         lease: seconds.
@@ -29,17 +29,21 @@ class Watchman:
     def __init__(self, lease: float) -> None:
         self._lease = lease
         self._last: float | None = None
+        self._clock = 0.0
         self._since = float("-inf")
 
-    def may_judge(self, now: float, store_uptime: float) -> bool:
+    def may_judge(self, now: float, store_uptime: float, store_clock: float) -> bool:
         """Tell whether a lease has passed without an interruption.
 
         Args:
-            now: seconds on a clock of this process. store_uptime: seconds since the store started.
+            now: seconds on a clock of this process that nobody sets.
+            store_uptime: seconds since the store started. store_clock: its Unix time, in seconds.
         """
-        if self._last is not None and now - self._last > self._lease / 2:
-            self._since = now
-        self._last = now
+        if self._last is not None:
+            passed = now - self._last
+            if max(passed, store_clock - self._clock) > self._lease / 2:
+                self._since = now
+        self._last, self._clock = now, store_clock
         return store_uptime > self._lease and now - self._since > self._lease
 
 
@@ -54,7 +58,9 @@ class Lapsed:
     async def look(self) -> None:
         """End each run whose lease has lapsed, or give it back to its queue."""
         uptime = await store_uptime(self._store)
-        if not self._watchman.may_judge(time.monotonic(), uptime):
+        seconds, microseconds = await self._store.execute("TIME")
+        clock = int(seconds) + int(microseconds) / 1e6
+        if not self._watchman.may_judge(time.monotonic(), uptime, clock):
             return
         for run in await self._runs.lapsed():
             args = (self._store, self._runs, run.id, run.epoch, Loss.LAPSED, MESSAGE)

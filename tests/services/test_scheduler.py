@@ -74,17 +74,26 @@ async def test_a_due_run_goes_to_its_queue(store: Store) -> None:
 
 
 def test_silence_right_after_the_store_came_up_means_nothing() -> None:
-    assert not Watchman(15).may_judge(100.0, store_uptime=15.0)
-    assert Watchman(15).may_judge(100.0, store_uptime=15.1)
+    assert not Watchman(15).may_judge(100.0, store_uptime=15.0, store_clock=1e9)
+    assert Watchman(15).may_judge(100.0, store_uptime=15.1, store_clock=1e9)
 
 
 def test_after_an_interruption_everyone_has_a_lease_to_speak() -> None:
     watchman = Watchman(10)
-    assert watchman.may_judge(100.0, 1e6)
-    assert watchman.may_judge(102.5, 1e6)
+    assert watchman.may_judge(100.0, 1e6, 1e9)
+    assert watchman.may_judge(102.5, 1e6, 1e9)
     for now in (108.0, 110.0, 112.0, 114.0, 116.0, 118.0):
-        assert not watchman.may_judge(now, 1e6), now
-    assert watchman.may_judge(118.1, 1e6)
+        assert not watchman.may_judge(now, 1e6, 1e9), now
+    assert watchman.may_judge(118.1, 1e6, 1e9)
+
+
+def test_a_clock_that_is_set_forward_ends_no_run() -> None:
+    watchman = Watchman(10)
+    assert watchman.may_judge(100.0, 1e6, 1e9)
+    assert watchman.may_judge(101.0, 1e6, 1e9 + 1)
+    for second in range(2, 12):
+        assert not watchman.may_judge(100.0 + second, 1e6, 1e9 + 3600 + second), second
+    assert watchman.may_judge(112.1, 1e6, 1e9 + 3612)
 
 
 async def test_the_uptime_is_the_servers(store: Store) -> None:
@@ -120,6 +129,25 @@ async def record_tasks(store: Store, run: FlowRun, **states: str) -> None:
         event = Event(event=f"task-run.{name.lower()}", resource={"id": f"task-run.{task_id}"})
         flat += [task_id, state.type.value, to_json(record), event.to_json()]
     await store.call("record_tasks", run.id, run.epoch, "1", *flat)
+
+
+async def test_the_task_runs_of_a_crashed_run_end_in_spite_of_an_outage(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await running(store)
+    await record_tasks(store, run, open="Running")
+    call, failed = store.call, list[str]()
+
+    async def sometimes(function: str, *args: Any) -> Any:
+        if function == "record_tasks" and not failed:
+            failed.append(function)
+            raise StoreUnavailable("away")
+        return await call(function, *args)
+
+    monkeypatch.setattr(store, "call", sometimes)
+    await settle(store, Runs(store), run.id, run.epoch, Loss.ENDED, "gone")
+    (task,) = await Runs(store).tasks(run.id)
+    assert (failed, task["state"]["name"]) == (["record_tasks"], "Crashed")
 
 
 async def test_a_run_that_shows_to_be_alive_is_left_alone(store: Store) -> None:
