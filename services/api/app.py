@@ -22,6 +22,7 @@ from . import (
     dead_letters,
     definitions,
     event_log,
+    explain,
     firings,
     health,
     metrics,
@@ -47,6 +48,7 @@ Lists answer `{"items": […], "next": cursor or null}`; errors are problem docu
 """
 _ROUTED: Final = (
     event_log,
+    explain,
     definitions,
     schemas,
     runs,

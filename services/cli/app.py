@@ -12,13 +12,13 @@ from . import (
     demo,
     deployment,
     event,
+    explain,
     flow,
     importing,
     listings,
     schema,
     starting,
     status,
-    versions,
     worker,
 )
 from . import run as runs
@@ -39,7 +39,7 @@ for plain in (starting.app, applying.app, schema.app, demo.app, status.app):
     app.add_typer(plain)
 for name, group in {
     "event": event.app,
-    "automation": versions.app,
+    "automation": explain.app,
     "deployment": deployment.app,
     "run": runs.app,
     "flow": flow.app,
