@@ -19,6 +19,7 @@ from upshot.events.settings import Settings
 from upshot.events.store import Store
 
 from . import (
+    backtest,
     dead_letters,
     definitions,
     event_log,
@@ -49,6 +50,7 @@ Lists answer `{"items": […], "next": cursor or null}`; errors are problem docu
 _ROUTED: Final = (
     event_log,
     explain,
+    backtest,
     definitions,
     schemas,
     runs,

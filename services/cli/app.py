@@ -8,11 +8,11 @@ import typer
 
 from . import (
     applying,
+    backtest,
     dead_letter,
     demo,
     deployment,
     event,
-    explain,
     flow,
     importing,
     listings,
@@ -39,7 +39,7 @@ for plain in (starting.app, applying.app, schema.app, demo.app, status.app):
     app.add_typer(plain)
 for name, group in {
     "event": event.app,
-    "automation": explain.app,
+    "automation": backtest.app,
     "deployment": deployment.app,
     "run": runs.app,
     "flow": flow.app,
