@@ -33,6 +33,7 @@ from . import (
     runs,
     schemas,
     task_runs,
+    tracing,
     work,
 )
 from .bodies import BodyLimit
@@ -49,6 +50,7 @@ Lists answer `{"items": […], "next": cursor or null}`; errors are problem docu
 """
 _ROUTED: Final = (
     event_log,
+    tracing,
     explain,
     backtest,
     definitions,

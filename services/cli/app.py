@@ -12,13 +12,13 @@ from . import (
     dead_letter,
     demo,
     deployment,
-    event,
     flow,
     importing,
     listings,
     schema,
     starting,
     status,
+    tracing,
     worker,
 )
 from . import run as runs
@@ -38,7 +38,7 @@ app = typer.Typer(
 for plain in (starting.app, applying.app, schema.app, demo.app, status.app):
     app.add_typer(plain)
 for name, group in {
-    "event": event.app,
+    "event": tracing.app,
     "automation": backtest.app,
     "deployment": deployment.app,
     "run": runs.app,
