@@ -140,8 +140,10 @@ async def test_lists_reach_back_into_postgres(by_hand: Steps, url: str) -> None:
     await record_task(store, run, "t1", "Completed")
     await world.runs.transition(run, State("Completed"), own=True)
     async with served(store.url, database_url=url) as api:
-        paths = ("events", "events?event=order.*", "events?resource=order.3,order.5", "runs")
-        paths += ("runs?state=Failed", "runs?flow=etl", "task-runs", f"runs/n{3}", "firings")
+        paths = [
+            *("events", "events?event=order.*", "events?resource=order.3,order.5", "firings"),
+            *("runs", "runs?state=Failed", "runs?flow=etl", "runs/n3", "task-runs"),
+        ]
         before = {path: await api.get(f"/api/v1/{path}") for path in paths}
         await by_hand.catch_up()
         await store.execute("XTRIM", store.keys("log"), "MAXLEN", 4)
@@ -190,8 +192,7 @@ async def test_a_server_that_goes_away_is_waited_for(
 ) -> None:
     with _server(tmp_path) as address:
         url = f"{address}/postgres"
-        settings = {"database_url": url}
-        with service("archiver", store_url=store_url, **settings):
+        with service("archiver", store_url=store_url, database_url=url):
             await Log(store).append([event(1)])
             await until_archived(store)
             await ask(url, TERMINATE)

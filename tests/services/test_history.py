@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from tests.services.api_served import Api, served
-from tests.services.archived import Steps, event, logged_positions, record_task, steps
+from tests.services.archived import (
+    Steps,
+    event,
+    logged_positions,
+    record_task,
+    rows,
+    steps,
+)
 from upshot.events.log import Log
 from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
@@ -23,6 +30,7 @@ from upshot.flows.registry import RunFilter, Runs
 from upshot.flows.runs import FlowRun, new_run
 from upshot.flows.states import State
 from upshot.services.history import events as history
+from upshot.services.history.address import SQLITE
 from upshot.services.history.filters import EventFilter
 from upshot.services.history.runs import RecordedRuns
 
@@ -373,3 +381,11 @@ async def test_members_of_one_moment_page_by_their_ids(store: Store) -> None:
     await store.execute("ZADD", key, *(part for each in ids for part in (7, each)))
     pages = [page async for page in newest_first(store, key, before=Place(7, "f440"))]
     assert [place.id for page in pages for place in page] == ids[439::-1]
+
+
+async def test_the_query_of_the_docs_works(shop: Steps) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "history.md").read_text()
+    query = page.partition("```sql\n")[2].partition("```")[0]
+    await append(shop, 15)
+    await shop.catch_up()
+    assert rows(Path(shop.url.removeprefix(SQLITE)).parent, query)[0] == ("order.0", 3)
