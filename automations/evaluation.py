@@ -100,10 +100,12 @@ class Evaluator:
         outcomes: list[Outcome] = []
         closed = self._closed_since
         open_until = now_ms if closed is None else min(now_ms, closed)
-        for when, (key, bucket) in self._windows.overdue(now_ms, open_until):
-            if (outcome := self._expire(self._nodes[key], bucket, when)) is not None:
-                outcomes.append(outcome)
-            if self._fired:
+        while (due := self._windows.take_due(now_ms, open_until)) is not None:
+            when, keys = due
+            for key, bucket in keys:
+                if (outcome := self._expire(self._nodes[key], bucket, when)) is not None:
+                    outcomes.append(outcome)
+            if self._fired:  # one moment's firings count together, as one event's do
                 outcomes += self._gather()
         self._windows.close_ended(now_ms)
         return outcomes

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from .cel_cost import LIMIT, Sizes, bound, most
+from .cel_shape import shape_of
 from .exceptions import ExpressionFailed, InvalidExpression
 from .suggestions import did_you_mean
 
@@ -15,13 +18,6 @@ if TYPE_CHECKING:
     import cel
 
 MAX_LENGTH: Final = 2048
-MAX_NESTING: Final = 64
-MAX_MACROS: Final = 8
-MAX_MAPS: Final = 2
-LARGEST: Final = {0: 1 << 62, 1: 1000, 2: 100}
-"""By how deep comprehensions nest: the longest list or map that an event may bring along."""
-
-_MACROS: Final = frozenset({"all", "exists", "exists_one", "map", "filter"})
 _FUNCTIONS: Final = frozenset(
     [
         "has",
@@ -54,12 +50,6 @@ _FUNCTIONS: Final = frozenset(
         "bool",
     ]
 )
-_TOKEN: Final = re.compile(
-    r"""//[^\n]*|[rbRB]{0,2}(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")"""
-    r"""|(?P<call>\.\s*(?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<bound>[A-Za-z_]\w*)?)|(?P<open>[(\[{])"""
-    r"""|(?P<close>[)\]}])""",
-    re.DOTALL,
-)
 
 
 class Scope:
@@ -69,12 +59,12 @@ class Scope:
         variables: JSON values by name.
     """
 
-    __slots__ = ("_context", "_largest", "variables")
+    __slots__ = ("_context", "_sizes", "variables")
 
     def __init__(self, variables: dict[str, Any]) -> None:
         self.variables = variables
         self._context: cel.Context | None = None
-        self._largest: int | None = None
+        self._sizes: Sizes | None = None
 
     @property
     def context(self) -> cel.Context:
@@ -85,21 +75,11 @@ class Scope:
         return self._context
 
     @property
-    def largest(self) -> int:
-        """How many items the longest list or map among the values has."""
-        if self._largest is None:
-            self._largest = _largest(self.variables)
-        return self._largest
-
-
-def _largest(value: Any) -> int:
-    longest, left = 0, [value]
-    while left:
-        item = left.pop()
-        if isinstance(item, dict | list | tuple):
-            longest = max(longest, len(item))
-            left.extend(item.values() if isinstance(item, dict) else item)
-    return longest
+    def sizes(self) -> Sizes:
+        """How large the values are."""
+        if self._sizes is None:
+            self._sizes = Sizes(self.variables)
+        return self._sizes
 
 
 class Expression:
@@ -112,15 +92,16 @@ class Expression:
         InvalidExpression: it is no CEL, uses unknown names, or nests too deep.
     """
 
-    __slots__ = ("_depth", "_program", "source")
+    __slots__ = ("_most", "_program", "_shape", "source")
     variables: ClassVar[frozenset[str]] = frozenset({"event"})
 
     def __init__(self, source: str) -> None:
         if len(source) > MAX_LENGTH:
             raise InvalidExpression(f"longer than {MAX_LENGTH} characters")
         self.source = source
-        self._depth, bound = _shape(source)
-        self._check_names(_compile(source), bound)
+        self._shape = shape_of(source)
+        self._most = math.inf if self._shape.loops else most(self._shape)
+        self._check_names(_compile(source), self._shape.names)
         # Only a condition's truth crosses over from CEL, so a huge value is never converted.
         self._program = _compile(f"({source}\n) ? true : false")
 
@@ -138,16 +119,13 @@ class Expression:
         """Tell whether the expression is true.
 
         Raises:
-            ExpressionFailed: a key is missing, types don't fit, or a list is too long.
+            ExpressionFailed: a key is missing, types don't fit, or it would take too long.
         """
         return self._answer(scope) is True
 
     def _answer(self, scope: Scope) -> Any:
-        if self._depth and scope.largest > LARGEST[self._depth]:
-            raise ExpressionFailed(
-                f"the event has a list or map of {scope.largest:,} items; "
-                f"this expression takes at most {LARGEST[self._depth]:,}"
-            )
+        if scope.sizes.cost * self._most > LIMIT:
+            self._check_cost(scope)
         try:
             return self._program.execute(scope.context)
         except (KeyboardInterrupt, SystemExit):
@@ -156,6 +134,13 @@ class Expression:
             raise ExpressionFailed(f"no key {error}") from error
         except BaseException as error:  # a panic of the Rust side is no Exception
             raise ExpressionFailed(f"{type(error).__name__}: {str(error)[:300]}") from error
+
+    def _check_cost(self, scope: Scope) -> None:
+        if bound(self._shape, scope.sizes, scope.variables) > LIMIT:
+            raise ExpressionFailed(
+                "it would take too long on values of this size: the longest list or map has "
+                f"{scope.sizes.longest:,} items"
+            )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expression) and other.source == self.source
@@ -213,38 +198,3 @@ def _first_complaint(message: str) -> str:
     line, column, what = found.groups()
     what = re.sub(r" expecting \{.*", "", what)[:200]
     return f"at {line}:{column}: {what}"
-
-
-def _shape(source: str) -> tuple[int, set[str]]:
-    """Return how deep comprehensions nest and the names they bind.
-
-    The parser itself has no bound on either, so this looks at the text before it does.
-    """
-    stack: list[bool] = []
-    bound: set[str] = set()
-    deepest, macros = 0, []
-    for token in _TOKEN.finditer(source):
-        if token["call"]:
-            is_macro = token["name"] in _MACROS
-            stack.append(is_macro)
-            if is_macro and token["bound"]:
-                bound.add(token["bound"])
-                macros.append(token["name"])
-        elif token["open"]:
-            stack.append(False)
-        elif token["close"] and stack:
-            stack.pop()
-        deepest = max(deepest, sum(stack))
-        _check_bounds(len(stack), deepest, macros)
-    return deepest, bound
-
-
-def _check_bounds(nesting: int, deepest: int, macros: list[str]) -> None:
-    if nesting > MAX_NESTING:
-        raise InvalidExpression(f"nested deeper than {MAX_NESTING}")
-    if deepest > max(LARGEST):
-        raise InvalidExpression(f"comprehensions nested deeper than {max(LARGEST)}")
-    if len(macros) > MAX_MACROS or macros.count("map") > MAX_MAPS:
-        raise InvalidExpression(
-            f"more than {MAX_MACROS} comprehensions, or more than {MAX_MAPS} of them 'map'"
-        )

@@ -80,15 +80,19 @@ class Timers:
             yield self.pop()
 
 
-def merge(*timers: tuple[Timers, int]) -> Iterator[tuple[int, Key]]:
-    """Take what several have due strictly before their own moment, all in one order."""
-    while True:
-        due = [
-            (first, index)
-            for index, (each, before) in enumerate(timers)
-            if (first := each.first()) is not None and first[0] < before
-        ]
-        if not due:
-            return
-        _, index = min(due)
-        yield timers[index][0].pop()
+def take_earliest(*timers: tuple[Timers, int]) -> tuple[int, list[Key]] | None:
+    """Take all that several have due at the earliest moment, each strictly before its own limit.
+
+    Returns:
+        The moment and its keys in order, or None where nothing is due.
+    """
+    within = [(each, first[0]) for each, limit in timers if (first := each.first())
+              and first[0] < limit]  # fmt: skip
+    if not within:
+        return None
+    moment = min(first for _, first in within)
+    keys: set[Key] = set()
+    for each, _ in within:
+        while (first := each.first()) is not None and first[0] == moment:
+            keys.add(each.pop()[1])
+    return moment, sorted(keys)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from .logtime import OpenTime
-from .timers import Key, Timers, merge
+from .timers import Key, Timers, take_earliest
 from .triggers import CompositeTrigger, Due, Memory
 from .triggers.base import Trigger
 
@@ -97,12 +97,13 @@ class OpenWindows:
         silence, clock, end = self._timers
         return now < silence.earliest and now < clock.earliest and now < end.earliest
 
-    def overdue(self, now: int, open_until: int) -> Iterator[tuple[int, Key]]:
-        """Take what is due to be judged, in order: what needs silence before ``open_until`` (ms).
+    def take_due(self, now: int, open_until: int) -> tuple[int, list[Key]] | None:
+        """Take what is due at the earliest moment: what needs silence, before ``open_until``.
 
-        The rest before ``now``.
+        Returns:
+            The moment in ms and its keys, before ``now`` in any case; None where nothing is due.
         """
-        return merge((self._due[Due.SILENCE], open_until), (self._due[Due.CLOCK], now))
+        return take_earliest((self._due[Due.SILENCE], open_until), (self._due[Due.CLOCK], now))
 
     def close_ended(self, now: int) -> None:
         """Close the windows that have just ended by ``now`` (ms)."""

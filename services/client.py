@@ -62,6 +62,21 @@ class Client:
         """Send JSON to ``POST /api/v1<path>`` and return the answer; see ``get``."""
         return self._json("POST", _PREFIX + path, json=body, params=_given(query))
 
+    def lines(self, path: str, body: Any) -> Iterator[Item]:
+        """Send JSON to ``POST /api/v1<path>`` and yield each JSON line of the answer; see ``get``.
+
+        Raises:
+            ServerUnreachable: also when the connection breaks in between.
+        """
+        with self._send("POST", _PREFIX + path, json=body, stream=True) as response:
+            if not response.ok:
+                raise _refusal(response)
+            try:
+                for line in _lines(response.iter_content(chunk_size=None)):
+                    yield json.loads(line)
+            except _UNREACHABLE as error:
+                raise ServerUnreachable(f"{self.url} went away before the answer's end") from error
+
     def put(self, path: str, body: Any, *, headers: Mapping[str, str] | None = None) -> Any:
         """Send JSON to ``PUT /api/v1<path>`` and return the answer; see ``get``."""
         return self._json("PUT", _PREFIX + path, json=body, headers=headers)

@@ -96,7 +96,7 @@ class Calendar(BaseModel):
     @property
     def first(self) -> datetime:
         """Local time of the first."""
-        first = _EPOCH.date() if self.months or self.years else _MONDAY
+        first = _MONDAY if self.weeks else _EPOCH.date()
         return datetime.combine(self.start or first, self.at)
 
 

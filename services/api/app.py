@@ -19,9 +19,11 @@ from upshot.events.settings import Settings
 from upshot.events.store import Store
 
 from . import (
+    backtest,
     dead_letters,
     definitions,
     event_log,
+    explain,
     firings,
     health,
     metrics,
@@ -31,6 +33,7 @@ from . import (
     runs,
     schemas,
     task_runs,
+    tracing,
     work,
 )
 from .bodies import BodyLimit
@@ -47,6 +50,9 @@ Lists answer `{"items": […], "next": cursor or null}`; errors are problem docu
 """
 _ROUTED: Final = (
     event_log,
+    tracing,
+    explain,
+    backtest,
     definitions,
     schemas,
     runs,

@@ -8,17 +8,17 @@ import typer
 
 from . import (
     applying,
+    backtest,
     dead_letter,
     demo,
     deployment,
-    event,
     flow,
     importing,
     listings,
     schema,
     starting,
     status,
-    versions,
+    tracing,
     worker,
 )
 from . import run as runs
@@ -38,8 +38,8 @@ app = typer.Typer(
 for plain in (starting.app, applying.app, schema.app, demo.app, status.app):
     app.add_typer(plain)
 for name, group in {
-    "event": event.app,
-    "automation": versions.app,
+    "event": tracing.app,
+    "automation": backtest.app,
     "deployment": deployment.app,
     "run": runs.app,
     "flow": flow.app,

@@ -102,6 +102,11 @@ def counters(batch: Batch) -> Counter[str]:
 
 
 def _needed(batch: Batch, memory: Memory) -> str:
-    """Return the oldest position that the engine may still read: trimming stops before it."""
+    """Return the oldest position that the engine may still read: trimming stops before it.
+
+    Where the log is archived, the archive has what open windows refer to, and the log need not.
+    """
+    if memory.archived:
+        return batch.cursor
     oldest = memory.evaluator.oldest_position()
     return min((oldest or batch.cursor, batch.cursor), key=order)

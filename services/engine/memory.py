@@ -28,11 +28,16 @@ DEFINING: Final = frozenset(
 
 
 class Memory:
-    """Automations in force with their open windows, as of ``cursor``."""
+    """Automations in force with their open windows, as of ``cursor``.
+
+    Attributes:
+        archived: whether the log's events are kept in the archive, too.
+    """
 
     def __init__(self, cursor: str, gaps: list[tuple[int, int]]) -> None:
         self.cursor = cursor
         self.known_gaps = len(gaps)
+        self.archived = False
         self.evaluator = Evaluator(OpenTime(gaps))
         self._actions: dict[str, list[dict[str, Any]]] = {}
         self._definitions: dict[str, bytes] = {}

@@ -19,6 +19,9 @@ from upshot.events.exceptions import EventsError, InvalidEvent, RetryableEventsE
 from upshot.events.log import Log
 from upshot.events.settings import Settings
 from upshot.events.store import Store
+from upshot.services.exceptions import HistoryUnavailable
+from upshot.services.history.archive import Archive
+from upshot.services.history.events import fetch
 from upshot.services.leadership import Leadership
 
 from . import committing
@@ -29,6 +32,7 @@ from .reading import Reader, Reading
 log = structlog.get_logger(__name__)
 
 IDLE_MS: Final = 1000
+_ARCHIVE_PATIENCE: Final = 5.0  # seconds
 CURSOR_ONLY_SECONDS: Final = 0.25
 """A cursor that moved past nothing of interest can wait: reading it again is harmless."""
 
@@ -39,10 +43,12 @@ class Engine:
     Args:
         store: the shard's store.
         lease_ms: for how long an owner that fell silent keeps the shard.
+        archive: has the events that a firing needs and the log has no more; else they are missing.
     """
 
-    def __init__(self, store: Store, *, lease_ms: int) -> None:
+    def __init__(self, store: Store, *, lease_ms: int, archive: Archive | None = None) -> None:
         self._store = store
+        self._archive = archive
         self._log = Log(store)
         self._reader = Reader(store)
         self._lease_ms = lease_ms
@@ -80,6 +86,7 @@ class Engine:
 
     async def _own(self) -> None:
         memory = await recall(self._store, await self._reader.gaps(), self._renew)
+        memory.archived = self._archive is not None and await self._archive.kept()
         log.info("engine owns the shard", epoch=self._leadership.epoch, cursor=memory.cursor)
         batch, wait_ms = committing.Batch(memory.cursor), 0
         while True:
@@ -175,10 +182,26 @@ class Engine:
         at_hand = self._at_hand
         missing = [each for each in firing.positions if each not in at_hand]
         if missing:
-            fetched = await self._log.fetch(missing)
+            fetched = await self._fetch(missing)
             at_hand = {**{event.position: event for event in fetched}, **at_hand}
         events = [at_hand[each] for each in firing.positions if each in at_hand]
         return record(firing, actions, events)
+
+    async def _fetch(self, positions: Sequence[str]) -> list[Recorded]:
+        """Return events from the log, and from the archive what was trimmed.
+
+        A firing does not wait for a database that is out of reach: it goes without the oldest.
+        """
+        fetched = await self._log.fetch(positions)
+        there = {event.position for event in fetched}
+        trimmed = [each for each in positions if each not in there]
+        if trimmed and self._archive is not None:
+            try:
+                async with asyncio.timeout(min(_ARCHIVE_PATIENCE, self._lease_ms / 3000)):
+                    fetched += await fetch(self._archive, trimmed)
+            except (HistoryUnavailable, TimeoutError) as error:
+                log.warning("firing without its oldest events", reason=str(error) or "too slow")
+        return fetched
 
     def _idle_ms(self, memory: Memory, reading: Reading) -> int:
         """Return how long to wait for news: until the next deadline, at most a second."""
@@ -192,7 +215,9 @@ class Engine:
 async def run(settings: Settings, store_url: str) -> None:
     """Run the engine on the store at ``store_url`` until cancelled."""
     store = Store(store_url)
+    archive = Archive.of(settings, store)
     try:
-        await Engine(store, lease_ms=settings.lease_ms).run()
+        await Engine(store, lease_ms=settings.lease_ms, archive=archive).run()
     finally:
+        await archive.close()
         await store.close()

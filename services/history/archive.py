@@ -54,10 +54,13 @@ class Archive:
         """Return the archive that the settings name."""
         return cls(store, database_url(settings))
 
+    async def kept(self) -> bool:
+        """Tell whether anybody archives this log."""
+        return bool(await self._store.execute("HEXISTS", self._store.keys("cursors"), "archiver"))
+
     async def reader(self) -> Reader | None:
         """Return what reads the database; None where nobody archives this log."""
-        key = self._store.keys("cursors")
-        if not await self._store.execute("HEXISTS", key, "archiver"):
+        if not await self.kept():
             return None
         if self._reader is None:
             # In a thread: it takes half a second, and other requests go on.

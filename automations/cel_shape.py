@@ -1,0 +1,197 @@
+"""The shape of a CEL expression: what it reads, within which loops, as its text tells.
+
+The parser itself has no bounds, so this looks at the text before it does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from .cel_patterns import compile_cost
+from .exceptions import InvalidExpression
+
+MAX_NESTING: Final = 64
+MAX_MACROS: Final = 8
+MAX_MAPS: Final = 2
+MAX_LOOPS: Final = 2
+
+_MACROS: Final = frozenset({"all", "exists", "exists_one", "map", "filter"})
+_TOKEN: Final = re.compile(
+    r"""(?P<comment>//[^\n]*)"""
+    r"""|(?P<text>(?P<prefix>[rbRB]{0,2})(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'"""
+    r"""|"(?:\\.|[^"\\\n])*"|(?<=[rR])'[^'\n]*'|(?<=[rR])"[^"\n]*"))"""
+    r"""|(?P<name>[A-Za-z_]\w*)|(?P<number>\d[\w.]*)|(?P<sign>[^\s\w])""",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One place where an expression reads a value.
+
+    Attributes:
+        path: the name, and the fields below it as far as they are written out.
+        loops: within how many comprehensions it stands.
+        bound: whether the name is the item of one of them.
+    """
+
+    path: tuple[str, ...]
+    loops: int
+    bound: bool
+
+
+@dataclass(slots=True)
+class Shape:
+    """What the text of an expression tells.
+
+    Attributes:
+        references: what it reads.
+        names: those that comprehensions bind.
+        tokens: how many words and signs stand within 0, 1, … comprehensions.
+        maps: how many comprehensions are ``map``.
+        growing: how many make a list, item by item.
+        searches: how often ``in`` looks through one.
+        joins: how many ``+`` there are.
+        literal: a bound on how many items a list written out has.
+        patterns: what compiling the regular expressions costs each time, in ns, by loops.
+    """
+
+    references: list[Reference] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    tokens: list[int] = field(default_factory=lambda: [0] * (MAX_LOOPS + 1))
+    maps: int = 0
+    growing: int = 0
+    searches: int = 0
+    macros: int = 0
+    joins: int = 0
+    literal: int = 1
+    patterns: list[float] = field(default_factory=lambda: [0.0] * (MAX_LOOPS + 1))
+    matches: bool = False
+
+    @property
+    def loops(self) -> int:
+        """How deep comprehensions nest."""
+        return max((depth for depth, count in enumerate(self.tokens) if count), default=0)
+
+
+@dataclass(slots=True)
+class _Bracket:
+    """An open bracket; ``macro`` where it holds the body of a comprehension."""
+
+    macro: bool = False
+    binds: str | None = None
+
+
+def shape_of(source: str) -> Shape:
+    """Return the shape of an expression.
+
+    Raises:
+        InvalidExpression: it nests too deep, has too many comprehensions, or a regular
+            expression that is not written in place or too large.
+    """
+    return _Reader(source).read()
+
+
+class _Reader:
+    """One pass over the words and signs of an expression."""
+
+    def __init__(self, source: str) -> None:
+        self._tokens = [each for each in _TOKEN.finditer(source) if not each["comment"]]
+        self._stack: list[_Bracket] = []
+        self._shape = Shape()
+
+    def read(self) -> Shape:
+        at = 0
+        while at < len(self._tokens):
+            at = self._step(at)
+        return self._shape
+
+    def _step(self, at: int) -> int:
+        """Take one thing in: a chain of names, a bracket, or anything else."""
+        token = self._tokens[at]
+        self._shape.tokens[self._loops] += 1
+        if token["name"] == "in":
+            self._shape.searches += 1
+            return at + 1
+        if token["name"]:
+            return self._chain(at)
+        sign = token["sign"]
+        if sign == "." and self._text(at + 1, "name"):
+            return self._chain(at + 1, after_dot=True)
+        if sign and sign in "([{":
+            self._open(_Bracket())
+        elif sign and sign in ")]}" and self._stack:
+            self._stack.pop()
+        self._shape.joins += sign == "+"
+        self._shape.literal += sign == ","
+        return at + 1
+
+    def _chain(self, at: int, *, after_dot: bool = False) -> int:
+        """Take ``a.b.c`` in, up to a call: what it reads, and the call where it ends in one."""
+        path: list[str] = []
+        while True:
+            word = self._tokens[at]["name"]
+            if self._text(at + 1, "sign") == "(":
+                if path and not after_dot:
+                    self._refer(path)
+                return self._call(word, at)
+            path.append(word)
+            if self._text(at + 1, "sign") != "." or not self._text(at + 2, "name"):
+                if not after_dot:
+                    self._refer(path)
+                return at + 1
+            at += 2
+
+    def _call(self, name: str, at: int) -> int:
+        bracket = _Bracket()
+        if name in _MACROS:
+            bracket = _Bracket(macro=True, binds=self._text(at + 2, "name"))
+            self._shape.macros += 1
+            self._shape.maps += name == "map"
+            self._shape.growing += name in ("map", "filter")
+        if name == "matches":
+            self._pattern(at)
+        self._open(bracket)
+        if bracket.binds:
+            self._shape.names.add(bracket.binds)
+            return at + 3
+        return at + 2
+
+    def _pattern(self, at: int) -> None:
+        literal = self._text(at + 2, "text")
+        if not literal or self._text(at + 3, "sign") != ")":
+            raise InvalidExpression("'matches' takes one pattern, written in place and in quotes")
+        prefix = self._tokens[at + 2]["prefix"].lower()
+        body = literal[len(prefix) :].strip("'\"")
+        pattern = body if "r" in prefix else body.replace("\\\\", "\\")
+        self._shape.matches = True
+        self._shape.patterns[self._loops] += compile_cost(pattern)
+
+    def _open(self, bracket: _Bracket) -> None:
+        self._stack.append(bracket)
+        if len(self._stack) > MAX_NESTING:
+            raise InvalidExpression(f"nested deeper than {MAX_NESTING}")
+        if sum(each.macro for each in self._stack) > MAX_LOOPS:
+            raise InvalidExpression(f"comprehensions nested deeper than {MAX_LOOPS}")
+        if self._shape.macros > MAX_MACROS or self._shape.maps > MAX_MAPS:
+            raise InvalidExpression(
+                f"more than {MAX_MACROS} comprehensions, or more than {MAX_MAPS} of them 'map'"
+            )
+
+    def _refer(self, path: list[str]) -> None:
+        bound = path[0] in self._bound
+        self._shape.references.append(Reference(tuple(path), self._loops, bound))
+
+    @property
+    def _loops(self) -> int:
+        return sum(each.macro for each in self._stack)
+
+    @property
+    def _bound(self) -> Iterator[str]:
+        return (each.binds for each in self._stack if each.binds)
+
+    def _text(self, at: int, group: str) -> str | None:
+        return self._tokens[at][group] if at < len(self._tokens) else None

@@ -1,0 +1,391 @@
+"""Lists across store and archive: no hole, nothing twice, whatever moves meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
+from tests.services.api_served import Api, served
+from tests.services.archived import (
+    Steps,
+    event,
+    logged_positions,
+    record_task,
+    rows,
+    steps,
+)
+from upshot.events.log import Log
+from upshot.events.places import Place, newest_first
+from upshot.events.store import Store
+from upshot.flows.registry import RunFilter, Runs
+from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.states import State
+from upshot.services.history import events as history
+from upshot.services.history.address import SQLITE
+from upshot.services.history.filters import EventFilter
+from upshot.services.history.runs import RecordedRuns
+
+ANY = EventFilter.of(None, None)
+FAR = 10**14
+NODE = "stream-node-max-entries"
+
+Step = tuple[str, int]
+moves = st.lists(
+    st.tuples(st.sampled_from(["new", "archive", "drop"]), st.integers(1, 8)), max_size=4
+)
+scripts = st.lists(st.tuples(moves, st.integers(1, 12)), min_size=1, max_size=8)
+quick = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@asynccontextmanager
+async def workshop(store_url: str) -> AsyncIterator[Steps]:
+    """Return an archiver beside an empty store whose log is trimmed event by event."""
+    store = Store(store_url)
+    await store.execute("FLUSHALL")
+    await store.load_functions()
+    await store.execute("CONFIG", "SET", NODE, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            async with steps(store, Path(folder)) as made:
+                await Log(store).expect("archiver")
+                yield made
+        finally:
+            await store.execute("CONFIG", "SET", NODE, 100)
+            await store.close()
+
+
+def play(store_url: str, what: Callable[[Steps], Awaitable[None]]) -> None:
+    """Run a scenario to its end, with a loop of its own."""
+
+    async def whole() -> None:
+        async with workshop(store_url) as shop:
+            await what(shop)
+
+    asyncio.run(whole())
+
+
+async def append(shop: Steps, count: int) -> None:
+    await Log(shop.store).append(event(number) for number in range(count))
+
+
+class Events:
+    """What happens to the log while somebody pages through it."""
+
+    def __init__(self, shop: Steps) -> None:
+        self.shop = shop
+        self.log = Log(shop.store)
+        self.positions: list[str] = []
+
+    async def do(self, moves: list[Step]) -> None:
+        for verb, count in moves:
+            if verb == "new":
+                given = (event(len(self.positions) + each) for each in range(count))
+                appended = await self.log.append(given)
+                self.positions += [each for each in appended.positions if each]
+            elif verb == "archive":
+                await self.shop.catch_up()
+            else:
+                await self.log.register("engine", await self.log.end())
+                await asyncio.sleep(0.002)
+                await self.log.trim(0, count * 3)
+
+
+@quick
+@given(script=scripts)
+def test_events_page_newest_first_without_a_seam(store_url: str, script: Any) -> None:
+    async def scenario(shop: Steps) -> None:
+        world = Events(shop)
+        await world.do([("new", 20), ("archive", 1), ("new", 5), ("drop", 3)])
+        expected, seen = list(reversed(world.positions)), list[str]()
+        cursor: str | None = None
+        for moves, limit in [*script, ([], 1000)]:
+            found, cursor = await history.search(
+                shop.store, shop.archive, ANY, limit=limit, before=cursor
+            )
+            seen += [each.position for each in found]
+            await world.do(moves)
+            if cursor is None:
+                break
+        assert seen == expected
+
+    play(store_url, scenario)
+
+
+@quick
+@given(script=scripts, limit=st.integers(1, 9))
+def test_events_are_read_oldest_first_without_a_seam(
+    store_url: str, script: Any, limit: int
+) -> None:
+    async def scenario(shop: Steps) -> None:
+        world, left = Events(shop), list(script)
+        await world.do([("new", 20), ("archive", 1), ("new", 5), ("drop", 3)])
+        seen, there = list[str](), len(world.positions)
+        async for batch in history.oldest_first(shop.store, shop.archive, limit=limit):
+            seen += [each.position for each in batch]
+            there = len(world.positions)  # what comes from now on, a last batch may not have
+            if left:
+                await world.do(left.pop()[0])
+        assert len(seen) >= there
+        assert seen == world.positions[: len(seen)]
+
+    play(store_url, scenario)
+
+
+class RunsOfAll:
+    """What happens to runs while somebody pages through them."""
+
+    def __init__(self, shop: Steps) -> None:
+        self.shop = shop
+        self.runs = Runs(shop.store)
+        self.made: list[str] = []
+
+    async def do(self, moves: list[Step]) -> None:
+        for verb, count in moves:
+            if verb == "new":
+                for _ in range(count):
+                    await self.make("Failed" if len(self.made) % 3 else "Running")
+            elif verb == "archive":
+                await self.shop.catch_up()
+            else:
+                await self.shop.store.call("forget_runs", FAR, count)
+
+    async def make(self, state: str) -> FlowRun:
+        run = new_run("etl", state=State("Scheduled"), name=f"n{len(self.made)}")
+        await self.runs.create(run)
+        run = await self.runs.transition(await self.runs.get(run.id), State("Running"), own=False)
+        if state != "Running":
+            run = await self.runs.transition(run, State(state), own=False)
+        self.made.append(run.id)
+        return run
+
+
+@quick
+@given(script=scripts)
+def test_runs_page_newest_first_without_a_seam(store_url: str, script: Any) -> None:
+    async def scenario(shop: Steps) -> None:
+        world = RunsOfAll(shop)
+        recorded = RecordedRuns(shop.store, world.runs, shop.archive)
+        await world.do([("new", 12), ("archive", 1), ("drop", 3), ("new", 3)])
+        places = await recorded.places(limit=100)
+        assert {place.id for place in places} == set(world.made)
+        expected = [place.id for place in places]
+        seen, cursor = list[str](), None
+        for moves, limit in [*script, ([], 1000)]:
+            found, cursor = await recorded.page(RunFilter(), limit=limit, before=cursor)
+            assert [each["id"] for _, each in found] == [place.id for place, _ in found]
+            seen += [place.id for place, _ in found]
+            await world.do(moves)
+            if cursor is None:
+                break
+        assert seen == expected
+
+    play(store_url, scenario)
+
+
+@pytest.fixture
+async def shop(store_url: str) -> AsyncIterator[Steps]:
+    async with workshop(store_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def api_of(shop: Steps) -> AsyncIterator[Api]:
+    url = shop.url.replace("+aiosqlite", "")
+    async with served(shop.store.url, database_url=url) as api:
+        yield api
+
+
+async def test_an_event_is_listed_at_once_and_for_as_long_as_it_is_kept(shop: Steps) -> None:
+    async with api_of(shop) as api:
+        await append(shop, 10)
+        before = (await api.get("/api/v1/events"))["items"]
+        assert len(before) == 10
+        await shop.catch_up()
+        assert await shop.trim() > 5
+        assert (await api.get("/api/v1/events"))["items"] == before
+        one = (await api.get("/api/v1/events", params={"resource": "order.3"}))["items"]
+        assert [each["id"] for each in one] == ["e3"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"event": "order.*"}, ["e2", "e1"]),
+        ({"event": "order.paid"}, ["e2"]),
+        ({"event": "order.p[a]*,user.*"}, ["e4", "e2"]),
+        ({"event": "*.placed,user.left"}, ["e4", "e1"]),
+        ({"resource": "order.4"}, ["e4"]),
+        ({"resource": "o*.1", "event": "order.placed"}, ["e1"]),
+        ({"event": "nothing"}, []),
+    ],
+)
+async def test_the_archive_is_searched_as_the_log_is(
+    shop: Steps, query: dict[str, str], expected: list[str]
+) -> None:
+    names = {1: "order.placed", 2: "order.paid", 3: "ord.x", 4: "user.left"}
+    await Log(shop.store).append(event(number, name) for number, name in names.items())
+    wanted = EventFilter.of(query.get("event"), query.get("resource"))
+    live, _ = await history.search(shop.store, None, wanted)
+    await shop.catch_up()
+    await shop.store.execute("XTRIM", shop.store.keys("log"), "MAXLEN", 0)
+    archived, _ = await history.search(shop.store, shop.archive, wanted)
+    assert [each.id for each in live] == [each.id for each in archived] == expected
+
+
+async def test_times_bound_a_list_on_both_sides_of_the_seam(shop: Steps) -> None:
+    log = Log(shop.store)
+    for number in range(6):
+        await log.append([event(number)])
+        await asyncio.sleep(0.003)
+    times = [int(each.partition("-")[0]) for each in await logged_positions(shop.store)]
+    await shop.catch_up()
+    await log.register("engine", await log.end())
+    await log.trim(0, 3)
+    for since, until in ((1, 4), (4, 5), (0, 2)):
+        found, following = await history.search(
+            shop.store, shop.archive, ANY, since=times[since], until=times[until]
+        )
+        assert [each.id for each in reversed(found)] == [f"e{n}" for n in range(since, until + 1)]
+        assert following is None
+        seen = [
+            each.id
+            async for batch in history.oldest_first(
+                shop.store, shop.archive, since=times[since], until=times[until]
+            )
+            for each in batch
+        ]
+        assert seen == [f"e{n}" for n in range(since, until + 1)]
+
+
+async def test_where_nobody_archives_a_list_ends_with_the_log(store: Store, tmp_path: Path) -> None:
+    async with steps(store, tmp_path) as made:
+        await append(made, 3)
+        await store.execute("XTRIM", store.keys("log"), "MAXLEN", 1)
+        found, following = await history.search(store, made.archive, ANY)
+    assert ([each.id for each in found], following) == (["e2"], None)
+
+
+async def test_an_archive_that_is_out_of_reach_is_said_to_be(shop: Steps) -> None:
+    async with served(shop.store.url) as api:
+        await append(shop, 5)
+        await api.get("/api/v1/events")  # all of it is in the log: nobody else is asked
+        await shop.catch_up()
+        await shop.trim()
+        problem = await api.get("/api/v1/events", 503)
+    assert problem["type"].endswith("history-unavailable")
+    assert "/nonexistent/history.db" in problem["detail"]
+
+
+async def test_a_run_that_only_the_archive_has_is_shown_but_changes_no_more(shop: Steps) -> None:
+    world = RunsOfAll(shop)
+    await world.do([("new", 3)])
+    async with api_of(shop) as api:
+        before = (await api.get("/api/v1/runs"))["items"]
+        failed = next(each for each in before if each["state"]["type"] == "Failed")
+        await shop.catch_up()
+        assert await shop.store.call("forget_runs", FAR, 10) == 2
+        assert (await api.get("/api/v1/runs"))["items"] == before
+        assert len((await api.get("/api/v1/runs", params={"state": "Failed"}))["items"]) == 2
+        assert len((await api.get("/api/v1/runs", params={"state": "Running"}))["items"]) == 1
+        assert (await api.get("/api/v1/runs", params={"flow": "other"}))["items"] == []
+        for name in (failed["id"], failed["name"]):
+            assert await api.get(f"/api/v1/runs/{name}") == failed
+            assert "archive" in (await api.post(f"/api/v1/runs/{name}/retry", 409))["detail"]
+        assert (await api.get(f"/api/v1/runs/{failed['id']}/logs"))["items"] == []
+        await api.get("/api/v1/runs/nobody", 404)
+
+
+async def test_task_runs_outlive_the_store(shop: Steps) -> None:
+    world = RunsOfAll(shop)
+    for number in range(3):
+        run = await world.make("Running")
+        await record_task(shop.store, run, f"t{number}a", "Completed")
+        await record_task(shop.store, run, f"t{number}b", "Failed", batch=2)
+        await world.runs.transition(run, State("Completed"), own=True)
+    async with api_of(shop) as api:
+        path = "/api/v1/task-runs"
+        before = (await api.get(path))["items"]
+        assert len(before) == 6
+        await shop.catch_up()
+        assert await shop.store.call("forget_runs", FAR, 2) == 2
+        assert (await api.get(path))["items"] == before
+        first = await api.get(path, params={"limit": 3})
+        rest = await api.get(path, params={"limit": 10, "cursor": first["next"]})
+        assert first["items"] + rest["items"] == before
+        of_one = await api.get(path, params={"run": world.made[0], "state": "Failed"})
+        assert [each["id"] for each in of_one["items"]] == ["t0b"]
+
+
+async def test_firings_outlive_the_store(shop: Steps) -> None:
+    store = shop.store
+    for number in range(6):
+        doc = {"id": f"f{number}", "automation": "heal", "automation_id": "a", "at": number}
+        key = store.keys("firing", f"f{number}")
+        await store.execute("HSET", key, "doc", to_json(doc), "0", '{"outcome":"succeeded"}')
+        await store.execute("ZADD", store.keys("firings"), number // 2, f"f{number}")
+        told = event(number, "automation.fired", payload={"firing": f"f{number}"}).to_json()
+        await store.call("put", "variable", "x", "", "{}", told)
+    async with api_of(shop) as api:
+        path = "/api/v1/firings"
+        before = (await api.get(path))["items"]
+        assert [each["id"] for each in before] == ["f5", "f4", "f3", "f2", "f1", "f0"]
+        await shop.catch_up()
+        assert await store.call("forget_firings", FAR, 3) == 3
+        assert (await api.get(path))["items"] == before
+        assert (await api.get(path, params={"automation": "a"}))["items"] == before
+        assert (await api.get(path, params={"automation": "b"}))["items"] == []
+        first = await api.get(path, params={"limit": 4})
+        rest = await api.get(path, params={"limit": 4, "cursor": first["next"]})
+        assert first["items"] + rest["items"] == before
+        assert await api.get(f"{path}/f0") == before[-1]
+        await api.get(f"{path}/f9", 404)
+
+
+async def test_archived_events_are_found_by_id_by_cause_and_by_place(shop: Steps) -> None:
+    log = Log(shop.store)
+    await log.append([event(1), event(2, follows="e1"), event(3, follows="e1"), event(4)])
+    positions = await logged_positions(shop.store)
+    await shop.catch_up()
+    reader = await shop.archive.reader()
+    assert reader is not None
+    assert [each.id for each in await reader.events_of_ids(["e4", "e1", "e9"])] == ["e1", "e4"]
+    assert [each.id for each in await reader.events_following(["e1"])] == ["e2", "e3"]
+    found = await history.fetch(shop.archive, [positions[2], "5-5", positions[0]])
+    assert [each.position for each in found] == [positions[0], positions[2]]
+
+
+def test_a_place_is_read_as_it_is_written() -> None:
+    for place in (Place(0, "a"), Place(1763622000123, "0193-ab-7")):
+        assert Place.parse(str(place)) == place
+    for wrong in ("", "12", "12-", "-a", "x-a", "٣-a"):
+        with pytest.raises(ValueError, match="cursor"):
+            Place.parse(wrong)
+
+
+async def test_members_of_one_moment_page_by_their_ids(store: Store) -> None:
+    ids = [f"f{number:03d}" for number in range(450)]
+    key = store.keys("firings")
+    await store.execute("ZADD", key, *(part for each in ids for part in (7, each)))
+    pages = [page async for page in newest_first(store, key, before=Place(7, "f440"))]
+    assert [place.id for page in pages for place in page] == ids[439::-1]
+
+
+async def test_the_query_of_the_docs_works(shop: Steps) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "history.md").read_text()
+    query = page.partition("```sql\n")[2].partition("```")[0]
+    await append(shop, 15)
+    await shop.catch_up()
+    assert rows(Path(shop.url.removeprefix(SQLITE)).parent, query)[0] == ("order.0", 3)
