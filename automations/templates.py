@@ -8,11 +8,13 @@ from typing import Annotated, Any, Final
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, meta, nodes
+from jinja2.exceptions import SecurityError
 from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, core_schema
 
+from .budget import BUDGET, DEADLINE, Budget
 from .exceptions import InvalidTemplate, TemplateFailed
-from .sandbox import BUDGET, MAX_OUTPUT, Budget, Sandbox
+from .sandbox import MAX_OUTPUT, Sandbox, bounded
 from .suggestions import did_you_mean
 
 MAX_SOURCE: Final = 16 * 1024
@@ -82,10 +84,11 @@ class Template:
         """
         if self._compiled is None:
             return self.source
-        context = self._compiled.new_context({**variables, BUDGET: Budget()})
+        budget = Budget(variables.get(DEADLINE))
+        context = self._compiled.new_context({**variables, BUDGET: budget})
         try:
             pieces = _joined(self._compiled.root_render_func(context))
-            return _plain(context.vars[_RESULT]) if self._lone else pieces
+            return _plain(bounded(context.vars[_RESULT])) if self._lone else pieces
         except TemplateFailed:
             raise
         except Exception as error:  # whatever an expression in it may raise
@@ -126,6 +129,18 @@ def _validated(value: object) -> Template:
     if isinstance(value, str):
         return Template(value)
     raise ValueError("text is expected; put it in quotes")
+
+
+def require_bounded(value: Any) -> None:
+    """Do nothing unless what templates made is more than anything should send.
+
+    Raises:
+        TemplateFailed: saying which bound it goes beyond.
+    """
+    try:
+        bounded(value)
+    except SecurityError as error:
+        raise TemplateFailed(str(error)) from error
 
 
 def _check_names(tree: nodes.Template) -> None:

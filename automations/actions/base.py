@@ -17,8 +17,10 @@ from pydantic import (
     model_validator,
 )
 
+from ..budget import DEADLINE, deadline
 from ..durations import Duration
 from ..expressions import ActionExpression
+from ..templates import require_bounded
 
 Variables = Mapping[str, Any]
 """What templates see: ``event events firing automation flow_run deployment variables``."""
@@ -63,7 +65,10 @@ class BaseAction(BaseModel):
         Raises:
             TemplateFailed: something in them is missing, or comes out wrong.
         """
-        return Request(self.type, self.arguments(variables))
+        # One deadline for all of its templates: there may be hundreds.
+        arguments = self.arguments({**variables, DEADLINE: deadline()})
+        require_bounded(arguments)
+        return Request(self.type, arguments)
 
     def arguments(self, variables: Variables) -> dict[str, Any]:
         """Return the request's arguments; each kind of action says what they are."""
