@@ -15,7 +15,7 @@ from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
 
 from .exceptions import NotRetryable
-from .runs import FlowRun, create_arguments, parse_run, transition_arguments
+from .runs import FlowRun, after, create_arguments, parse_run, transition_arguments
 from .states import RETRYABLE, State, StateType
 
 _ATTEMPTS = 20
@@ -90,7 +90,8 @@ class Runs:
         """
         arguments = transition_arguments(run, state, lease_ms=self.lease_ms, **how)
         version, epoch = await self._store.call("transition", *arguments)
-        return replace(run, state=state, version=version, epoch=epoch)
+        known = {name: how[name] for name in ("started", "cause") if name in how}
+        return replace(after(run, state, **known), version=version, epoch=epoch)
 
     async def retry(
         self, run_id: str, message: str = "", cause: tuple[str, Causation] | None = None
