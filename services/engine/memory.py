@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -92,10 +93,20 @@ async def recall(store: Store, gaps: list[tuple[int, int]]) -> Memory:
     definitions = await store.execute("HGETALL", keys("engine", "definitions"))
     for identity, kept in definitions.items():
         memory.restore(identity.decode(), from_json(kept))
-    async for field, body in _scan(store, keys("engine", "windows")):
-        automation, _, bucket = field.decode().partition("/")
-        memory.evaluator.restore_window(automation, bucket, body)
+    await _recall_windows(store, memory)
     return memory
+
+
+async def _recall_windows(store: Store, memory: Memory) -> None:
+    """Read back what is open; it may be a million windows, so nobody looks for garbage in them."""
+    gc.disable()
+    try:
+        async for field, body in _scan(store, store.keys("engine", "windows")):
+            automation, _, bucket = field.decode().partition("/")
+            memory.evaluator.restore_window(automation, bucket, body)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 async def _scan(store: Store, key: str) -> AsyncIterator[tuple[bytes, bytes]]:
