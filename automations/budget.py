@@ -10,7 +10,7 @@ from jinja2.exceptions import SecurityError
 
 MAX_STEPS: Final = 20_000
 MAX_TEXT: Final = 16 * 1024 * 1024
-MAX_SECONDS: Final = 0.5
+MAX_SECONDS: Final = 0.06
 BUDGET: Final = "upshot_budget"
 """The name under which a rendering's budget stands among its variables."""
 DEADLINE: Final = "upshot_deadline"

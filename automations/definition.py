@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from upshot.events.ids import derived_id
 
 from .actions import Action
+from .testcases import TestCase
 from .triggers import Trigger
 
 Name = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$")]
@@ -27,6 +28,7 @@ class Automation(BaseModel):
         tags: for people and filters.
         trigger: what it waits for.
         actions: what it then does, in order.
+        tests: what shows that it does what it should; ``upshot automation test`` runs them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +39,7 @@ class Automation(BaseModel):
     tags: tuple[Tag, ...] = Field(default=(), max_length=32)
     trigger: Trigger
     actions: tuple[Action, ...] = Field(min_length=1, max_length=32)
+    tests: tuple[TestCase, ...] = Field(default=(), max_length=100)
 
     @property
     def id(self) -> str:

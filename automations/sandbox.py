@@ -22,6 +22,7 @@ from .budget import BUDGET, Steps
 MAX_OUTPUT: Final = 256 * 1024
 MAX_PADDING: Final = 10_000
 MAX_BITS: Final = 4096
+MAX_DIGITS: Final = 300
 MAX_ITEMS: Final = 100_000
 MAX_DATA: Final = 8 * 1024 * 1024
 MAX_WRAPPED: Final = 2_000_000_000
@@ -174,6 +175,8 @@ def _check_growth(name: str, owner: Any, args: tuple[Any, ...], kwargs: dict[str
             raise SecurityError(f"{name}: such a width is not allowed")
     if name == "wordwrap" and len(owner) ** 2 > MAX_WRAPPED * max(_first_whole(given), 1):
         raise SecurityError("wordwrap: the text is too long for lines so short")
+    if name == "round" and any(isinstance(each, int) and abs(each) > MAX_DIGITS for each in given):
+        raise SecurityError(f"round: more than {MAX_DIGITS} digits are not allowed")
     if name in {"replace", "join", "translate"}:
         longest = max((_longest(each) for each in given), default=0)
         if (len(owner) + 1) * (longest + 1) > 16 * MAX_OUTPUT:

@@ -16,6 +16,7 @@ from .budget import BUDGET, DEADLINE, Budget
 from .exceptions import InvalidTemplate, TemplateFailed
 from .sandbox import MAX_OUTPUT, Sandbox, bounded
 from .suggestions import did_you_mean
+from .template_effort import effort
 
 MAX_SOURCE: Final = 16 * 1024
 VARIABLES: Final = frozenset(
@@ -37,11 +38,16 @@ class Template:
     Args:
         source: at most ``MAX_SOURCE`` characters.
 
+    Attributes:
+        effort: how many operations on values it takes; None where that can't be told before, or
+            where one of them may take long: such a template is best rendered where it can be
+            stopped.
+
     Raises:
         InvalidTemplate: its syntax is wrong, or it uses unknown names or what is not allowed.
     """
 
-    __slots__ = ("_compiled", "_lone", "source")
+    __slots__ = ("_compiled", "_lone", "effort", "source")
 
     def __init__(self, source: str) -> None:
         if len(source) > MAX_SOURCE:
@@ -49,12 +55,14 @@ class Template:
         self.source = source
         self._compiled: Compiled | None = None
         self._lone = False
+        self.effort: int | None = 0
         if "{{" in source or "{%" in source or "{#" in source:
             self._compile(_environment())
 
     def _compile(self, environment: Sandbox) -> None:
         try:
             tree = environment.parse(self.source)
+            self.effort = effort(tree)
             _check_names(tree)
             lone = _lone_expression(tree)
             self._lone = lone is not None
@@ -68,8 +76,10 @@ class Template:
             self._compiled.globals = dict(self._compiled.globals)
         except TemplateSyntaxError as error:
             raise InvalidTemplate(f"line {error.lineno}: {error.message}") from error
-        except (TemplateError, RecursionError) as error:
-            raise InvalidTemplate(str(error) or "nested too deep") from error
+        except TemplateError as error:
+            raise InvalidTemplate(str(error)) from error
+        except (RecursionError, SyntaxError, MemoryError) as error:  # Python's own compiler
+            raise InvalidTemplate(f"nested too deep: {error}") from error
 
     @property
     def is_plain(self) -> bool:

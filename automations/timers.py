@@ -27,10 +27,11 @@ class Timers:
         earliest: before this surely nothing is due.
     """
 
-    __slots__ = ("_heap", "_holds", "_limit", "earliest")
+    __slots__ = ("_heap", "_holds", "_limit", "_sorted", "earliest")
 
     def __init__(self, holds: Holds) -> None:
         self._heap: list[tuple[int, Key]] = []
+        self._sorted = True
         self.earliest = _NEVER
         self._holds = holds
         self._limit = _SLACK
@@ -40,17 +41,30 @@ class Timers:
 
     def set(self, when: int, key: Key) -> None:
         """Note that ``key`` is due at ``when``; a moment set for it earlier no longer holds."""
+        self._sort()
         heapq.heappush(self._heap, (when, key))
         if when < self.earliest:
             self.earliest = when
         if len(self._heap) > self._limit:
             self.rebuild({entry for entry in self._heap if self._holds(*entry)})
 
+    def load(self, when: int, key: Key) -> None:
+        """Note one of many, to be put in order together when the first one is asked for."""
+        self._heap.append((when, key))
+        self._sorted = False
+        if when < self.earliest:
+            self.earliest = when
+
+    def _sort(self) -> None:
+        if not self._sorted:
+            self.rebuild(self._heap)
+
     def rebuild(self, entries: Iterable[tuple[int, Key]]) -> None:
         """Put these in the place of all that were set."""
         self._heap = list(entries)
         heapq.heapify(self._heap)
         self._limit = 2 * len(self._heap) + _SLACK
+        self._sorted = True
         self._look()
 
     def _look(self) -> None:
@@ -58,6 +72,7 @@ class Timers:
 
     def first(self) -> tuple[int, Key] | None:
         """Return the earliest moment that holds, and its key, or None."""
+        self._sort()
         while self._heap and not self._holds(*self._heap[0]):
             heapq.heappop(self._heap)
         self._look()

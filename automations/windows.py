@@ -80,8 +80,13 @@ class OpenWindows:
         owner = self._owners.get(key[0])
         if owner is None:
             return False
-        self.put(key, owner.trigger.load(body, self._time))
+        trigger = owner.trigger
+        window = owner.windows[key[1]] = trigger.load(body, self._time)
         self._changed.discard(key)
+        if window.deadline:
+            self._due[trigger.due(window)].load(window.deadline, key)
+        if trigger.pins and (positions := window.positions):
+            self._positions.load(_order(positions[0]), key)
         return True
 
     def add_gap(self, start: int, end: int) -> None:

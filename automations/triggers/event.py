@@ -93,7 +93,9 @@ class EventTrigger(Bucketed, Selecting):
 
     def load(self, body: bytes, time: OpenTime) -> Window:
         """Read a window that was kept."""
-        return self.rearm(Window.from_json(body), time)
+        kept = Window.from_json(body)
+        deadline = self.deadline(kept.opened, time)
+        return kept if kept.deadline == deadline else replace(kept, deadline=deadline)
 
     def rearm(self, window: Window, time: OpenTime) -> Window:
         """Return the window with its deadline as the gaps now known make it."""

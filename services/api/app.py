@@ -33,6 +33,7 @@ from . import (
     runs,
     schemas,
     task_runs,
+    testing,
     tracing,
     work,
 )
@@ -53,6 +54,7 @@ _ROUTED: Final = (
     tracing,
     explain,
     backtest,
+    testing,
     definitions,
     schemas,
     runs,

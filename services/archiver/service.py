@@ -7,25 +7,23 @@ transaction → tell the store, which may then trim its log → drop rows that a
 
 from __future__ import annotations
 
-import asyncio
-from importlib import import_module
-
 from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.services.history.address import database_url
 
+from .archiving import Archiver
+
 
 async def run(settings: Settings, store_url: str) -> None:
     """Run the archiver on the store at ``store_url`` until cancelled."""
-    # In a thread: it takes half a second, and other services in this process go on.
-    archiving = await asyncio.to_thread(import_module, "upshot.services.archiver.archiving")
     store = Store(store_url)
+    archiver = Archiver(
+        store,
+        database_url(settings),
+        lease_ms=settings.lease_ms,
+        retention_ms=int(settings.history_retention * 1000),
+    )
     try:
-        await archiving.Archiver(
-            store,
-            database_url(settings),
-            lease_ms=settings.lease_ms,
-            retention_ms=int(settings.history_retention * 1000),
-        ).run()
+        await archiver.run()
     finally:
         await store.close()

@@ -8,7 +8,6 @@ import typer
 
 from . import (
     applying,
-    backtest,
     dead_letter,
     demo,
     deployment,
@@ -18,6 +17,7 @@ from . import (
     schema,
     starting,
     status,
+    testing,
     tracing,
     worker,
 )
@@ -39,7 +39,7 @@ for plain in (starting.app, applying.app, schema.app, demo.app, status.app):
     app.add_typer(plain)
 for name, group in {
     "event": tracing.app,
-    "automation": backtest.app,
+    "automation": testing.app,
     "deployment": deployment.app,
     "run": runs.app,
     "flow": flow.app,

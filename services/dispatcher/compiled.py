@@ -13,6 +13,7 @@ from upshot.automations.actions import Action, BaseAction
 from upshot.events.event import describe
 
 from ..exceptions import ActionFailed
+from ..rendering import effort_of
 from .retrying import Retries
 
 KEPT: Final = 4096
@@ -24,12 +25,18 @@ _ADAPTER: Final[TypeAdapter[BaseAction]] = TypeAdapter(Action)
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An action ready to be rendered; ``timeout`` in seconds, ``needs`` as in ``LOOKED_UP``."""
+    """An action ready to be rendered.
+
+    Attributes:
+        timeout: seconds. needs: as in ``LOOKED_UP``.
+        effort: of its templates; None where it can't be told before.
+    """
 
     action: BaseAction
     timeout: float
     retries: Retries
     needs: frozenset[str]
+    effort: int | None
 
 
 def compile_action(action: dict[str, Any]) -> Compiled:
@@ -53,4 +60,5 @@ def _compile(body: bytes) -> Compiled:
         action.timeout.total_seconds(),
         Retries(action.retries, action.retry_delay.total_seconds()),
         frozenset(name for name in LOOKED_UP if name in text),
+        effort_of(action),
     )

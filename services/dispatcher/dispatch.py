@@ -30,6 +30,7 @@ from upshot.flows.exceptions import FlowsError
 from upshot.flows.states import timestamp
 
 from ..exceptions import LaneFull, NeverFinished, ServicesError, TryFailed
+from ..rendering import Renderer
 from . import outcomes
 from .compiled import Compiled, compile_action
 from .context import Contexts
@@ -56,7 +57,11 @@ class Step(Enum):
 
 @dataclass(slots=True)
 class Try:
-    """One try of one action: when it began, and what is known of it by now."""
+    """One try of one action: when it began, and what is known of it by now.
+
+    Attributes:
+        size: bytes of the entry, which the templates see most of.
+    """
 
     entry_id: str
     entry: Entry
@@ -64,6 +69,7 @@ class Try:
     started: str
     compiled: Compiled | None = None
     waited: int | None = None
+    size: int = 0
 
     @property
     def last(self) -> bool:
@@ -80,11 +86,18 @@ class Dispatch:
     Args:
         store: to look up what is settled. ledger: to write down what came of it.
         performers: one for each type of action. contexts: what templates see.
+        renderer: fills them in.
     """
 
     def __init__(
-        self, store: Store, ledger: Ledger, contexts: Contexts, performers: Iterable[Performer]
+        self,
+        store: Store,
+        ledger: Ledger,
+        contexts: Contexts,
+        performers: Iterable[Performer],
+        renderer: Renderer | None = None,
     ) -> None:
+        self._renderer = renderer or Renderer()
         self._store = store
         self._ledger = ledger
         self._contexts = contexts
@@ -110,7 +123,7 @@ class Dispatch:
                 continue
             if index > entry.next:
                 entry = entry.at_action(index)
-            attempt = Try(entry_id, entry, index, timestamp(), None, entry.waited)
+            attempt = Try(entry_id, entry, index, timestamp(), None, entry.waited, len(body))
             if await act(attempt) is Step.OVER:
                 return
         await self._ledger.settle(outcomes.finish_arguments(entry_id, entry))
@@ -153,7 +166,9 @@ class Dispatch:
         condition = compiled.action.condition
         if condition is not None and not condition.holds(Scope(context)):
             return Ending.SKIPPED, f"if: {condition.source} is false"
-        request = compiled.action.render(context)
+        request = await self._renderer.render(
+            compiled.action, context, effort=compiled.effort, size=attempt.size
+        )
         performer = self._performers[request.type]
         receiver = performer.receiver(request.arguments)
         if receiver is None:

@@ -25,6 +25,7 @@ from upshot.events.store import Store
 from upshot.flows.registry import Runs
 
 from ..catalog import Catalog
+from ..rendering import Renderer
 from .context import Contexts, Definitions
 from .dispatch import Dispatch
 from .intake import Intake
@@ -107,12 +108,13 @@ async def run(
     """
     store = Store(store_url)
     runs, definitions = Runs(store, lease_ms=settings.lease_ms), Definitions(Catalog(store))
-    ledger = Ledger(store)
+    ledger, renderer = Ledger(store), Renderer()
     try:
         async with performers(settings, store, runs, definitions) as doers:
-            dispatch = Dispatch(store, ledger, Contexts(definitions, runs), doers)
+            dispatch = Dispatch(store, ledger, Contexts(definitions, runs), doers, renderer)
             await _run(store, ledger, Dispatcher(settings, store, dispatch), registry)
     finally:
+        await renderer.close()
         await store.close()
 
 

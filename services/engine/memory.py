@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
@@ -104,12 +105,24 @@ async def recall(
         memory.restore(identity.decode(), from_json(kept))
         if index % BREATH == 0:
             await breathe()
-    async for windows in _scan(store, keys("engine", "windows")):
-        for field, body in windows:
-            automation, _, bucket = field.decode().partition("/")
-            memory.evaluator.restore_window(automation, bucket, body)
-        await breathe()
+    await _recall_windows(store, memory, breathe)
     return memory
+
+
+async def _recall_windows(
+    store: Store, memory: Memory, breathe: Callable[[], Awaitable[None]]
+) -> None:
+    """Read back what is open; it may be a million windows, so nobody looks for garbage in them."""
+    gc.disable()
+    try:
+        async for windows in _scan(store, store.keys("engine", "windows")):
+            for field, body in windows:
+                automation, _, bucket = field.decode().partition("/")
+                memory.evaluator.restore_window(automation, bucket, body)
+            await breathe()
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 async def _scan(store: Store, key: str) -> AsyncIterator[list[tuple[bytes, bytes]]]:

@@ -29,13 +29,15 @@ _READING: Final = ("PRAGMA query_only=ON", "PRAGMA cache_size=-8000")
 class Database:
     """A database of the recorded past.
 
+    Attributes:
+        url: its address, as ``address.database_url`` gives it.
+
     Args:
-        url: as ``address.database_url`` gives it.
         writes: whether it may be changed, and is created where it is missing.
     """
 
     def __init__(self, url: str, *, writes: bool) -> None:
-        self._url = url
+        self.url = url
         self._writes = writes
         self._engine: AsyncEngine | None = None
 
@@ -55,7 +57,7 @@ class Database:
             raise self._unavailable(str(error)) from error
 
     def _unavailable(self, why: str) -> HistoryUnavailable:
-        return HistoryUnavailable(f"the database {shown(self._url)} can't be used: {why}")
+        return HistoryUnavailable(f"the database {shown(self.url)} can't be used: {why}")
 
     def _connected(self) -> AsyncEngine:
         if self._engine is None:
@@ -63,19 +65,20 @@ class Database:
         return self._engine
 
     def _open(self) -> AsyncEngine:
-        file = sqlite_file(self._url)
+        file = sqlite_file(self.url)
         if file is None:
             size = 1 if self._writes else _READERS
             options = {"pool_size": size, "max_overflow": 0, "pool_pre_ping": True}
             return create_async_engine(
-                self._url, connect_args={"timeout": 10, "command_timeout": 120}, **options
+                self.url, connect_args={"timeout": 10, "command_timeout": 120}, **options
             )
         if self._writes:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.touch(mode=0o600)  # events are nobody else's business
         elif not file.exists():  # else it would be created, empty
             raise self._unavailable("there is no such file; is the archiver running?")
         engine = create_async_engine(
-            self._url,
+            self.url,
             pool_size=1 if self._writes else _READERS,
             max_overflow=0,
             connect_args={"timeout": _BUSY_SECONDS},

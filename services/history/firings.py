@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic_core import from_json
+
 from upshot.events.exceptions import NotFound
 from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
 
 from .archive import Archive, Placed, Span
-from .projection import shown_firing
 from .seam import Live, Page, complete
 
 if TYPE_CHECKING:
@@ -72,3 +73,13 @@ async def find(store: Store, archive: Archive | None, firing: str) -> dict[str, 
     if archived is None:
         raise NotFound(f"no firing has the id {firing[:100]!r}")
     return archived
+
+
+def shown_firing(fields: dict[bytes, bytes]) -> dict[str, Any]:
+    """Return a firing as answers show it, from what the store keeps."""
+    outcomes = {
+        index.decode(): from_json(outcome)
+        for index, outcome in sorted(fields.items())
+        if index.isdigit()
+    }
+    return {**from_json(fields[b"doc"]), "outcomes": outcomes}

@@ -15,7 +15,8 @@ from upshot.events.store import Commands, Store
 from upshot.flows.runs import parse_run
 
 from .bulk import Row
-from .projection import Stretch, firing_row, run_row, shown_firing, task_row
+from .firings import shown_firing
+from .projection import Stretch, firing_row, run_row, task_row
 
 T = TypeVar("T")
 

@@ -107,13 +107,3 @@ def firing_row(place: Place, firing: dict[str, Any]) -> Row:
     """Return the row of a firing as answers show it."""
     name, identity = indexed(firing["automation"]), firing["automation_id"]
     return (place.id, place.ms, name, identity, to_json(firing).decode())
-
-
-def shown_firing(fields: dict[bytes, bytes]) -> dict[str, Any]:
-    """Return a firing as answers show it, from what the store keeps."""
-    outcomes = {
-        index.decode(): from_json(outcome)
-        for index, outcome in sorted(fields.items())
-        if index.isdigit()
-    }
-    return {**from_json(fields[b"doc"]), "outcomes": outcomes}

@@ -131,7 +131,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("sequence not: before", sequence(NO_B, A), "A1", "1"),
     ("sequence not: before it came", sequence(NO_B, A), "B1 A2", ""),
     ("sequence not: long before", sequence(NO_B, A), "B1 A12", "12"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ async def test_a_follower_sees_what_happens_from_now_on(api: Api) -> None:
 async def test_a_follower_goes_on_after_the_last_event_it_saw(api: Api) -> None:
     await fill(api, 1_500)
     seen = (await listed(api))[-10]
-    async with following(api, seen["position"]) as stream:
+    async with following(api, seen["position"], event="order.placed") as stream:
         await fill(api, 5)
         numbers = [each["payload"]["n"] for each in await take(stream, 1_495)]
     assert numbers == [*range(10, 1_500), *range(5)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -43,7 +44,7 @@ async def test_a_database_that_is_as_it_should_be_is_left_alone(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await migrating.migrate(database)
-    monkeypatch.setattr(migrating, "_upgrade", None)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", None)
     await migrating.migrate(database)
 
 
@@ -52,7 +53,7 @@ async def test_a_migration_that_is_cut_short_leaves_nothing(
 ) -> None:
     async def cut_short() -> None:
         async with database.transaction() as connection:
-            await connection.run_sync(migrating._upgrade)
+            await connection.run_sync(migrating.upgrade)
             raise RuntimeError("the power went")
 
     with pytest.raises(RuntimeError):

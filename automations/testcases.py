@@ -1,0 +1,90 @@
+"""Tests as they stand beside a rule: events with their times, and the firings to expect."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from upshot.events.event import EventId, EventName, Resource
+
+from .durations import Duration
+
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _after_start(value: Any) -> Any:
+    return value.strip().removeprefix("+") if isinstance(value, str) else value
+
+
+Offset = Annotated[Duration, BeforeValidator(_after_start)]
+"""A time of a test, counted from its start: ``+5m``."""
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GivenEvent(_Written):
+    """An event of a test.
+
+    Attributes:
+        at: when it comes, from the test's start; by default together with the one before.
+        event: its name.
+        resource: what it happened to.
+        related: other resources that it concerns.
+        payload: its data.
+        id: where it matters.
+    """
+
+    at: Offset | None = None
+    event: EventName
+    resource: Resource
+    related: tuple[Resource, ...] = ()
+    payload: dict[str, Any] = Field(default_factory=dict)
+    id: EventId | None = None
+
+
+def _one_kind(action: str | dict[str, Any]) -> str | dict[str, Any]:
+    if isinstance(action, dict) and len(action) != 1:
+        raise ValueError("write an action as its kind, or as one key with the arguments to expect")
+    return action
+
+
+class ExpectedFiring(_Written):
+    """A firing that a test expects; what is left out may be anything.
+
+    Attributes:
+        at: when it fires, from the test's start.
+        reason: why, such as ``threshold_reached``.
+        bucket: the values it fires for, by ``for_each`` entry.
+        actions: what it does, in order: the kind, or the kind with some of its arguments.
+    """
+
+    at: Offset | None = None
+    reason: str | None = None
+    bucket: dict[str, str] | None = None
+    actions: (
+        tuple[Annotated[str | dict[str, dict[str, Any]], AfterValidator(_one_kind)], ...] | None
+    ) = None
+
+
+class TestCase(_Written):
+    """A test of an automation, on a clock of its own.
+
+    Attributes:
+        name: what it shows.
+        start: when it begins, for schedules and clock times.
+        events: what comes, in order.
+        until: when it ends, from its start; by default with the last event.
+        expect: every firing, in order; none if empty.
+    """
+
+    __test__ = False  # to pytest this is no class of tests
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    start: AwareDatetime = START
+    events: tuple[GivenEvent, ...] = Field(default=(), max_length=1000)
+    until: Offset = timedelta(0)
+    expect: tuple[ExpectedFiring, ...] = Field(default=(), max_length=1000)

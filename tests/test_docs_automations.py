@@ -1,0 +1,31 @@
+"""The page on automations: every example passes the tests that it carries."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from upshot.automations.definition import Automation
+from upshot.automations.loading import loads
+from upshot.automations.testing import run
+from upshot.automations.triggers.kinds import TYPES
+
+PAGE = (Path(__file__).parents[1] / "docs" / "automations.md").read_text()
+EXAMPLES = [
+    automation
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    for automation in loads(block).automations
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[each.name for each in EXAMPLES])
+def test_an_example_passes_its_own_tests(example: Automation) -> None:
+    ended = list(run(example))
+    assert ended
+    assert [each.problems for each in ended] == [()] * len(ended)
+
+
+def test_every_type_of_trigger_is_shown() -> None:
+    assert {each.trigger.type for each in EXAMPLES} == set(TYPES)
