@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import structlog
@@ -85,35 +85,45 @@ class Memory:
         return taken
 
 
-async def recall(store: Store, gaps: list[tuple[int, int]]) -> Memory:
-    """Read back what the last commit kept."""
+async def recall(
+    store: Store, gaps: list[tuple[int, int]], meanwhile: Callable[[], Awaitable[None]]
+) -> Memory:
+    """Read back what the last commit kept.
+
+    Args:
+        store: where it is. gaps: when the log was closed.
+        meanwhile: called now and then: it may take longer than the engine's lease.
+    """
     keys = store.keys
     cursor = await store.execute("HGET", keys("engine"), "cursor")
     memory = Memory(cursor.decode() if cursor else START, gaps)
     definitions = await store.execute("HGETALL", keys("engine", "definitions"))
     for identity, kept in definitions.items():
         memory.restore(identity.decode(), from_json(kept))
-    await _recall_windows(store, memory)
+    await _recall_windows(store, memory, meanwhile)
     return memory
 
 
-async def _recall_windows(store: Store, memory: Memory) -> None:
+async def _recall_windows(
+    store: Store, memory: Memory, meanwhile: Callable[[], Awaitable[None]]
+) -> None:
     """Read back what is open; it may be a million windows, so nobody looks for garbage in them."""
     gc.disable()
     try:
-        async for field, body in _scan(store, store.keys("engine", "windows")):
-            automation, _, bucket = field.decode().partition("/")
-            memory.evaluator.restore_window(automation, bucket, body)
+        async for fields in _scan(store, store.keys("engine", "windows")):
+            for field, body in fields:
+                automation, _, bucket = field.decode().partition("/")
+                memory.evaluator.restore_window(automation, bucket, body)
+            await meanwhile()
     finally:
         gc.enable()
         gc.freeze()
 
 
-async def _scan(store: Store, key: str) -> AsyncIterator[tuple[bytes, bytes]]:
+async def _scan(store: Store, key: str) -> AsyncIterator[Iterable[tuple[bytes, bytes]]]:
     cursor: Any = 0
     while True:
         cursor, flat = await store.execute("HSCAN", key, cursor, "COUNT", 10_000)
-        for index in range(0, len(flat), 2):
-            yield flat[index], flat[index + 1]
+        yield zip(flat[::2], flat[1::2], strict=True)
         if int(cursor) == 0:
             return

@@ -85,7 +85,7 @@ class Engine:
         self._renewed = time.monotonic()
 
     async def _own(self) -> None:
-        memory = await recall(self._store, await self._reader.gaps())
+        memory = await recall(self._store, await self._reader.gaps(), self._renew)
         memory.archived = self._archive is not None and await self._archive.kept()
         log.info("engine owns the shard", epoch=self._leadership.epoch, cursor=memory.cursor)
         batch = committing.Batch(memory.cursor)
