@@ -19,6 +19,7 @@ from upshot.flows.runs import new_run
 from upshot.flows.states import State
 from upshot.services.catalog import Catalog
 from upshot.services.engine import Engine
+from upshot.services.engine.memory import recall
 
 ACTIONS = [{"emit-event": {"event": "order.many", "resource": {"id": "x"}}}]
 
@@ -111,3 +112,21 @@ async def test_runs_are_measured_and_watched_by_what_their_own_events_say(store:
     (late,) = [each for each in entries if each["automation"]["name"] == "late"]
     assert late["bucket"] == {"id": f"flow-run.{made[1].id}"}
     assert late["events"][0]["resource"]["name"] == made[1].name
+
+
+async def test_the_lease_is_kept_alive_while_many_windows_are_read_back(store: Store) -> None:
+    each = {"expect": "order.placed", "threshold": 2, "within": "1h", "for_each": "id"}
+    await define(store, each=each)
+    async with engine(store):
+        await Log(store).append(
+            [Event(event="order.placed", resource={"id": f"o{n}"}) for n in range(500)]
+        )
+    asked = 0
+
+    async def renew() -> None:
+        nonlocal asked
+        asked += 1
+
+    memory = await recall(store, [], renew)
+    assert asked > 0
+    assert len(memory.evaluator.windows) == 500
