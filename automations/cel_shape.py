@@ -28,6 +28,9 @@ _TOKEN: Final = re.compile(
 )
 
 
+_ENCODED: Final = re.compile(r"\\[xXuU0-7]")  # could hide a count from who looks at the text
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One place where an expression reads a value.
@@ -166,6 +169,8 @@ class _Reader:
             raise InvalidExpression("'matches' takes one pattern, written in place and in quotes")
         prefix = self._tokens[at + 2]["prefix"].lower()
         body = literal[len(prefix) :].strip("'\"")
+        if "r" not in prefix and _ENCODED.search(body.replace("\\\\", "")):
+            raise InvalidExpression("write the pattern's characters as they are, or as r'…'")
         pattern = body if "r" in prefix else body.replace("\\\\", "\\")
         self._shape.matches = True
         self._shape.patterns[self._loops] += compile_cost(pattern)

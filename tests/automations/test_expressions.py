@@ -71,6 +71,8 @@ def test_what_can_not_be_evaluated_fails_by_name(source: str) -> None:
         ("[1].map(a, [a, a]).map(a, [a, a]).map(a, [a, a]) == []", "more than"),
         ("true) || (true", "yntax error"),
         ("'a'.matches('(((a{1000}){1000}){1000}')", "too long to compile"),
+        ("'a'.matches('a\\x7b1000\\x7d')", "as they are"),
+        ("'a'.matches('\\\\d\\173900\\175')", "as they are"),
         ("'a'.matches(event.payload.pattern)", "written in place"),
         ("matches('a', 'a' + 'b')", "written in place"),
     ],
