@@ -73,7 +73,6 @@ class CompoundTrigger(CompositeTrigger):
 
     def _wait(self, met: Chain, chains: dict[int, Chain], time: OpenTime) -> Verdict:
         """Wait whether something forbidden comes, unless it came already."""
-        early = met[-1].at - self.span
-        if any(chain[0].at > early for n, chain in chains.items() if n in self.negated):
+        if not self.negated.isdisjoint(chains):  # what is held is close enough to matter
             return self._holding(chains, time, Reason.VETOED)
         return self._holding({}, time, Reason.WAITING_OUT, waiting=met)

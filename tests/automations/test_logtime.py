@@ -45,3 +45,15 @@ def test_gaps_learnt_one_by_one_count_like_gaps_known_before(
 
 def test_gaps_are_merged_and_empty_ones_are_none() -> None:
     assert OpenTime([(5, 7), (1, 3), (3, 4), (6, 9), (8, 8), (20, 10)]).gaps == [(1, 4), (5, 9)]
+
+
+def test_while_the_log_is_closed_time_stands_still_as_in_the_gap_that_this_turns_out_to_be() -> (
+    None
+):
+    time, known = OpenTime(), OpenTime([(100, 200)])
+    time.hold(100)
+    assert [time.at(ms) for ms in (50, 100, 150, 199)] == [50, 100, 100, 100]
+    assert [time.at(ms) for ms in (50, 100, 150, 199)] == [known.at(m) for m in (50, 100, 150, 199)]
+    time.hold(None)
+    time.add(100, 200)
+    assert time.at(250) == known.at(250) == 150

@@ -89,6 +89,8 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("not: B too late", compound(A, NO_B), "A1 B12 |99", "11"),
     ("not: B shortly before", compound(A, NO_B), "B1 A5 |99", ""),
     ("not: B long before", compound(A, NO_B), "B1 A12 |99", "22"),
+    ("not: B as long before as just too long", compound(A, NO_B), "B1 A11 |99", "21"),
+    ("not: B a moment less long before", compound(A, NO_B), "B1.001 A11 |99", ""),
     ("not: B and A at once", compound(A, {"not": {"expect": "*.done"}}), "A1 |99", ""),
     ("not: once for one wait", compound(A, NO_B), "A1 A2 A3 |99", "11"),
     ("not: after B, A again", compound(A, NO_B), "A1 B2 A13 |99", "23"),

@@ -57,7 +57,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
      f"sched1({ETL}) fail9({ETL}) |99", ""),
     ("deadline: not succeeded in time", SUCCEEDED, f"sched1({ETL}) run2({ETL}) |99", "11"),
     ("deadline: a retry gets a new one", SUCCEEDED,
-     f"sched1({ETL}) fail9({ETL}) sched20({ETL},attempt=1) |99", "30"),
+     f"sched1({ETL}) fail9({ETL}) sched20({ETL},attempt=1,scheduled=@1) |99", "30"),
     ("deadline: an ended run's events open none", FINISHED, f"ok5({ETL}) |99", ""),
     ("deadline: counted from the start", FROM_START,
      f"sched1({ETL}) run20({ETL},attempt=1) |99", "30"),
