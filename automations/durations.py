@@ -20,7 +20,7 @@ _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[wdhms])")
 _WHOLE: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[wdhms]))+")
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 # For schemas, whose patterns know no flags.
-_WRITTEN: Final = r"^\s*(\d+(\.\d+)?|(\d+(\.\d+)?\s*([mM][sS]|[wWdDhHmMsS])\s*)+)\s*$"
+WRITTEN: Final = r"^\s*(\d+(\.\d+)?|(\d+(\.\d+)?\s*([mM][sS]|[wWdDhHmMsS])\s*)+)\s*$"
 _LONGEST: Final = timedelta(days=3660)
 
 
@@ -81,7 +81,7 @@ Duration = Annotated[
     WithJsonSchema(
         {
             "type": ["string", "number"],
-            "pattern": _WRITTEN,
+            "pattern": WRITTEN,
             "minimum": 0,
             "examples": ["10m", "1h30m", "500ms", "2d"],
         }
