@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from upshot.events.event import EventId, EventName, Resource
 
@@ -18,7 +26,11 @@ def _after_start(value: Any) -> Any:
     return value.strip().removeprefix("+") if isinstance(value, str) else value
 
 
-Offset = Annotated[Duration, BeforeValidator(_after_start)]
+Offset = Annotated[
+    Duration,
+    BeforeValidator(_after_start),
+    WithJsonSchema({"type": ["string", "number"], "minimum": 0, "examples": ["+5m", "+1h30m"]}),
+]
 """A time of a test, counted from its start: ``+5m``."""
 
 
