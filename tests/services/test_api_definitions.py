@@ -10,7 +10,7 @@ import pytest
 from tests.services.api_served import Api, served
 from upshot.events.ids import derived_id
 
-AUTOMATION = {
+AUTOMATION: dict[str, Any] = {
     "name": "tell us",
     "trigger": {"type": "event", "expect": ["order.placed"]},
     "actions": [{"emit-event": {"event": "order.seen", "resource": {"id": "x"}}}],
@@ -19,7 +19,7 @@ DEPLOYMENT = {"name": "etl/nightly", "entrypoint": "/flows/etl.py:etl", "paramet
 WEBHOOK = {"name": "github", "preset": "github", "secret": "hush-hush"}
 RECEIVER = {"name": "oncall", "url": "mailto://user:hush-hush@example.org"}
 VARIABLE = {"name": "limit", "value": 3}
-ALL = {
+ALL: dict[str, list[dict[str, Any]]] = {
     "automations": [AUTOMATION],
     "deployments": [DEPLOYMENT],
     "webhooks": [WEBHOOK],
@@ -261,7 +261,7 @@ async def test_versions_are_listed_and_shown(api: Api) -> None:
 
 
 async def test_a_plan_tells_what_an_edit_forgets_and_only_it_is_done(api: Api) -> None:
-    two = {
+    two: dict[str, Any] = {
         "type": "compound",
         "within": "1h",
         "triggers": [{"expect": ["a.b"]}, {"expect": ["c.d"], "within": "1m"}],
