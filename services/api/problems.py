@@ -86,8 +86,8 @@ def field_errors(error: ValidationError, **more: object) -> list[dict[str, objec
 
 
 def dotted(location: tuple[int | str, ...]) -> str:
-    """Write a field's place as people do: ``resource.id``."""
-    return ".".join(str(part) for part in location)
+    """Write a field's place as people do: ``resource.id``; a trigger's type is no part of it."""
+    return ".".join(str(part) for part in location if not str(part).startswith("type="))
 
 
 def install(app: FastAPI) -> None:

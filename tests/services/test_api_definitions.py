@@ -220,7 +220,7 @@ async def test_creating_what_exists_is_a_conflict_unless_it_is_the_same_request(
         (b"[]", 422, None),
         (b"{}", 422, "trigger"),
         (b'{"name": "other"}', 422, "name"),
-        (b'{"trigger": {"type": "event", "expct": ["a"]}}', 422, "trigger.event.expct"),
+        (b'{"trigger": {"type": "event", "expct": ["a"]}}', 422, "trigger.expct"),
         (b'{"paused": 1}', 422, "paused"),
     ],
 )
