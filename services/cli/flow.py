@@ -68,7 +68,7 @@ def deploy(
     if output is Format.JSON:
         say_json(plan)
     else:
-        show_plan(plan["changes"], dry_run=False)
+        show_plan(plan, dry_run=False)
 
 
 @app.command()
