@@ -39,11 +39,16 @@ class Reference:
         path: the name, and the fields below it as far as they are written out.
         loops: within how many comprehensions it stands.
         bound: whether the name is the item of one of them.
+        kept: whether it goes into a list or map that is written out.
+        span: where it stands in the text, if it means the same wherever it is evaluated: within
+            a comprehension, and not asked for by ``has``.
     """
 
     path: tuple[str, ...]
     loops: int
     bound: bool
+    kept: bool = False
+    span: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -82,10 +87,17 @@ class Shape:
 
 @dataclass(slots=True)
 class _Bracket:
-    """An open bracket; ``macro`` where it holds the body of a comprehension."""
+    """An open bracket; ``macro`` where it holds the body of a comprehension.
+
+    Attributes:
+        binds: the name of its item. literal: it is a list or map that is written out.
+        asks: it is that of ``has``.
+    """
 
     macro: bool = False
     binds: str | None = None
+    literal: bool = False
+    asks: bool = False
 
 
 def shape_of(source: str) -> Shape:
@@ -96,6 +108,23 @@ def shape_of(source: str) -> Shape:
             expression that is not written in place or too large.
     """
     return _Reader(source).read()
+
+
+def hoisted(source: str, shape: Shape) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """Return the source with a variable for each path that its comprehensions read again and again.
+
+    Reading ``event.payload.limit`` copies the whole payload: once is often enough.
+
+    Returns:
+        The source, and the path that each of the variables stands for.
+    """
+    paths: dict[str, tuple[str, ...]] = {}
+    for each in sorted(shape.references, key=lambda one: one.span or (0, 0), reverse=True):
+        if each.span is not None:
+            name = "at_" + "_".join(f"{len(part)}{part}" for part in each.path)
+            paths[name] = each.path
+            source = f"{source[: each.span[0]]}{name}{source[each.span[1] :]}"
+    return source, paths
 
 
 class _Reader:
@@ -125,7 +154,7 @@ class _Reader:
         if sign == "." and self._text(at + 1, "name"):
             return self._chain(at + 1, after_dot=True)
         if sign and sign in "([{":
-            self._open(_Bracket())
+            self._open(_Bracket(literal=sign == "{" or (sign == "[" and not self._indexes(at))))
         elif sign and sign in ")]}" and self._stack:
             self._stack.pop()
         self._shape.joins += sign == "+"
@@ -135,21 +164,22 @@ class _Reader:
     def _chain(self, at: int, *, after_dot: bool = False) -> int:
         """Take ``a.b.c`` in, up to a call: what it reads, and the call where it ends in one."""
         path: list[str] = []
+        start = self._tokens[at].start()
         while True:
             word = self._tokens[at]["name"]
             if self._text(at + 1, "sign") == "(":
                 if path and not after_dot:
-                    self._refer(path)
+                    self._refer(path, (start, self._tokens[at - 2].end()))
                 return self._call(word, at)
             path.append(word)
             if self._text(at + 1, "sign") != "." or not self._text(at + 2, "name"):
                 if not after_dot:
-                    self._refer(path)
+                    self._refer(path, (start, self._tokens[at].end()))
                 return at + 1
             at += 2
 
     def _call(self, name: str, at: int) -> int:
-        bracket = _Bracket()
+        bracket = _Bracket(asks=name == "has")
         if name in _MACROS:
             bracket = _Bracket(macro=True, binds=self._text(at + 2, "name"))
             self._shape.macros += 1
@@ -186,9 +216,20 @@ class _Reader:
                 f"more than {MAX_MACROS} comprehensions, or more than {MAX_MAPS} of them 'map'"
             )
 
-    def _refer(self, path: list[str]) -> None:
+    def _refer(self, path: list[str], span: tuple[int, int]) -> None:
         bound = path[0] in self._bound
-        self._shape.references.append(Reference(tuple(path), self._loops, bound))
+        constant = self._loops and not bound and not any(each.asks for each in self._stack)
+        kept = any(each.literal for each in self._stack)
+        self._shape.references.append(
+            Reference(
+                tuple(path), self._loops, bound, kept, span if constant and len(path) > 1 else None
+            )
+        )
+
+    def _indexes(self, at: int) -> bool:
+        """Tell whether the bracket at this place reads an item of what stands before it."""
+        before = self._tokens[at - 1] if at else None
+        return before is not None and bool(before["name"] or before["sign"] in (")", "]"))
 
     @property
     def _loops(self) -> int:

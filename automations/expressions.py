@@ -10,7 +10,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from .cel_cost import LIMIT, Sizes, bound, most
-from .cel_shape import shape_of
+from .cel_shape import hoisted, shape_of
 from .exceptions import ExpressionFailed, InvalidExpression
 from .suggestions import did_you_mean
 
@@ -59,12 +59,13 @@ class Scope:
         variables: JSON values by name.
     """
 
-    __slots__ = ("_context", "_sizes", "variables")
+    __slots__ = ("_context", "_known", "_sizes", "variables")
 
     def __init__(self, variables: dict[str, Any]) -> None:
         self.variables = variables
         self._context: cel.Context | None = None
         self._sizes: Sizes | None = None
+        self._known: set[str] = set()
 
     @property
     def context(self) -> cel.Context:
@@ -73,6 +74,18 @@ class Scope:
 
             self._context = cel.Context(self.variables)
         return self._context
+
+    def add(self, name: str, path: tuple[str, ...]) -> None:
+        """Let a variable stand for what is at a path; where nothing is, it stays unknown."""
+        if name in self._known:
+            return
+        self._known.add(name)
+        value: Any = self.variables
+        for part in path:
+            if not isinstance(value, dict) or part not in value:
+                return
+            value = value[part]
+        self.context.add_variable(name, value)
 
     @property
     def sizes(self) -> Sizes:
@@ -92,7 +105,7 @@ class Expression:
         InvalidExpression: it is no CEL, uses unknown names, or nests too deep.
     """
 
-    __slots__ = ("_most", "_program", "_shape", "source")
+    __slots__ = ("_hoisted", "_most", "_program", "_shape", "_text", "source")
     variables: ClassVar[frozenset[str]] = frozenset({"event"})
 
     def __init__(self, source: str) -> None:
@@ -102,8 +115,9 @@ class Expression:
         self._shape = shape_of(source)
         self._most = math.inf if self._shape.loops else most(self._shape)
         self._check_names(_compile(source), self._shape.names)
+        self._text, self._hoisted = hoisted(source, self._shape)
         # Only a condition's truth crosses over from CEL, so a huge value is never converted.
-        self._program = _compile(f"({source}\n) ? true : false")
+        self._program = _compile(f"({self._text}\n) ? true : false")
 
     def _check_names(self, program: cel.Program, bound: set[str]) -> None:
         known = self.variables | bound
@@ -127,16 +141,25 @@ class Expression:
         if scope.sizes.cost * self._most > LIMIT:
             self._check_cost(scope)
         try:
+            for name, path in self._hoisted.items():
+                scope.add(name, path)
             return self._program.execute(scope.context)
         except (KeyboardInterrupt, SystemExit):
             raise
         except KeyError as error:
             raise ExpressionFailed(f"no key {error}") from error
         except BaseException as error:  # a panic of the Rust side is no Exception
-            raise ExpressionFailed(f"{type(error).__name__}: {str(error)[:300]}") from error
+            raise ExpressionFailed(self._complaint(error)) from error
+
+    def _complaint(self, error: BaseException) -> str:
+        message = str(error)
+        for name, path in self._hoisted.items():
+            if f"'{name}'" in message:
+                return f"no key '{'.'.join(path)}'"
+        return f"{type(error).__name__}: {message[:300]}"
 
     def _check_cost(self, scope: Scope) -> None:
-        if bound(self._shape, scope.sizes, scope.variables) > LIMIT:
+        if bound(self._shape, scope.sizes) > LIMIT:
             raise ExpressionFailed(
                 "it would take too long on values of this size: the longest list or map has "
                 f"{scope.sizes.longest:,} items"

@@ -26,7 +26,7 @@ class NumberExpression(Expression):
     def __init__(self, source: str) -> None:
         super().__init__(source)
         # Only a number crosses over from CEL, so a huge value is never converted.
-        self._program = _compile(f"double({source}\n)")
+        self._program = _compile(f"double({self._text}\n)")
 
     def number(self, scope: Scope) -> float:
         """Return the number.

@@ -73,7 +73,8 @@ def _imported(given: dict[str, Any], names: Names, taken: set[str]) -> Imported:
         return Imported(called, None, notes.all)
     except ValidationError as error:
         for wrong in error.errors(include_url=False, include_input=False):
-            notes.add(f"can't be brought over: {wrong['msg']}", *map(str, wrong["loc"]))
+            place = [part for part in map(str, wrong["loc"]) if not part.startswith("type=")]
+            notes.add(f"can't be brought over: {wrong['msg']}", *place)
         return Imported(called, None, notes.all)
     return Imported(called, definition, notes.all)
 

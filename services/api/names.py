@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from upshot.automations.suggestions import did_you_mean
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 
 from ..catalog import Catalog
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_COMPARED: Final = 2000
 
 
 async def resolve(catalog: Catalog, kind: str, wanted: str) -> str:
@@ -15,20 +21,26 @@ async def resolve(catalog: Catalog, kind: str, wanted: str) -> str:
     Raises:
         NotFound: there is none; the message names the nearest one.
     """
+    found = await find(catalog, kind, wanted)
+    if found is not None:
+        return found
+    names, shown = await catalog.names(kind), wanted[:200]
+    # Comparing with very many would hold up everybody else.
+    hint = did_you_mean(shown, set(names)) if len(names) <= _MOST_COMPARED else ""
+    raise NotFound(f"no {kind} is called {shown!r}{hint}")
+
+
+async def find(catalog: Catalog, kind: str, wanted: str) -> str | None:
+    """Return the name of a definition that is given by name or id; None where there is none."""
     if await catalog.has(kind, wanted):
         return wanted
-    names = await catalog.names(kind)
     identity = wanted.removeprefix(f"{kind}.")
-    for name in names:
-        if derived_id(kind, name) == identity:
-            return name
-    shown = wanted[:200]
-    raise NotFound(f"no {kind} is called {shown!r}{did_you_mean(shown, set(names))}")
+    if not _ID.fullmatch(identity):
+        return None
+    names = await catalog.names(kind)
+    return next((name for name in names if derived_id(kind, name) == identity), None)
 
 
 async def resolve_or_take(catalog: Catalog, kind: str, wanted: str) -> str:
     """Return the name of a definition that is there, or else what is given as a new name."""
-    try:
-        return await resolve(catalog, kind, wanted)
-    except NotFound:
-        return wanted
+    return await find(catalog, kind, wanted) or wanted

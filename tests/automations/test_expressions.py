@@ -104,6 +104,33 @@ def test_ordinary_comprehensions_are_evaluated_on_events_of_some_size() -> None:
     assert holds("event.payload.rows.map(r, r.id) == ['r0', 'r1']", {"payload": {"rows": rows[:2]}})
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("event.payload.rows.exists(r, r == event.payload.attempt)", True),
+        (
+            "event.payload.rows.all(r, [1, 2].exists(s, s + r > event.payload.attempt))",
+            True,
+        ),
+        (
+            "event.payload.rows.exists(r, has(event.payload.no) && r == event.payload.no)",
+            False,
+        ),
+        ("event.payload.rows.exists(event, event == 2)", True),
+        ("event.payload.rows.exists(r, event.resource.name.startsWith('nightly') && r == 3)", True),
+    ],
+)
+def test_what_a_comprehension_reads_each_time_is_what_it_would_be_anyway(
+    source: str, expected: bool
+) -> None:
+    assert holds(source) is expected
+
+
+def test_a_key_that_a_comprehension_misses_is_told_by_its_path() -> None:
+    with pytest.raises(ExpressionFailed, match=r"no key 'event\.payload\.missing'"):
+        holds("event.payload.rows.all(r, r < event.payload.missing)")
+
+
 def test_a_payload_that_cel_can_not_hold_fails_by_name() -> None:
     with pytest.raises(ExpressionFailed):
         holds("event.payload.x == 'a'", {"payload": {"x": "\ud800"}})

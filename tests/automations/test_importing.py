@@ -172,6 +172,35 @@ def test_what_opens_without_a_limit_gets_a_very_long_one() -> None:
     assert event(expect=["a.b"], after=["c.d"])["trigger"]["within"] == "3650d"
 
 
+@pytest.mark.parametrize(
+    ("query", "made"),
+    [
+        (
+            {"name": "successes", "operator": "<", "threshold": 0.9, "range": 3600.0},
+            {"metric": "success_rate", "threshold": 0.9, "range": "1h", "firing_for": "5m"},
+        ),
+        (
+            {"name": "successes", "operator": "<", "threshold": 90, "firing_for": 600},
+            {"metric": "success_rate", "threshold": 0.9, "range": "5m", "firing_for": "10m"},
+        ),
+        (
+            {"name": "duration", "operator": ">=", "threshold": 30},
+            {"metric": "duration", "threshold": 30.0, "range": "5m", "firing_for": "5m"},
+        ),
+    ],
+    ids=str,
+)
+def test_metrics_keep_what_they_measure(query: Any, made: dict[str, Any]) -> None:
+    related = {"prefect.resource.role": "flow", "prefect.resource.name": "etl"}
+    trigger = event(type="metric", posture="Metric", match_related=related, metric=query)["trigger"]
+    assert trigger == {
+        "type": "metric",
+        "operator": query["operator"],
+        "match_related": {"role": "flow", "name": "etl"},
+        **made,
+    }
+
+
 def test_compounds_and_sequences_keep_their_triggers() -> None:
     inner = {"type": "event", "expect": ["prefect.flow-run.Crashed"]}
     made = event(type="compound", require=1, within=60, triggers=[inner, {"expect": ["a.b"]}])

@@ -58,6 +58,32 @@ def test_the_examples_are_what_the_schema_says(path: Path) -> None:
         automation(trigger={"expect": ["a.*"], "within": "1h 30m", "match": {"x": ["!a", "b*"]}}),
         automation(actions=[{"notify": {"to": "x"}}, {"notify": {"to": ["x", "y"], "if": "true"}}]),
         automation(trigger={"type": "compound", "triggers": [{"expect": ["a.b"]}]}),
+        automation(
+            trigger={
+                "type": "metric",
+                "metric": "success_rate",
+                "operator": "<",
+                "threshold": "90%",
+                "range": "1h",
+                "flow": "etl",
+            }
+        ),
+        automation(
+            trigger={
+                "type": "metric",
+                "metric": "value",
+                "value": "event.payload.ms",
+                "expect": "a.b",
+                "operator": ">",
+                "threshold": 1.5,
+            }
+        ),
+        automation(trigger={"type": "metric", "metric": "mood", "operator": "<", "threshold": 1}),
+        automation(trigger={"type": "deadline", "deployment": "a/b", "by": "07:00"}),
+        automation(trigger={"type": "deadline", "flow": "a", "within": "1h", "of": "start"}),
+        automation(trigger={"type": "freshness", "expect": ["a.b"], "within": "1h"}),
+        automation(trigger={"type": "schedule", "cron": "0 7 * * *", "timezone": "UTC"}),
+        automation(trigger={"type": "schedule", "interval": "1h"}),
         automation(trgger={}),
         automation(trigger={"expct": ["a.b"]}),
         automation(trigger={"expect": ["A b"]}),

@@ -10,7 +10,7 @@ import pytest
 from tests.services.api_served import Api, served
 from upshot.events.ids import derived_id
 
-AUTOMATION = {
+AUTOMATION: dict[str, Any] = {
     "name": "tell us",
     "trigger": {"type": "event", "expect": ["order.placed"]},
     "actions": [{"emit-event": {"event": "order.seen", "resource": {"id": "x"}}}],

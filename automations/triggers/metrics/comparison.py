@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from ...durations import parse_duration
 
@@ -49,5 +49,10 @@ def _number(value: Any) -> Any:
         return parse_duration(text).total_seconds()
 
 
-Measure = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Measure = Annotated[
+    float,
+    BeforeValidator(_number),
+    Field(allow_inf_nan=False),
+    WithJsonSchema({"type": ["number", "string"], "examples": [0.9, "90%", "10m"]}),
+]
 """A number, a percentage, or a duration in seconds."""
