@@ -72,6 +72,7 @@ def recorded(entry: Sequence[Any]) -> Recorded:
         kind, value = entry[1]
         body = from_json(value)
         body["id"], body["event"], body["resource"]["id"], body["related"], body["payload"]
+        body["occurred"]
     except (ValueError, KeyError, TypeError) as error:
         return _unreadable(position, error)
     return Recorded(position, milliseconds(position), body, kind == b"o", len(value))

@@ -29,6 +29,8 @@ PAGE: Final = 500
 """Entries read in one go: others in this process wait for as long as it takes to parse them."""
 LONGEST: Final = 5_000
 """Events of one commit, at most."""
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Of events after which a commit takes no further page: large ones must not fill the memory."""
 FORGOTTEN_AT_ONCE: Final = 2_000
 
 _FIRST_PAUSE: Final = 0.5
@@ -127,7 +129,7 @@ class Archiver:
     async def _read(self, position: str) -> Stretch:
         """Return what follows, page by page, so that others get their turn in between."""
         stretch, key = Stretch(position), self._store.keys("log")
-        while len(stretch.events) < LONGEST:
+        while len(stretch.events) < LONGEST and stretch.size < MOST_BYTES:
             entries: list[Any] = await self._store.execute(
                 "XRANGE", key, f"({stretch.cursor}", "+", "COUNT", PAGE
             )

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic_core import from_json, to_json
 
 from upshot.events.event import Recorded
+from upshot.events.log import recorded
 from upshot.events.places import Place
 from upshot.flows.runs import FlowRun
 
@@ -29,6 +30,7 @@ class Stretch:
         runs: ids of flow runs that changed → Unix ms of the last change.
         tasks: ids of task runs that changed, each with its flow run's.
         firings: ids of firings that are new or got an outcome.
+        size: bytes of the events' JSON.
     """
 
     cursor: str
@@ -36,17 +38,21 @@ class Stretch:
     runs: dict[str, int] = field(default_factory=dict)
     tasks: dict[tuple[str, str], None] = field(default_factory=dict)
     firings: dict[str, None] = field(default_factory=dict)
+    size: int = 0
 
     def add(self, entries: Sequence[Any]) -> None:
         """Take raw stream entries, each ``[id, [field, value]]``."""
         for entry in entries:
-            self.cursor = entry[0].decode()
-            kind, text = entry[1]
-            body, own = from_json(text), kind == b"o"
-            received, _, seq = self.cursor.partition("-")
-            self.events.append(_event_row(int(received), int(seq), body, text.decode(), own))
-            if own:
-                self._note(body, int(received))
+            event = recorded(entry)
+            self.cursor = event.position
+            self.size += event.size
+            # What is no event is kept as what readers of the log make of it.
+            text = entry[1][1] if event.size else to_json(event.body)
+            seq = int(self.cursor.partition("-")[2])
+            row = _event_row(event.received, seq, event.body, text.decode(), event.own)
+            self.events.append(row)
+            if event.own:
+                self._note(event.body, event.received)
 
     def _note(self, body: dict[str, Any], received: int) -> None:
         """Note what Upshot's own event changed; nobody outside can make one."""

@@ -234,3 +234,24 @@ async def test_large_events_are_listed_and_followed_a_few_at_a_time(api: Api) ->
         while followed < 24:
             line = await stream.content.readuntil(b"\n")
             followed += line.startswith(b"data:")
+
+
+async def test_the_dashboard_shows_what_could_not_be_read_and_what_is_still_open(api: Api) -> None:
+    keys, execute = api.store.keys, api.store.execute
+    letter = b'{"type":"","reason":"no JSON","at":"2026-01-01T00:00:00Z","raw":"?"}'
+    await execute("XADD", keys("dead-letters"), "*", "d", letter)
+    doc = {
+        "id": "f1",
+        "automation": "a",
+        "reason": "absent",
+        "at": 1,
+        "actions": ["notify"],
+        "labels": {},
+    }
+    await execute("HSET", keys("firing", "f1"), "doc", json.dumps(doc), "0", "{}")
+    await execute("ZADD", keys("firings"), 1, "f1")
+    async with api.http.get(api.url) as answer:
+        text = await answer.text()
+    assert answer.status == 200, text
+    assert "no JSON" in text
+    assert "open" in text
