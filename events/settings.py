@@ -29,6 +29,16 @@ def _is_known_database(url: str) -> str:
 DatabaseUrl = Annotated[str, AfterValidator(_is_known_database)]
 
 
+def _sendable(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    if not text or not all("!" <= character <= "~" for character in text):
+        raise ValueError("use letters, digits and signs of ASCII only, no blanks: it is a header")
+    return token
+
+
+Token = Annotated[SecretStr, AfterValidator(_sendable)]
+
+
 class WrongSetting(TerminalEventsError):
     """A setting has a value that can't be used; the message names its key."""
 
@@ -74,7 +84,7 @@ class Settings(BaseSettings):
     url: str = "http://127.0.0.1:4280"
     host: str = "127.0.0.1"
     port: int = Field(default=4280, ge=0, le=65535)
-    api_token: SecretStr | None = Field(default=None, min_length=1)
+    api_token: Token | None = None
     lease: Seconds = 15.0
     restart_pause: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     log_retention: Seconds = 7 * 86400.0

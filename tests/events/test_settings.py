@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,13 @@ def test_an_empty_token_is_refused_wherever_else_it_stands(folder: Path) -> None
 def test_a_wrong_token_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSHOT_API_TOKEN", "s3cret")
     assert "s3cret" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("token", ["line\nbreak", "a blank", "täglich", "nul\x7f"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(
+    folder: Path, token: str
+) -> None:
+    (folder / "upshot.toml").write_text(f"api_token = {json.dumps(token)}\n")
+    with pytest.raises(WrongSetting, match="api_token") as caught:
+        load_settings()
+    assert token not in str(caught.value)
