@@ -45,8 +45,7 @@ def up(
         ),
     ] = False,
 ) -> None:
-    """Start everything in one place: store, API, engine, dispatcher, scheduler, archiver,
-    a worker.
+    """Start everything in one place: the store, all services, a worker.
 
     What dies is started again; Ctrl-C or SIGTERM stops all in order, a second one at once.
 
