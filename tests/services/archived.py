@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -69,8 +70,9 @@ def empty_database() -> bytes:
     """Return a database as the migrations leave it: making one takes a process and a second."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "history.db"
+        url = {"UPSHOT_MIGRATED_DATABASE": f"{SQLITE}{file}"}
         command = [sys.executable, "-m", "upshot.services.history.migrating"]
-        subprocess.run(command, input=f"{SQLITE}{file}".encode(), check=True)
+        subprocess.run(command, env={**os.environ, **url}, check=True)
         return file.read_bytes()
 
 
