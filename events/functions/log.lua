@@ -69,12 +69,15 @@ redis.register_function{function_name='upshot_register', flags={'allow-oom'}, ca
   return 1
 end}
 
--- How many ms the archive is behind: what it has not taken over must not be forgotten.
-local function archive_lag(root)
+-- Up to which moment things may be forgotten, as a bound of a sorted set: where the log is archived,
+-- a moment is as long ago as the archive is past it.
+local function forgettable(root, before_ms)
+  local before, now = tonumber(before_ms), now_ms()
   local cursor = redis.call('HGET', root .. ':cursors', 'archiver')
   local newest = redis.call('XREVRANGE', root .. ':log', '+', '-', 'COUNT', 1)[1]
-  if not cursor or not newest or newest[1] == cursor then return 0 end
-  return math.max(0, now_ms() - tonumber(string.match(cursor, '^%d+')))
+  if not cursor or not newest or newest[1] == cursor then return integer(before) end
+  local lag = math.max(0, now - tonumber(string.match(cursor, '^%d+')))
+  return '(' .. integer(math.min(before, now) - lag)
 end
 
 -- upshot_trim root | keep_ms, limit

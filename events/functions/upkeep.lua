@@ -57,14 +57,13 @@ end
 
 -- upshot_forget_runs root | before_ms, limit
 -- Touches: run:<id>, tasks:<id>, logs:<id>, runs, runs:<type>, forgotten. Drops runs that ended
--- before then and did not start again; where the log is archived, only what the archive has had
--- as long as a reader of the log would have. Returns how many.
+-- before then and did not start again, and of which the archive has everything. Returns how many.
 redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'}, callback=function(keys, args)
   local root, forgotten = keys[1], 0
-  local before_ms = integer(tonumber(args[1]) - archive_lag(root))
+  local bound = forgettable(root, args[1])
   for kind in pairs(ENDED) do
     local index = root .. ':runs:' .. kind
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', before_ms, 'LIMIT', 0, args[2])) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, args[2])) do
       forgot(root, 'runs', redis.call('ZSCORE', root .. ':runs', id))
       redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
       redis.call('ZREM', index, id)
@@ -79,8 +78,8 @@ end}
 -- Touches: firing:<id>, firings, forgotten. As upshot_forget_runs. Returns how many.
 redis.register_function{function_name='upshot_forget_firings', flags={'allow-oom'}, callback=function(keys, args)
   local root = keys[1]
-  local before_ms = integer(tonumber(args[1]) - archive_lag(root))
-  local old = redis.call('ZRANGEBYSCORE', root .. ':firings', '-inf', before_ms, 'WITHSCORES', 'LIMIT', 0, args[2])
+  local bound = forgettable(root, args[1])
+  local old = redis.call('ZRANGEBYSCORE', root .. ':firings', '-inf', bound, 'WITHSCORES', 'LIMIT', 0, args[2])
   for i = 1, #old, 2 do
     forgot(root, 'firings', old[i + 1])
     redis.call('UNLINK', root .. ':firing:' .. old[i])

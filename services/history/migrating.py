@@ -1,18 +1,23 @@
 """Brings the database to the present form; one that has it already is only asked.
 
-Alembic runs in a process of its own, which gets the address on its standard input: it takes 15 MB
-and a second that the services need, and most starts need none of it.
+Alembic runs in a process of its own: it takes 15 MB and a second that the services need, and most
+starts need none of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, inspect, text
+
+from upshot.events.processes import GuardedProcess
 
 from ..exceptions import HistoryTooNew, HistoryUnavailable
 from .database import Database
@@ -20,6 +25,7 @@ from .tables import REVISION
 
 _STEPS: Final = Path(__file__).with_name("migrations")
 _TOO_NEW: Final = 3
+_URL: Final = "UPSHOT_MIGRATED_DATABASE"
 
 
 async def migrate(database: Database) -> None:
@@ -32,17 +38,22 @@ async def migrate(database: Database) -> None:
     async with database.transaction() as connection:
         if await connection.run_sync(revision) == REVISION:
             return
-    command = (sys.executable, "-P", "-m", __name__)
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stderr=pipe)
+    with tempfile.TemporaryFile() as said:
+        code = await _in_a_child(database.url, said.fileno())
+        said.seek(0)
+        message = said.read().decode(errors="replace").strip()[-2000:]
+    if code:
+        raise (HistoryTooNew if code == _TOO_NEW else HistoryUnavailable)(message)
+
+
+async def _in_a_child(url: str, output: int) -> int | None:
+    command = (sys.executable, "-P", "-m", "upshot.services.history.migrating")
+    child = GuardedProcess(command, output=output, env={**os.environ, _URL: url})
     try:
-        _, said = await child.communicate(database.url.encode())
+        return await asyncio.to_thread(child.wait)
     finally:
-        if child.returncode is None:
-            child.kill()
-    if child.returncode:
-        kind = HistoryTooNew if child.returncode == _TOO_NEW else HistoryUnavailable
-        raise kind(said.decode(errors="replace").strip()[-2000:])
+        child.send_signal(signal.SIGKILL)  # it has ended, unless we are to end
+        child.wait(1.0)
 
 
 def revision(connection: Connection) -> str | None:
@@ -79,9 +90,9 @@ async def _upgrade(url: str) -> None:
 
 
 def main() -> int:
-    """Upgrade the database whose address comes on standard input."""
+    """Upgrade the database that the environment names."""
     try:
-        asyncio.run(_upgrade(sys.stdin.read()))
+        asyncio.run(_upgrade(os.environ[_URL]))
     except (HistoryTooNew, HistoryUnavailable) as error:
         print(error, file=sys.stderr)  # noqa: T201 - read by the archiver
         return _TOO_NEW if isinstance(error, HistoryTooNew) else 1

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +65,21 @@ class Steps:
         await self.archive.close()
 
 
+@cache
+def empty_database() -> bytes:
+    """Return a database as the migrations leave it: making one takes a process and a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "history.db"
+        url = {"UPSHOT_MIGRATED_DATABASE": f"{SQLITE}{file}"}
+        command = [sys.executable, "-m", "upshot.services.history.migrating"]
+        subprocess.run(command, env={**os.environ, **url}, check=True)
+        return file.read_bytes()
+
+
 @asynccontextmanager
 async def steps(store: Store, folder: Path) -> AsyncIterator[Steps]:
     """Return an archiver with a database of its own."""
+    (folder / "history.db").write_bytes(empty_database())
     made = Steps(store, f"{SQLITE}{folder / 'history.db'}")
     try:
         yield made

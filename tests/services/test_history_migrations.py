@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -44,7 +43,7 @@ async def test_a_database_that_is_as_it_should_be_is_left_alone(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await migrating.migrate(database)
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", None)
+    monkeypatch.setattr(migrating, "_in_a_child", None)
     await migrating.migrate(database)
 
 
