@@ -13,7 +13,7 @@ from upshot.events.store import Argument
 
 from .names import run_name
 from .results import Kept
-from .states import State, StateType, timestamp, timestamp_of
+from .states import State, timestamp, timestamp_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +241,3 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
         result=from_json(result) if result else None,
         causation=Causation.model_validate(causation) if causation else None,
     )
-
-
-def is_active(kind: StateType) -> bool:
-    """Tell whether a process may be at work in this state."""
-    return kind in {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
