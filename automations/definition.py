@@ -25,6 +25,7 @@ class Automation(BaseModel):
         name: unique; the automation's identity.
         description: for people.
         enabled: whether it is evaluated.
+        shadow: decide and record, act on nothing.
         tags: for people and filters.
         trigger: what it waits for.
         actions: what it then does, in order.
@@ -36,6 +37,7 @@ class Automation(BaseModel):
     name: Name
     description: Annotated[str, Field(max_length=4096)] = ""
     enabled: bool = True
+    shadow: bool = False
     tags: tuple[Tag, ...] = Field(default=(), max_length=32)
     trigger: Trigger
     actions: tuple[Action, ...] = Field(min_length=1, max_length=32)

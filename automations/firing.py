@@ -69,6 +69,7 @@ class Firing:
         causation: the way that led here, this firing included.
         at: when it fired, in the log's milliseconds.
         value: what was measured, where the trigger is a metric.
+        shadow: whether it is recorded only: none of its actions is done.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Firing:
     causation: Causation
     at: int
     value: float | None = None
+    shadow: bool = False
 
     def summary(self) -> dict[str, Any]:
         """Return what templates and the default webhook body call ``firing``."""
@@ -97,6 +99,7 @@ class Firing:
             "positions": list(self.positions),
             "at": self.at,
             "value": self.value,
+            "shadow": self.shadow,
         }
 
     def to_json(self) -> bytes:
@@ -151,6 +154,7 @@ def decided(
         causation=causation.passing(occasion.caused_by or identity, automation_id),
         at=occasion.at,
         value=verdict.value,
+        shadow=automation.shadow,
     )
 
 

@@ -5,7 +5,8 @@
 --   n, event*n,  n, (firing id, doc, actions entry or '', k, event*k)*n
 -- Touches: lease:engine, engine, engine:windows, engine:definitions, cursors, counters, log,
 -- firing:<id>, firings, actions. Refused for an owner that lost its lease, or whose cursor is not
--- where it thinks. A firing that is there already is left alone. Returns how many firings were new.
+-- where it thinks. A firing that is there already is left alone; one without an entry is a shadow's
+-- and counted as such. Returns how many firings were new.
 local function check_owner(root, epoch, cursor)
   local held = redis.call('HGET', root .. ':lease:engine', 'epoch')
   if held ~= epoch then return refuse('STALE', 'the engine is at epoch ' .. (held or '0') .. ', not ' .. epoch) end
@@ -27,16 +28,17 @@ end
 
 local function write_firing(root, args, at, now)
   local id, events = args[at], tonumber(args[at + 3])
-  if redis.call('EXISTS', root .. ':firing:' .. id) == 1 then return at + 4 + events, 0 end
+  if redis.call('EXISTS', root .. ':firing:' .. id) == 1 then return at + 4 + events, 0, 0 end
   for i = at + 4, at + 3 + events do append(root, args[i]) end
   redis.call('HSET', root .. ':firing:' .. id, 'doc', args[at + 1])
   redis.call('ZADD', root .. ':firings', now, id)
-  if args[at + 2] ~= '' then redis.call('XADD', root .. ':actions', '*', 'f', args[at + 2]) end
-  return at + 4 + events, 1
+  local shadow = args[at + 2] == ''
+  if not shadow then redis.call('XADD', root .. ':actions', '*', 'f', args[at + 2]) end
+  return at + 4 + events, 1, shadow and 1 or 0
 end
 
 redis.register_function{function_name='upshot_commit', flags={'allow-oom'}, callback=function(keys, args)
-  local root, now, made, new = keys[1], now_ms(), 0, 0
+  local root, now, made, new, shadows, shadow = keys[1], now_ms(), 0, 0, 0, 0
   local refusal = check_owner(root, args[1], args[2])
   if refusal then return refusal end
   local at = write_fields(root .. ':engine:windows', args, 6)
@@ -49,10 +51,11 @@ redis.register_function{function_name='upshot_commit', flags={'allow-oom'}, call
   local firings = tonumber(args[at])
   at = at + 1
   for _ = 1, firings do
-    at, new = write_firing(root, args, at, now)
-    made = made + new
+    at, new, shadow = write_firing(root, args, at, now)
+    made, shadows = made + new, shadows + shadow
   end
-  if made > 0 then count(root, 'firings:fired', made) end
+  if made > shadows then count(root, 'firings:fired', made - shadows) end
+  if shadows > 0 then count(root, 'firings:shadow', shadows) end
   redis.call('HSET', root .. ':engine', 'cursor', args[3])
   redis.call('HSET', root .. ':cursors', 'engine', args[4])
   redis.call('HSET', root .. ':lease:engine', 'until', integer(now + tonumber(args[5])))

@@ -29,7 +29,10 @@ Actions = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class FiringRecord:
-    """A firing as the commit writes it: its document, the dispatcher's entry, its events."""
+    """A firing as the commit writes it: its document, the dispatcher's entry, its events.
+
+    That of a shadow has no entry: nobody acts on it.
+    """
 
     id: str
     doc: bytes
@@ -52,7 +55,8 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
     cause = firing.event or (events[-1] if events else None)
     summary = firing.summary()
     told = [fired_event(firing, actions, cause)]
-    told += [triggered_event(firing, index, action) for index, action in enumerate(actions)]
+    if not firing.shadow:
+        told += [triggered_event(firing, index, action) for index, action in enumerate(actions)]
     doc = {
         **summary,
         "cause": cause and cause.id,
@@ -78,7 +82,8 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         "next": 0,
         "attempt": 0,
     }
-    return FiringRecord(firing.id, to_json(doc), to_json(entry), [each.to_json() for each in told])
+    due = b"" if firing.shadow else to_json(entry)
+    return FiringRecord(firing.id, to_json(doc), due, [each.to_json() for each in told])
 
 
 def fitting(events: Sequence[Recorded]) -> list[Recorded]:
@@ -111,10 +116,10 @@ def as_trigger(resource: dict[str, str]) -> dict[str, str]:
 
 
 def fired_event(firing: Firing, actions: Actions, cause: Recorded | None) -> Event:
-    """Return ``automation.fired``."""
+    """Return ``automation.fired``; a shadow's has a name of its own, and so sets off no other."""
     return Event(
         id=derived_id("fired", firing.id),
-        event="automation.fired",
+        event="automation.shadow-fired" if firing.shadow else "automation.fired",
         resource=automation_resource(firing.automation_id, firing.automation),
         related=[as_trigger(cause.resource)] if cause else [],
         payload={
