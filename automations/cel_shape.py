@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .cel_patterns import compile_cost
+from .cel_tokens import tokens_of
 from .exceptions import InvalidExpression
 
 MAX_NESTING: Final = 64
@@ -19,15 +20,6 @@ MAX_MAPS: Final = 2
 MAX_LOOPS: Final = 2
 
 _MACROS: Final = frozenset({"all", "exists", "exists_one", "map", "filter"})
-_TOKEN: Final = re.compile(
-    r"""(?P<comment>//[^\n]*)"""
-    r"""|(?P<text>(?P<prefix>[rbRB]{0,2})(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'"""
-    r"""|"(?:\\.|[^"\\\n])*"|(?<=[rR])'[^'\n]*'|(?<=[rR])"[^"\n]*"))"""
-    r"""|(?P<name>[A-Za-z_]\w*)|(?P<number>\d[\w.]*)|(?P<sign>[^\s\w])""",
-    re.DOTALL,
-)
-
-
 _ENCODED: Final = re.compile(r"\\[xXuU0-7]")  # could hide a count from who looks at the text
 
 
@@ -131,7 +123,7 @@ class _Reader:
     """One pass over the words and signs of an expression."""
 
     def __init__(self, source: str) -> None:
-        self._tokens = [each for each in _TOKEN.finditer(source) if not each["comment"]]
+        self._tokens = tokens_of(source)
         self._stack: list[_Bracket] = []
         self._shape = Shape()
 

@@ -82,6 +82,21 @@ def test_bad_expressions_are_refused_when_written(source: str, complaint: str) -
         Expression(source)
 
 
+@pytest.mark.parametrize(
+    "hiding",
+    [
+        r"r'\' != event.id && {} && 'x' == 'x'",
+        r'bR"\" != b"" && {} && "x" == "x"',
+        r"'''a\'''' != event.id && {} && 'x' == 'x'",
+        r"r'''\''' != event.id && {} && '''x''' == 'x'",
+    ],
+)
+def test_no_text_hides_what_an_expression_costs(hiding: str) -> None:
+    costly = "event.rows.all(a, event.rows.all(b, a + b >= 0))"
+    with pytest.raises(ExpressionFailed, match="too long"):
+        holds(hiding.format(costly), {"id": "1", "rows": list(range(5000))})
+
+
 def test_a_list_that_is_too_long_for_a_comprehension_fails_instead_of_stalling() -> None:
     event = {"payload": {"rows": list(range(5000))}}
     with pytest.raises(ExpressionFailed, match="5,000 items"):
