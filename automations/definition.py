@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from upshot.events.ids import derived_id
 
 from .actions import Action
+from .conditions import ConditionExpression
+from .control import Control
 from .testcases import TestCase
 from .triggers import Trigger
 
@@ -28,6 +30,8 @@ class Automation(BaseModel):
         shadow: decide and record, act on nothing.
         tags: for people and filters.
         trigger: what it waits for.
+        conditions: CEL expressions that must all hold when it is about to fire.
+        control: what else must be met before it fires, and how often it may.
         actions: what it then does, in order.
         tests: what shows that it does what it should; ``upshot automation test`` runs them.
     """
@@ -40,6 +44,8 @@ class Automation(BaseModel):
     shadow: bool = False
     tags: tuple[Tag, ...] = Field(default=(), max_length=32)
     trigger: Trigger
+    conditions: tuple[ConditionExpression, ...] = Field(default=(), max_length=16)
+    control: Control = Field(default_factory=Control)
     actions: tuple[Action, ...] = Field(min_length=1, max_length=32)
     tests: tuple[TestCase, ...] = Field(default=(), max_length=100)
 
