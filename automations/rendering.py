@@ -31,7 +31,7 @@ def render(
     firing: Firing, automation: Automation, events: Sequence[Recorded], lookups: Lookups
 ) -> list[dict[str, Any]]:
     """Return each action with its ``outcome``: rendered, skipped (``if``) or failed, and why."""
-    context = _context(firing, [event.body for event in events], lookups)
+    context = context_of(firing.summary(), [event.body for event in events], lookups)
     return [_rendered(action, context) for action in automation.actions]
 
 
@@ -45,17 +45,24 @@ def _rendered(action: BaseAction, context: dict[str, Any]) -> dict[str, Any]:
         return {**made, "outcome": "failed", "detail": str(error)}
 
 
-def _context(firing: Firing, events: list[dict[str, Any]], lookups: Lookups) -> dict[str, Any]:
+def context_of(
+    firing: Mapping[str, Any], events: list[dict[str, Any]], lookups: Lookups
+) -> dict[str, Any]:
+    """Return what the templates of a firing's actions see.
+
+    Args:
+        firing: its summary. events: the bodies of the contributing events, oldest first.
+    """
     event = events[-1] if events else None
     deployment = _resource(event, "deployment")
     return {
         "event": event,
         "events": events,
-        "firing": firing.summary(),
+        "firing": dict(firing),
         "automation": {
-            "id": firing.automation_id,
-            "name": firing.automation,
-            "version": firing.version,
+            "id": firing["automation_id"],
+            "name": firing["automation"],
+            "version": firing["version"],
         },
         "flow_run": _flow_run(event),
         "deployment": lookups.deployments.get(deployment["name"])

@@ -112,4 +112,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await parts.appender.close()
         await end(holding)
         await parts.rejections.flush()
+        await parts.shadows.close()
         await parts.archive.close()

@@ -26,5 +26,9 @@ async def list_firings(
 
 @router.get("/{firing}")
 async def show_firing(parts: Served, firing: str) -> Response:
-    """Show a firing: its reason, its events, and the `outcomes` of its actions by index."""
-    return answer(await find(parts.store, parts.archive, firing))
+    """Show a firing: its reason, its events, and the `outcomes` of its actions by index.
+
+    Those of a shadow tell what each action `would` have done, filled in as of now.
+    """
+    found = await find(parts.store, parts.archive, firing)
+    return answer(await parts.shadows.filled_in(found) if found.get("shadow") else found)

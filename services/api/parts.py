@@ -17,6 +17,7 @@ from upshot.flows.registry import Runs
 from ..catalog import Catalog
 from ..history.archive import Archive
 from ..history.runs import RecordedRuns
+from ..shadows import Shadows
 from .appender import Appender
 from .rejections import Rejections
 from .tail import Tail
@@ -38,6 +39,7 @@ class Parts:
     runs: Runs
     archive: Archive
     recorded_runs: RecordedRuns
+    shadows: Shadows
     appender: Appender
     webhooks: Webhooks
     rejections: Rejections
@@ -59,6 +61,7 @@ def make_parts(settings: Settings, store: Store) -> Parts:
         runs=runs,
         archive=archive,
         recorded_runs=RecordedRuns(store, runs, archive),
+        shadows=Shadows(store, archive),
         appender=Appender(log.append_raw),
         webhooks=Webhooks(catalog),
         rejections=Rejections(store),

@@ -77,9 +77,20 @@ async def find(store: Store, archive: Archive | None, firing: str) -> dict[str, 
 
 def shown_firing(fields: dict[bytes, bytes]) -> dict[str, Any]:
     """Return a firing as answers show it, from what the store keeps."""
-    outcomes = {
+    doc = from_json(fields[b"doc"])
+    return {**doc, "outcomes": _of_shadow(doc) if doc.get("shadow") else _settled(fields)}
+
+
+def _settled(fields: dict[bytes, bytes]) -> dict[str, Any]:
+    return {
         index.decode(): from_json(outcome)
         for index, outcome in sorted(fields.items())
         if index.isdigit()
     }
-    return {**from_json(fields[b"doc"]), "outcomes": outcomes}
+
+
+def _of_shadow(doc: dict[str, Any]) -> dict[str, Any]:
+    """Return the outcomes of a firing on which nobody acts."""
+    return {
+        str(index): {"type": kind, "outcome": "shadow"} for index, kind in enumerate(doc["actions"])
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.services.api_served import served
 from tests.services.engines import (
     automation,
     counter,
@@ -60,3 +61,43 @@ async def test_a_shadow_fires_once_however_often_the_engine_starts(store: Store)
             await settled(store)
     assert [each["events"] for each in await firings(store)] == [["e0", "e1"]]
     assert await counter(store, "firings:shadow") == 1
+
+
+async def test_what_a_shadow_would_have_done_is_filled_in_when_asked_for(store_url: str) -> None:
+    async with served(store_url) as api, engine(api.store):
+        doc = shadow("s", title="{{ event.resource.id }} of {{ variables.town }}")
+        doc["actions"] += [
+            {"notify": {"to": "me", "title": "late", "if": "event.payload.n > 5"}},
+            {"notify": {"to": "me", "title": "{{ event.payload.missing }}"}},
+            {"notify": {"to": "me", "title": "{{ range(9999999) | sum }}{{ events | length }}"}},
+        ]
+        await api.post("/api/v1/automations", 201, json=doc)
+        await api.post("/api/v1/variables", 201, json={"name": "town", "value": "Ulm"})
+        tick = {"event": "tick", "resource": {"id": "thing.1"}, "payload": {"n": 1}}
+        await api.post("/api/v1/events", 202, json=tick)
+        await settled(api.store)
+        (listed,) = (await api.get("/api/v1/firings"))["items"]
+        assert [each["outcome"] for each in listed["outcomes"].values()] == ["shadow"] * 4
+        found = await api.get(f"/api/v1/firings/{listed['id']}")
+        outcomes = [found["outcomes"][str(index)] for index in range(4)]
+        assert [each["would"] for each in outcomes] == ["act", "skip", "fail", "fail"]
+        assert outcomes[0]["arguments"]["title"] == "thing.1 of Ulm"
+        assert "missing" in outcomes[2]["detail"]
+        assert await entries(api.store) == []
+
+
+async def test_it_is_filled_in_by_the_version_that_decided(store_url: str) -> None:
+    async with served(store_url) as api, engine(api.store):
+        await api.post("/api/v1/automations", 201, json=shadow("s", title="first"))
+        await api.post("/api/v1/events", 202, json={"event": "tick", "resource": {"id": "x"}})
+        await settled(api.store)
+        headers = {"If-Match": "*"}
+        await api.ask(
+            "PUT", "/api/v1/automations/s", 200, json=shadow("s", title="then"), headers=headers
+        )
+        (listed,) = (await api.get("/api/v1/firings"))["items"]
+        found = await api.get(f"/api/v1/firings/{listed['id']}")
+        assert found["outcomes"]["0"]["arguments"]["title"] == "first"
+        await api.store.execute("DEL", api.store.keys("history", "automation", "s"))
+        found = await api.get(f"/api/v1/firings/{listed['id']}")
+        assert "version 1" in found["outcomes"]["0"]["detail"]
