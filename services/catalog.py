@@ -14,7 +14,7 @@ from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 
 from .exceptions import PlanOutdated, VersionMismatch
-from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identity, plan
+from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identity, pausing, plan
 
 __all__ = ["KINDS", "SECRET_KINDS", "Catalog", "Change", "Doc", "Verb", "Version", "plan"]
 
@@ -22,7 +22,7 @@ KINDS: Final = ("automation", "deployment", "webhook", "receiver", "variable")
 SECRET_KINDS: Final = frozenset({"webhook", "receiver", "variable"})
 """Kinds whose definitions may hold secrets: their events tell the name only."""
 
-_ATTEMPTS = 10
+ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Catalog:
             PlanOutdated: it would be another plan by now.
             Conflict: somebody else keeps changing them.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             changes = plan(wanted, await self._stored(wanted, prune), prune=prune)
             if only is not None and identity(changes) != only:
                 raise PlanOutdated("the definitions changed since this was planned; plan again")
@@ -129,7 +129,7 @@ class Catalog:
             if dry_run or not due:
                 return changes
             try:
-                await self._put(due)
+                await self.commit(due)
             except Conflict:
                 continue
             return changes
@@ -144,14 +144,14 @@ class Catalog:
         Raises:
             VersionMismatch: it has another one.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             stored = await self._among(kind, [name])
             change = change_of(kind, name, doc, stored.get(name))
-            _check_version(change.version if change.old is not None else 0, expected)
+            check_version(change.version if change.old is not None else 0, expected)
             if change.verb is Verb.UNCHANGED:
                 return change
             try:
-                await self._put([change])
+                await self.commit([change])
             except Conflict:
                 continue
             return change
@@ -160,20 +160,30 @@ class Catalog:
     async def delete(self, kind: str, name: str, *, expected: int | None = None) -> None:
         """Delete one definition; raise NotFound, or VersionMismatch as :meth:`put`."""
         version, _ = await self.version(kind, name)
-        _check_version(version, expected)
-        await self._put([Change(kind, name, Verb.DELETED, version, None)])
+        check_version(version, expected)
+        await self.commit([Change(kind, name, Verb.DELETED, version, None)])
 
     async def pause(self, kind: str, name: str, paused: bool = True) -> Doc:
         """Pause or resume an automation or a deployment; return its definition."""
         version, doc = await self.version(kind, name)
-        if bool(doc.get("paused")) == paused:
+        change = pausing(kind, name, version, doc, paused)
+        if change is None:
             return doc
-        new = {key: value for key, value in doc.items() if key != "paused"}
-        if paused:
-            new["paused"] = True
-        verb = "paused" if paused else "resumed"
-        await self._put([Change(kind, name, Verb.UPDATED, version, new)], verb)
-        return new
+        await self.commit([change])
+        return change.doc or {}
+
+    async def commit(self, changes: Iterable[Change]) -> None:
+        """Make changes as they were decided, all or nothing.
+
+        Raises:
+            Conflict: one of the definitions has another version by now.
+        """
+        arguments: list[Argument] = []
+        for change in changes:
+            doc = b"" if change.doc is None else to_json(change.doc)
+            event = definition_event(change, change.told or change.verb.value)
+            arguments += [change.kind, change.name, change.version, doc, event.to_json()]
+        await self._store.call("put", *arguments)
 
     async def _stored(self, wanted: Definitions, everything: bool) -> Stored:
         """Return what a plan looks at: all of the wanted kinds, or the wanted names alone."""
@@ -206,16 +216,9 @@ class Catalog:
     def _history(self, kind: str, name: str) -> str:
         return self._store.keys("history", kind, name)
 
-    async def _put(self, changes: list[Change], verb: str | None = None) -> None:
-        arguments: list[Argument] = []
-        for change in changes:
-            doc = b"" if change.doc is None else to_json(change.doc)
-            event = definition_event(change, verb or change.verb.value)
-            arguments += [change.kind, change.name, change.version, doc, event.to_json()]
-        await self._store.call("put", *arguments)
 
-
-def _check_version(version: int, expected: int | None) -> None:
+def check_version(version: int, expected: int | None) -> None:
+    """Raise VersionMismatch where a definition is at another version than was expected."""
     if expected is not None and version != expected:
         told = f"it is at version {version}" if version else "there is none"
         raise VersionMismatch(f"{told}, and version {expected} was expected", version)

@@ -52,6 +52,7 @@ class Change:
     Attributes:
         version: of the stored definition; 0 where there never was one.
         doc: what is to be stored; None deletes. old: what is stored.
+        told: the verb of its event, where that says more than ``verb``: ``paused``, ``resumed``.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Change:
     version: int
     doc: Doc | None
     old: Doc | None = None
+    told: str | None = None
 
     @property
     def differences(self) -> list[Difference]:
@@ -116,6 +118,23 @@ def change_of(kind: str, name: str, doc: Doc, stored: tuple[int, Doc | None] | N
         new["paused"] = True
     verb = Verb.UPDATED if any(differences(old, new)) else Verb.UNCHANGED
     return Change(kind, name, verb, version, new, old)
+
+
+def pausing(kind: str, name: str, version: int, doc: Doc, paused: bool) -> Change | None:
+    """Decide what pausing or resuming changes; None where it is so already."""
+    if bool(doc.get("paused")) == paused:
+        return None
+    new = {key: value for key, value in doc.items() if key != "paused"}
+    if paused:
+        new["paused"] = True
+    return Change(kind, name, Verb.UPDATED, version, new, told="paused" if paused else "resumed")
+
+
+def promotion(name: str, version: int, doc: Doc) -> Change | None:
+    """Decide what makes a shadow a real automation; None where it is one."""
+    if not doc.get("shadow"):
+        return None
+    return Change("automation", name, Verb.UPDATED, version, {**doc, "shadow": False}, doc)
 
 
 def identity(changes: Iterable[Change]) -> str:

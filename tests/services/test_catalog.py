@@ -116,13 +116,13 @@ async def test_two_that_apply_at_once_both_get_through(catalog: Catalog, store: 
 async def test_one_that_is_outrun_all_the_time_gives_up_and_says_so(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, other = catalog._put, Catalog(catalog._store)
+    put, other = catalog.commit, Catalog(catalog._store)
 
     async def outrun(changes: list[Change]) -> None:
         await other.apply({"variable": {"a": {"n": changes[0].version + 1000}}})
         await put(changes)
 
-    monkeypatch.setattr(catalog, "_put", outrun)
+    monkeypatch.setattr(catalog, "commit", outrun)
     with pytest.raises(Conflict, match="apply again"):
         await catalog.apply({"variable": {"a": {"n": 1}, "b": {}}})
     assert "b" not in await catalog.versions("variable")
