@@ -20,6 +20,7 @@ from pydantic import (
 
 from upshot.events.ids import derived_id
 
+from .actions.set_variable import VARIABLE_NAME
 from .definition import Name, Tag
 
 
@@ -141,5 +142,5 @@ class Variable(_Declared):
         value: any JSON.
     """
 
-    name: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    name: Annotated[str, Field(max_length=128, pattern=f"^{VARIABLE_NAME.pattern}$")]
     value: Any

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import Discriminator, Tag
 
 from .base import BaseAction, Request, Variables
 from .call_webhook import CallWebhook
+from .cancel_flow_run import CancelFlowRun
+from .change_flow_run_state import ChangeFlowRunState
 from .emit_event import EmitEvent
 from .notify import Notify
+from .pause_automation import PauseAutomation
+from .pause_deployment import PauseDeployment
+from .pause_flow_run import PauseFlowRun
+from .pause_work_pool import PauseWorkPool
+from .resume_automation import ResumeAutomation
+from .resume_deployment import ResumeDeployment
+from .resume_flow_run import ResumeFlowRun
+from .resume_work_pool import ResumeWorkPool
 from .retry_flow_run import RetryFlowRun
 from .run_deployment import RunDeployment
-
-ACTIONS: Final = frozenset(
-    each.type for each in (CallWebhook, EmitEvent, Notify, RetryFlowRun, RunDeployment)
-)
-"""The kinds of actions by name."""
+from .set_variable import SetVariable
 
 
 def _kind(value: Any) -> str | None:
@@ -28,12 +34,26 @@ def _kind(value: Any) -> str | None:
     return None
 
 
-Action = Annotated[
+_Any = (
     Annotated[CallWebhook, Tag(CallWebhook.type)]
+    | Annotated[CancelFlowRun, Tag(CancelFlowRun.type)]
+    | Annotated[ChangeFlowRunState, Tag(ChangeFlowRunState.type)]
     | Annotated[EmitEvent, Tag(EmitEvent.type)]
     | Annotated[Notify, Tag(Notify.type)]
+    | Annotated[PauseAutomation, Tag(PauseAutomation.type)]
+    | Annotated[PauseDeployment, Tag(PauseDeployment.type)]
+    | Annotated[PauseFlowRun, Tag(PauseFlowRun.type)]
+    | Annotated[PauseWorkPool, Tag(PauseWorkPool.type)]
+    | Annotated[ResumeAutomation, Tag(ResumeAutomation.type)]
+    | Annotated[ResumeDeployment, Tag(ResumeDeployment.type)]
+    | Annotated[ResumeFlowRun, Tag(ResumeFlowRun.type)]
+    | Annotated[ResumeWorkPool, Tag(ResumeWorkPool.type)]
     | Annotated[RetryFlowRun, Tag(RetryFlowRun.type)]
-    | Annotated[RunDeployment, Tag(RunDeployment.type)],
+    | Annotated[RunDeployment, Tag(RunDeployment.type)]
+    | Annotated[SetVariable, Tag(SetVariable.type)]
+)
+Action = Annotated[
+    _Any,
     Discriminator(
         _kind,
         custom_error_type="action",
@@ -42,15 +62,29 @@ Action = Annotated[
 ]
 """Any action, written as a mapping with one key: ``{"notify": {"to": "oncall"}}``."""
 
+ACTIONS: Final = frozenset(get_args(kind)[0].type for kind in get_args(_Any))
+"""The kinds of actions by name."""
+
 __all__ = [
     "ACTIONS",
     "Action",
     "BaseAction",
     "CallWebhook",
+    "CancelFlowRun",
+    "ChangeFlowRunState",
     "EmitEvent",
     "Notify",
+    "PauseAutomation",
+    "PauseDeployment",
+    "PauseFlowRun",
+    "PauseWorkPool",
     "Request",
+    "ResumeAutomation",
+    "ResumeDeployment",
+    "ResumeFlowRun",
+    "ResumeWorkPool",
     "RetryFlowRun",
     "RunDeployment",
+    "SetVariable",
     "Variables",
 ]

@@ -116,5 +116,11 @@ def test_a_wrong_action_is_refused_when_written(wrong: Any) -> None:
 
 
 def test_every_kind_of_action_is_known_by_its_name() -> None:
-    kinds = {"call-webhook", "emit-event", "notify", "retry-flow-run", "run-deployment"}
-    assert kinds == ACTIONS
+    switched = {
+        f"{verb}-{what}"
+        for verb in ("pause", "resume")
+        for what in ("automation", "deployment", "flow-run", "work-pool")
+    }
+    runs = {"cancel-flow-run", "change-flow-run-state", "retry-flow-run", "run-deployment"}
+    others = {"call-webhook", "emit-event", "notify", "set-variable"}
+    assert switched | runs | others == ACTIONS
