@@ -58,9 +58,17 @@ class Client:
         """
         return self._json("GET", _PREFIX + path, params=_given(query))
 
-    def post(self, path: str, body: Any = None, query: Query | None = None) -> Any:
+    def post(
+        self,
+        path: str,
+        body: Any = None,
+        query: Query | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Send JSON to ``POST /api/v1<path>`` and return the answer; see ``get``."""
-        return self._json("POST", _PREFIX + path, json=body, params=_given(query))
+        target = _PREFIX + path
+        return self._json("POST", target, json=body, params=_given(query), headers=headers)
 
     def lines(self, path: str, body: Any) -> Iterator[Item]:
         """Send JSON to ``POST /api/v1<path>`` and yield each JSON line of the answer; see ``get``.

@@ -77,6 +77,10 @@ class VersionMismatch(TerminalServicesError):
         self.version = version
 
 
+class NoShadow(TerminalServicesError):
+    """An automation was to be promoted, and acts already."""
+
+
 class ServerUnreachable(RetryableServicesError):
     """No Upshot answers at the address, or it went away while answering."""
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 
@@ -15,6 +15,19 @@ from ..exceptions import Refused, VersionMismatch
 
 ANY: Final = "*"
 _TAG: Final = re.compile(r'\s*(W/)?"([^"]*)"\s*(?:,|$)')
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    """Return how OpenAPI describes an optional header."""
+    schema = {"type": "string"}
+    described = {"in": "header", "required": False, "schema": schema, "description": description}
+    return {"name": name, **described}
+
+
+IF_MATCH: Final = _header(
+    "If-Match", 'The version that is changed, as its ETag says: `"3"`; `*` for any.'
+)
+IF_NONE_MATCH: Final = _header("If-None-Match", "`*`: create it, and change none that exists.")
 
 
 def etag(version: int) -> str:

@@ -20,24 +20,12 @@ from ..catalog import Change, Doc, Verb
 from ..exceptions import Refused
 from .answers import Cursor, Limit, answer, page
 from .checking import KIND_OF, check_one, shown, unmasked
-from .conditional import etag, expected_version, unchanged
+from .conditional import IF_MATCH, IF_NONE_MATCH, etag, expected_version, unchanged
 from .names import resolve, resolve_or_take
 from .parts import Parts, Served
 
 _PAUSED: Final = ("automations", "deployments")
-_CONDITIONS: Final = [
-    {
-        "name": name,
-        "in": "header",
-        "required": False,
-        "schema": {"type": "string"},
-        "description": description,
-    }
-    for name, description in (
-        ("If-Match", 'The version that is changed, as its ETag says: `"3"`; `*` for any.'),
-        ("If-None-Match", "`*`: create it, and change none that exists."),
-    )
-]
+_CONDITIONS: Final = [IF_MATCH, IF_NONE_MATCH]
 _BODY: Final = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 
 

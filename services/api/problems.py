@@ -23,6 +23,7 @@ from upshot.flows import exceptions as flows
 
 from ..exceptions import (
     HistoryUnavailable,
+    NoShadow,
     Overloaded,
     PlanOutdated,
     Refused,
@@ -50,6 +51,7 @@ _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (AutomationsError, 422, "invalid-request"),
     (Overloaded, 503, "overloaded"),
     (HistoryUnavailable, 503, "history-unavailable"),
+    (NoShadow, 409, "no-shadow"),
     (PlanOutdated, 409, "plan-outdated"),
     (VersionMismatch, 412, "version-mismatch"),
 )
@@ -101,6 +103,7 @@ def install(app: FastAPI) -> None:
         AutomationsError,
         Overloaded,
         HistoryUnavailable,
+        NoShadow,
         PlanOutdated,
         VersionMismatch,
     ):

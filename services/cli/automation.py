@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -16,6 +16,7 @@ app = typer.Typer(help="Automations: list, inspect, pause, delete.", no_args_is_
 
 _Name = Annotated[str, typer.Argument(help="The automation's name.")]
 _FIRINGS = 10
+_ON_STYLES: Final = {"on": "green", "shadow": "cyan"}
 
 
 def path(name: str) -> str:
@@ -39,10 +40,12 @@ def actions(automation: Mapping[str, Any]) -> str:
 
 
 def is_on(automation: Mapping[str, Any]) -> str:
-    """Return whether it is evaluated."""
+    """Return whether it is evaluated, and acts."""
     if automation.get("paused"):
         return "paused"
-    return "on" if automation.get("enabled", True) else "off"
+    if not automation.get("enabled", True):
+        return "off"
+    return "shadow" if automation.get("shadow") else "on"
 
 
 @app.command()
@@ -53,7 +56,7 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
     """
     columns = [
         field("Name"),
-        Column("On", is_on, lambda item: "green" if is_on(item) == "on" else "yellow"),
+        Column("On", is_on, lambda item: _ON_STYLES.get(is_on(item), "yellow")),
         Column("Waits for", lambda item: summary(item.get("trigger", {})), wide=True),
         Column("Actions", actions, wide=True),
     ]

@@ -11,8 +11,8 @@ import typer
 
 from . import times
 from .printing import cell, console, note, say_json, styled
+from .promoting import app as app
 from .session import Context, Format, Output
-from .versions import app as app
 
 if TYPE_CHECKING:
     from rich.tree import Tree

@@ -256,6 +256,35 @@ def test_an_automation_is_paused_resumed_and_deleted(service: Service, tmp_path:
     assert service.run("automation", "inspect", "brief life").returncode == 1
 
 
+SHADOW = """
+automations:
+  - name: cautious
+    shadow: true
+    trigger: {type: event, expect: [order.cancelled]}
+    actions: [{emit-event: {event: order.missed, resource: {id: "{{ event.resource.id }}"}}}]
+"""
+
+
+def test_a_shadow_fires_without_acting_until_it_is_promoted(service: Service) -> None:
+    assert service.run("apply", "-f", "-", given=SHADOW).returncode == 0
+    assert "shadow" in service.run("automation", "ls").stdout
+    service.run("event", "emit", "order.cancelled", "-r", "order.1")
+    firings = ("automation", "firings", "cautious")
+    eventually(lambda: found(service, *firings), "the shadow has fired")
+    assert "emit-event shadow" in service.run(*firings).stdout
+    assert found(service, "event", "ls", "-e", "order.missed") == []
+    done = service.run("automation", "promote", "cautious", "--replaces", "brief")
+    assert (done.returncode, "brief" in done.stderr) == (1, True)
+    done = service.run("automation", "promote", "cautious")
+    assert done.returncode == 0, done.stderr
+    assert "version 2" in done.stderr
+    assert "shadow: true" in done.stderr
+    service.run("event", "emit", "order.cancelled", "-r", "order.2")
+    eventually(lambda: found(service, "event", "ls", "-e", "order.missed"), "it acts")
+    assert service.run("automation", "promote", "cautious").returncode == 1
+    assert service.run("automation", "delete", "cautious").returncode == 0
+
+
 BRIEF = """
 automations:
   - name: brief

@@ -19,6 +19,8 @@ from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.services.catalog import Catalog
 
+AUTOMATIONS = "/api/v1/automations"
+
 
 def shadow(name: str, **trigger: Any) -> dict[str, Any]:
     return {**automation(name, **trigger), "shadow": True}
@@ -101,3 +103,47 @@ async def test_it_is_filled_in_by_the_version_that_decided(store_url: str) -> No
         await api.store.execute("DEL", api.store.keys("history", "automation", "s"))
         found = await api.get(f"/api/v1/firings/{listed['id']}")
         assert "version 1" in found["outcomes"]["0"]["detail"]
+
+
+async def test_a_promoted_shadow_acts_and_goes_on_with_what_it_has_counted(store_url: str) -> None:
+    async with served(store_url) as api, engine(api.store):
+        await api.post("/api/v1/automations", 201, json=shadow("s", threshold=2, within="1h"))
+        await api.post("/api/v1/events", 202, json={"event": "tick", "resource": {"id": "x"}})
+        promoted = await api.post(f"{AUTOMATIONS}/s/promote", headers={"If-Match": '"1"'})
+        assert (promoted["shadow"], promoted["version"]) == (False, 2)
+        await api.post("/api/v1/events", 202, json={"event": "tick", "resource": {"id": "x"}})
+        await settled(api.store)
+        (firing,) = await firings(api.store)
+        assert (firing["shadow"], len(firing["events"])) == (False, 2)
+        assert len(await entries(api.store)) == 1
+
+
+async def test_what_a_shadow_replaces_is_paused_in_the_same_step(store_url: str) -> None:
+    async with served(store_url) as api:
+        for doc in (automation("old"), shadow("new")):
+            await api.post(AUTOMATIONS, 201, json=doc)
+        asked: dict[str, Any] = {"headers": {"If-Match": "*"}, "json": {"replaces": "old"}}
+        await api.post(f"{AUTOMATIONS}/new/promote", **asked)
+        assert (await api.get(f"{AUTOMATIONS}/old"))["paused"] is True
+        told = await names(api.store)
+        assert told[-2:] == ["automation.paused", "automation.updated"]
+
+
+async def test_a_promotion_that_makes_no_sense_is_refused_and_changes_nothing(
+    store_url: str,
+) -> None:
+    async with served(store_url) as api:
+        for doc in (automation("old"), shadow("new")):
+            await api.post(AUTOMATIONS, 201, json=doc)
+        path, any_version = f"{AUTOMATIONS}/new/promote", {"If-Match": "*"}
+        await api.post(path, 428)
+        await api.post(path, 412, headers={"If-Match": '"7"'})
+        await api.post(path, 404, headers=any_version, json={"replaces": "nobody"})
+        wrong = await api.post(path, 422, headers=any_version, json={"replaces": "new"})
+        assert wrong["errors"][0]["field"] == "replaces"
+        await api.post(path, 422, headers=any_version, json={"replace": "old"})
+        refused = await api.post(f"{AUTOMATIONS}/old/promote", 409, headers=any_version)
+        assert refused["type"].endswith("no-shadow")
+        await api.post(f"{AUTOMATIONS}/nobody/promote", 404, headers=any_version)
+        assert (await api.get(f"{AUTOMATIONS}/new"))["shadow"] is True
+        assert await names(api.store) == ["automation.created"] * 2
