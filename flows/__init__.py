@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from .annotations import allow_failure, quote, unmapped
     from .deployments import Deployment
     from .emitting import emit_event
     from .flowdef import Flow, flow
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from .logs import get_run_logger
     from .pool import TaskRunner, ThreadPoolTaskRunner
     from .states import State, StateType
-    from .taskdef import Task, task, unmapped
+    from .taskdef import Task, task
 
 __all__ = [
     "Deployment",
@@ -25,10 +26,12 @@ __all__ = [
     "TaskFutureList",
     "TaskRunner",
     "ThreadPoolTaskRunner",
+    "allow_failure",
     "as_completed",
     "emit_event",
     "flow",
     "get_run_logger",
+    "quote",
     "task",
     "unmapped",
     "wait",
@@ -44,12 +47,14 @@ _MODULE_OF: Final = {
     "TaskFutureList": "futures",
     "TaskRunner": "pool",
     "ThreadPoolTaskRunner": "pool",
+    "allow_failure": "annotations",
     "as_completed": "futures",
     "emit_event": "emitting",
     "flow": "flowdef",
     "get_run_logger": "logs",
+    "quote": "annotations",
     "task": "taskdef",
-    "unmapped": "taskdef",
+    "unmapped": "annotations",
     "wait": "futures",
 }
 

@@ -7,12 +7,12 @@ import signal
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .annotations import unmapped
 from .context import Here, here
 from .exceptions import Interrupted, MappingError
 from .futures import TaskFuture, TaskFutureList
 from .states import State
 from .taskcall import TaskCall
-from .taskdef import unmapped
 
 if TYPE_CHECKING:
     from .flowdef import Flow

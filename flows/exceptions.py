@@ -39,6 +39,10 @@ class UpstreamFailed(TerminalFlowsError):
     """A task was not run, because one whose result it needs did not complete."""
 
 
+class NotTriggered(UpstreamFailed):
+    """A task was not run, because its trigger rule was not met; nothing that it needs failed."""
+
+
 class OutsideRun(TerminalFlowsError):
     """This works only inside of a flow run."""
 

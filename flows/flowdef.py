@@ -2,76 +2,50 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property, partial, update_wrapper
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
 
-from .options import (
-    Delays,
-    bound_method,
-    check_function,
-    check_options,
-    delay_before,
-    is_coroutine_function,
-    name_from,
-)
-from .parameters import Arguments, Signature
+from .definition import Definition
+from .options import FlowOptions, Naming, delay_before, name_from
+from .parameters import Arguments
 
 if TYPE_CHECKING:
     from .deployments import Deployment
+    from .futures import TaskFuture
     from .pool import TaskRunner
+    from .states import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+
+_KNOWN = FlowOptions.__optional_keys__
 
 
-class Flow(Generic[P, R]):
+class Flow(Definition[P, R]):
     """A function that runs as a flow; made by :func:`flow`, which describes the parameters.
 
     Called, it runs in this process and returns what the function returns; ``return_state=True``
     returns how it ended. Called in another flow, its run is a part of that flow's.
     """
 
-    def __init__(
-        self,
-        fn: Callable[P, R],
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        version: str | None = None,
-        tags: Iterable[str] | None = None,
-        retries: int = 0,
-        retry_delay_seconds: Delays = 0,
-        timeout_seconds: float | None = None,
-        validate_parameters: bool = True,
-        log_prints: bool | None = None,
-        flow_run_name: str | Callable[[], str] | None = None,
-        task_runner: TaskRunner | None = None,
-    ) -> None:
-        check_function(fn)
-        update_wrapper(self, fn)  # first, as it copies the function's own attributes as well
-        self.fn: Callable[..., Any] = fn
-        named = str(getattr(fn, "__name__", type(fn).__name__))
-        self.name: str = name or named.replace("_", "-")
-        self.description = description or inspect.getdoc(fn) or ""
-        self.version = version
-        self.tags = tuple(sorted(set(tags or ())))
-        self.retries = retries
-        self.retry_delay_seconds = retry_delay_seconds
-        self.timeout_seconds = timeout_seconds
-        self.validate_parameters = validate_parameters
-        self.log_prints = log_prints
-        self.flow_run_name = flow_run_name
-        self.task_runner = task_runner
-        self.is_async = is_coroutine_function(fn)
-        check_options(self.name, self.tags, retries, timeout_seconds, retry_delay_seconds)
+    decorator: ClassVar[str] = "flow"
+    validate_parameters: bool = True
+    flow_run_name: Naming | None = None
+    task_runner: TaskRunner | None = None
 
-    @cached_property
-    def signature(self) -> Signature:
-        """The function's parameters."""
-        return Signature(self.fn)
+    def __init__(self, fn: Callable[P, R], **options: Unpack[FlowOptions]) -> None:
+        super().__init__(fn, options, _KNOWN)
+
+    def _described(self) -> dict[str, str]:
+        described = super()._described()
+        return {**described, "name": described["name"].replace("_", "-")}
+
+    def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
+        """Return a flow of the same function with some options changed."""
+        return self._changed(self._method or self.fn, **options)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return which parameter gets what, defaults added; TypeError where they do not fit."""
@@ -96,30 +70,35 @@ class Flow(Generic[P, R]):
         return name_from(self.flow_run_name, "flow_run_name", self.signature, bound)
 
     def __get__(self, instance: object, owner: type | None = None) -> Flow[..., R]:
-        """Bind to an instance, as methods are."""
-        if instance is None:
-            return self
-        return Flow(
-            bound_method(self.fn, instance),
-            name=self.name,
-            description=self.description,
-            version=self.version,
-            tags=self.tags,
-            retries=self.retries,
-            retry_delay_seconds=self.retry_delay_seconds,
-            timeout_seconds=self.timeout_seconds,
-            validate_parameters=self.validate_parameters,
-            log_prints=self.log_prints,
-            flow_run_name=self.flow_run_name,
-            task_runner=self.task_runner,
-        )
+        """Bind to an instance or class, as methods are."""
+        return self._bound(instance, owner)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(
+        self: Flow[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        **kwargs: Any,
+    ) -> State: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it and return what the function returns, or raise what it raises."""
         from .calling import call_flow
 
-        result: R = call_flow(self, args, dict(kwargs))
-        return result
+        return call_flow(self, args, dict(kwargs))
 
     @property
     def entrypoint(self) -> str:
@@ -182,31 +161,20 @@ class Flow(Generic[P, R]):
 
 
 @overload
-def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+def flow(fn: Callable[P, R], /, **options: Unpack[FlowOptions]) -> Flow[P, R]: ...
 
 
 @overload
 def flow(
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    version: str | None = None,
-    tags: Iterable[str] | None = None,
-    retries: int = 0,
-    retry_delay_seconds: Delays = 0,
-    timeout_seconds: float | None = None,
-    validate_parameters: bool = True,
-    log_prints: bool | None = None,
-    flow_run_name: str | Callable[[], str] | None = None,
-    task_runner: TaskRunner | None = None,
+    fn: None = None, /, **options: Unpack[FlowOptions]
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
 def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a function a flow; as ``@flow`` or with parameters.
+    """Make a function a flow; as ``@flow`` or with options.
 
     Args:
-        fn: the function or coroutine function.
+        fn: the function, coroutine function or generator function, or a method.
         name: the function's name with ``-`` for ``_`` by default. description: its docstring.
         version: any text. tags: labels of each of its runs.
         retries: how often it is run again after an exception; tasks that completed are not.
@@ -217,5 +185,14 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         log_prints: whether what it prints is logged; None does as the flow that calls it.
         flow_run_name: template (``"load {table}"``) or function for the names of its runs.
         task_runner: where its submitted tasks run; threads by default.
+        on_running, on_completion, on_failure, on_cancellation, on_crashed: functions or coroutine
+            functions, called by the process of the run with the flow, the run and the state that
+            it entered. One that fails is logged.
     """
-    return partial(Flow, **options) if fn is None else Flow(fn, **options)
+    if fn is None:
+        Flow(_nothing, **options)  # a wrong option is an error where it stands
+        return partial(Flow, **options)
+    return Flow(fn, **options)
+
+
+def _nothing() -> None: ...

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine, Iterable
-from functools import cached_property, partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from .context import Here, here
+from .definition import Definition
 from .exceptions import OutsideRun
-from .options import (
-    Delays,
-    bound_method,
-    check_function,
-    check_options,
-    delay_before,
-    is_coroutine_function,
-    name_from,
-)
-from .parameters import Signature
+from .options import Naming, TaskOptions, delay_before, jittered, name_from
 
 if TYPE_CHECKING:
     from .futures import TaskFuture, TaskFutureList
+    from .states import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+_KNOWN = TaskOptions.__optional_keys__
 
-class Task(Generic[P, R]):
+
+class Task(Definition[P, R]):
     """A function that flows call as a task; made by :func:`task`, which describes the parameters.
 
     Called in a flow it runs and returns what the function returns. Called elsewhere it is the
@@ -36,72 +30,61 @@ class Task(Generic[P, R]):
     and ``wait_for`` (futures that must have ended well before it runs).
     """
 
-    def __init__(
-        self,
-        fn: Callable[P, R],
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        tags: Iterable[str] | None = None,
-        retries: int = 0,
-        retry_delay_seconds: Delays = 0,
-        timeout_seconds: float | None = None,
-        log_prints: bool | None = None,
-        task_run_name: str | Callable[[], str] | None = None,
-    ) -> None:
-        check_function(fn)
-        update_wrapper(self, fn)  # first, as it copies the function's own attributes as well
-        self.fn: Callable[..., Any] = fn
-        self.name: str = name or str(getattr(fn, "__name__", type(fn).__name__))
-        self.description = description or inspect.getdoc(fn) or ""
-        self.tags = tuple(sorted(set(tags or ())))
-        self.retries = retries
-        self.retry_delay_seconds = retry_delay_seconds
-        self.timeout_seconds = timeout_seconds
-        self.log_prints = log_prints
-        self.task_run_name = task_run_name
-        self.is_async = is_coroutine_function(fn)
-        check_options(self.name, self.tags, retries, timeout_seconds, retry_delay_seconds)
+    decorator: ClassVar[str] = "task"
+    retry_jitter_factor: float | None = None
+    retry_condition_fn: Callable[[Any, Any, Any], bool] | None = None
+    task_run_name: Naming | None = None
+    trigger_rule: str = "all_success"
 
-    @cached_property
-    def signature(self) -> Signature:
-        """The function's parameters."""
-        return Signature(self.fn)
+    def __init__(self, fn: Callable[P, R], **options: Unpack[TaskOptions]) -> None:
+        super().__init__(fn, options, _KNOWN)
+
+    def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
+        """Return a task of the same function with some options changed."""
+        return self._changed(self._method or self.fn, **options)
 
     def delay(self, retry: int) -> float:
         """Return the seconds to wait before a retry, counted from 0."""
-        return delay_before(self.retry_delay_seconds, self.retries, retry)
+        delay = delay_before(self.retry_delay_seconds, self.retries, retry)
+        return jittered(delay, self.retry_jitter_factor)
 
     def run_name(self, bound: dict[str, Any]) -> str | None:
         """Return the name for a run with these parameters, or None where no template says."""
         return name_from(self.task_run_name, "task_run_name", self.signature, bound)
 
     def __get__(self, instance: object, owner: type | None = None) -> Task[..., R]:
-        """Bind to an instance, as methods are."""
-        if instance is None:
-            return self
-        return Task(
-            bound_method(self.fn, instance),
-            name=self.name,
-            description=self.description,
-            tags=self.tags,
-            retries=self.retries,
-            retry_delay_seconds=self.retry_delay_seconds,
-            timeout_seconds=self.timeout_seconds,
-            log_prints=self.log_prints,
-            task_run_name=self.task_run_name,
-        )
+        """Bind to an instance or class, as methods are."""
+        return self._bound(instance, owner)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        **kwargs: Any,
+    ) -> State: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it here and return what the function returns, or raise what it raises."""
         place = here()
         if place is None:
-            outside: R = self.fn(*args, **kwargs)
-            return outside
+            return self.fn(*args, **kwargs)
         from .calling import call_task
 
-        result: R = call_task(self, place, args, dict(kwargs))
-        return result
+        return call_task(self, place, args, dict(kwargs))
 
     @overload
     def submit(
@@ -168,47 +151,40 @@ class Task(Generic[P, R]):
         return place
 
 
-class unmapped(Generic[T]):
-    """Keeps an iterable parameter of ``map`` whole.
-
-    Args:
-        value: given to each call as it is.
-    """
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-
-
 @overload
-def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+def task(fn: Callable[P, R], /, **options: Unpack[TaskOptions]) -> Task[P, R]: ...
 
 
 @overload
 def task(
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    tags: Iterable[str] | None = None,
-    retries: int = 0,
-    retry_delay_seconds: Delays = 0,
-    timeout_seconds: float | None = None,
-    log_prints: bool | None = None,
-    task_run_name: str | Callable[[], str] | None = None,
+    fn: None = None, /, **options: Unpack[TaskOptions]
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
 def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a function a task; as ``@task`` or with parameters.
+    """Make a function a task; as ``@task`` or with options.
 
     Args:
-        fn: the function or coroutine function.
+        fn: the function, coroutine function or generator function, or a method.
         name: the function's name by default. description: its docstring by default.
-        tags: labels of each of its runs.
+        version: any text. tags: labels of each of its runs.
         retries: how often it is run again after an exception.
         retry_delay_seconds: before each retry: a number, one for each, or what makes them
-            from the number of retries.
+            from the number of retries (``exponential_backoff``).
+        retry_jitter_factor: lets each delay be up to so many times longer or shorter, at random.
+        retry_condition_fn: asked with the task, its run and the Failed state; False: no retry.
         timeout_seconds: after this long a run fails as TimedOut.
         log_prints: whether what it prints is logged; None does as the flow does.
         task_run_name: template (``"load {table}"``) or function for the names of its runs.
+        trigger_rule: how what it waits for must have ended for it to run: ``all_success``,
+            ``all_done``, ``one_success``, ``one_failed``, ``none_failed`` or ``always``.
+        on_running, on_completion, on_failure, on_cancellation, on_crashed: as of :func:`flow`,
+            called with the task, its run and the state.
     """
-    return partial(Task, **options) if fn is None else Task(fn, **options)
+    if fn is None:
+        Task(_nothing, **options)  # a wrong option is an error where it stands
+        return partial(Task, **options)
+    return Task(fn, **options)
+
+
+def _nothing() -> None: ...

@@ -1,0 +1,60 @@
+"""Hooks: what users have called when a run of their flow or task enters a state."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from .logs import run_logger
+from .outcomes import explain
+from .states import State, StateType
+
+if TYPE_CHECKING:
+    from .definition import Definition
+
+_NAME_OF: Final = {
+    StateType.RUNNING: "on_running",
+    StateType.COMPLETED: "on_completion",
+    StateType.FAILED: "on_failure",
+    StateType.CANCELLED: "on_cancellation",
+    StateType.CRASHED: "on_crashed",
+}
+
+
+def call_hooks(definition: Definition[..., Any], run: Any, state: State) -> None:
+    """Call the hooks of a state that a run has entered; one that fails is logged, and no more.
+
+    Args:
+        definition: the flow or task. run: its run, as the hooks get it.
+    """
+    for hook in definition.hooks.get(_NAME_OF.get(state.type, ""), ()):
+        named = getattr(hook, "__name__", repr(hook))
+        try:
+            made = hook(definition, run, state)
+            if inspect.iscoroutine(made):
+                _await(made)
+        except Exception as error:  # noqa: BLE001 - it is code of the user's own, beside the run
+            run_logger().error("hook %s failed: %s", named, explain(error), exc_info=error)
+
+
+def _await(coroutine: Any) -> None:
+    """Run a hook's coroutine to its end, on a loop of its own where this thread has one."""
+    if asyncio._get_running_loop() is None:
+        asyncio.run(coroutine)
+        return
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(coroutine)
+        except Exception as error:  # noqa: BLE001 - it is raised again where it was called
+            failures.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(run,), name="upshot-hook")
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
