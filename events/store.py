@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from . import exceptions as errors
 from .keys import Keys
+from .packing import pack_in_c
 
 FUNCTIONS_VERSION: Final = 1
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
@@ -105,6 +106,7 @@ class Store:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, max_connections=connections, timeout=timeout, **_options(None)
         )
+        pack_in_c(pool)
         self.client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=pool)
         self.client.response_callbacks.clear()  # answers stay as the server gives them
 
