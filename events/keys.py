@@ -25,17 +25,30 @@ key                    type    what it holds
 ``runs:<Type>``        zset    flow run → ms it entered that state
 ``leases``             zset    flow run → ms until which its process has shown to be alive
 ``due``                zset    scheduled flow run → ms at which it goes to its queue
+``pauses``             zset    paused run → ms until which it waits, where that ends
+``waits``              hash    run that waits for an event → log position of its pause
+``wake:<run>``         list    not empty once the run goes on: its process waits for that
 ``queue:<pool>``       stream  flow runs waiting for a worker, field ``r``; group ``workers``
 ``pools``              set     pools that have a queue
 ``workers``            hash    worker → JSON: pool, host, pid, when it was last seen, runs it has
 ``tasks:<run>``        hash    task run → ``<Type> <JSON>``
 ``logs:<run>``         stream  what the run printed and logged
+``files:<run>``        set     folders that hold results of the run, each in a folder of its id
+``transactions:<run>`` hash    transaction → ``active``, ``committed``, …; and what was undone
+``committed``          hash    key of a transaction that was committed → JSON
+``cache``              hash    cache key → JSON: where the value lies, and in which form
+``cache:files``        hash    cache key → file that goes when the entry does
+``cache:until``        zset    cache key → ms at which the entry expires
+``cache:made``         zset    cache key → ms at which the entry was made
+``locks``              hash    what is locked → ``<run>/<epoch>/<task run>``, as long as that lives
+``litter``             set     files that are to be removed: ``file <path>``, ``run <folder>``
 ``engine``             hash    ``cursor`` of the engine
 ``engine:definitions`` hash    automation → its JSON as of the cursor
 ``engine:windows``     hash    ``<automation>/<bucket>`` → JSON of an open window
 ``firings``            zset    firing → ms
 ``firing:<id>``        hash    ``doc`` and the outcome of each action, ``0``, ``1``, …;
-                               ``begun:<n>`` counts an action that dispatchers did not survive
+                               ``begun:<n>`` counts an action that dispatchers did not survive,
+                               ``put:<n>`` marks one that has changed definitions
 ``actions``            stream  firings whose actions are to be done; group ``dispatchers``
 ``later``              zset    parked action → ms at which it is tried again
 ``parked``             hash    parked action → its entry

@@ -14,7 +14,8 @@ from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 
 from .exceptions import PlanOutdated, VersionMismatch
-from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identity, pausing, plan
+from .once import Once
+from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identity, plan
 
 __all__ = ["KINDS", "SECRET_KINDS", "Catalog", "Change", "Doc", "Verb", "Version", "plan"]
 
@@ -135,11 +136,20 @@ class Catalog:
             return changes
         raise Conflict("the definitions keep changing; apply again")
 
-    async def put(self, kind: str, name: str, doc: Doc, *, expected: int | None = None) -> Change:
+    async def put(
+        self,
+        kind: str,
+        name: str,
+        doc: Doc,
+        *,
+        expected: int | None = None,
+        once: Once | None = None,
+    ) -> Change:
         """Store one definition; return what that changed.
 
         Args:
             expected: the version that it must have now, 0 for none; None for any.
+            once: the action that does it, if one does.
 
         Raises:
             VersionMismatch: it has another one.
@@ -151,7 +161,7 @@ class Catalog:
             if change.verb is Verb.UNCHANGED:
                 return change
             try:
-                await self.commit([change])
+                await self.commit([change], once=once)
             except Conflict:
                 continue
             return change
@@ -163,17 +173,11 @@ class Catalog:
         check_version(version, expected)
         await self.commit([Change(kind, name, Verb.DELETED, version, None)])
 
-    async def pause(self, kind: str, name: str, paused: bool = True) -> Doc:
-        """Pause or resume an automation or a deployment; return its definition."""
-        version, doc = await self.version(kind, name)
-        change = pausing(kind, name, version, doc, paused)
-        if change is None:
-            return doc
-        await self.commit([change])
-        return change.doc or {}
-
-    async def commit(self, changes: Iterable[Change]) -> None:
+    async def commit(self, changes: Iterable[Change], *, once: Once | None = None) -> None:
         """Make changes as they were decided, all or nothing.
+
+        Args:
+            once: the action that makes them; what it made before is not made again.
 
         Raises:
             Conflict: one of the definitions has another version by now.
@@ -181,9 +185,17 @@ class Catalog:
         arguments: list[Argument] = []
         for change in changes:
             doc = b"" if change.doc is None else to_json(change.doc)
-            event = definition_event(change, change.told or change.verb.value)
+            event = definition_event(change, change.told or change.verb.value, once)
             arguments += [change.kind, change.name, change.version, doc, event.to_json()]
-        await self._store.call("put", *arguments)
+        if once is None:
+            await self._store.call("put", *arguments)
+        else:
+            await self._store.call("put_once", once.firing, once.index, *arguments)
+
+    async def was_done(self, once: Once) -> bool:
+        """Tell whether an action has made its change."""
+        key = self._store.keys("firing", once.firing)
+        return bool(await self._store.execute("HEXISTS", key, f"put:{once.index}"))
 
     async def _stored(self, wanted: Definitions, everything: bool) -> Stored:
         """Return what a plan looks at: all of the wanted kinds, or the wanted names alone."""
@@ -224,7 +236,7 @@ def check_version(version: int, expected: int | None) -> None:
         raise VersionMismatch(f"{told}, and version {expected} was expected", version)
 
 
-def definition_event(change: Change, verb: str) -> Event:
+def definition_event(change: Change, verb: str, once: Once | None = None) -> Event:
     """Return the event that tells of a change; the engine learns an automation from it."""
     payload: dict[str, Any] = {"version": change.version + 1, "fields": change.fields}
     if change.kind not in SECRET_KINDS:
@@ -234,6 +246,8 @@ def definition_event(change: Change, verb: str) -> Event:
         event=f"{change.kind}.{verb}",
         resource={"id": identity, "name": change.name},
         payload=payload,
+        follows=once and once.follows,
+        causation=once and once.causation,
     )
 
 

@@ -21,20 +21,23 @@ local function remember(root, kind, name, version, event, deleted)
   if deleted then redis.call('PEXPIRE', key, DELETED_KEPT_MS) else redis.call('PERSIST', key) end
 end
 
--- upshot_put root | (kind, name, expected version or '', doc, event)*
--- Touches: docs:<kind>, history:<kind>:<name>, log. All or nothing. A doc of '' deletes. Returns
--- the new version of each.
-redis.register_function{function_name='upshot_put', callback=function(keys, args)
-  local root, versions = keys[1], {}
-  for i = 1, #args, 5 do
+local function check_versions(root, args, from)
+  local versions = {}
+  for i = from, #args, 5 do
     local version = latest(root, args[i], args[i + 1])
     if args[i + 2] ~= '' and tonumber(args[i + 2]) ~= version then
-      return refuse('CONFLICT', args[i] .. ' ' .. args[i + 1] .. ' is at version ' .. version)
+      return nil, refuse('CONFLICT', args[i] .. ' ' .. args[i + 1] .. ' is at version ' .. version)
     end
     versions[#versions + 1] = version + 1
   end
-  for i = 1, #args, 5 do
-    local key, version = root .. ':docs:' .. args[i], versions[(i + 4) / 5]
+  return versions
+end
+
+local function put(root, args, from)
+  local versions, refusal = check_versions(root, args, from)
+  if refusal then return refusal end
+  for i = from, #args, 5 do
+    local key, version = root .. ':docs:' .. args[i], versions[(i - from) / 5 + 1]
     if args[i + 4] ~= '' then append(root, args[i + 4]) end
     remember(root, args[i], args[i + 1], version, args[i + 4], args[i + 3] == '')
     if args[i + 3] == '' then
@@ -43,5 +46,23 @@ redis.register_function{function_name='upshot_put', callback=function(keys, args
       redis.call('HSET', key, args[i + 1], version .. ' ' .. args[i + 3])
     end
   end
+  return versions
+end
+
+-- upshot_put root | (kind, name, expected version or '', doc, event)*
+-- Touches: docs:<kind>, history:<kind>:<name>, log. All or nothing. A doc of '' deletes. Returns
+-- the new version of each.
+redis.register_function{function_name='upshot_put', callback=function(keys, args)
+  return put(keys[1], args, 1)
+end}
+
+-- upshot_put_once root | firing id, action index, (as upshot_put)*
+-- Touches: as upshot_put, firing:<id>. What an action of a firing changes, once, however often it
+-- is tried. Returns the new version of each, and none where they were put before.
+redis.register_function{function_name='upshot_put_once', callback=function(keys, args)
+  local firing, field = keys[1] .. ':firing:' .. args[1], 'put:' .. args[2]
+  if redis.call('HEXISTS', firing, field) == 1 then return {} end
+  local versions = put(keys[1], args, 3)
+  if not versions.err then redis.call('HSET', firing, field, '1') end
   return versions
 end}

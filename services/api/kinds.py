@@ -18,6 +18,7 @@ from upshot.events.exceptions import NotFound
 
 from ..catalog import Change, Doc, Verb
 from ..exceptions import Refused
+from ..switching import switch
 from .answers import Cursor, Limit, answer, page
 from .checking import KIND_OF, check_one, shown, unmasked
 from .conditional import IF_MATCH, IF_NONE_MATCH, etag, expected_version, unchanged
@@ -137,7 +138,7 @@ class Kind:
 
     async def _set_paused(self, parts: Parts, name: str, paused: bool) -> Response:
         found = await resolve(parts.catalog, self.kind, name)
-        await parts.catalog.pause(self.kind, found, paused)
+        await switch(parts.catalog, self.kind, found, paused)
         return self._answer(found, *await parts.catalog.version(self.kind, found))
 
     async def list_versions(

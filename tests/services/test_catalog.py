@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upshot.events.event import Recorded
+from upshot.events.event import Causation, Recorded
 from upshot.events.exceptions import Conflict, NotFound
 from upshot.events.ids import derived_id
 from upshot.events.log import START, Log
 from upshot.events.store import Store
 from upshot.services.catalog import SECRET_KINDS, Catalog, Change, Verb, plan
 from upshot.services.exceptions import PlanOutdated, VersionMismatch
+from upshot.services.once import Once
 from upshot.services.planning import identity
+from upshot.services.switching import switch
 
 NAMES = st.sampled_from("abc")
 DOCS = st.dictionaries(NAMES, st.dictionaries(st.sampled_from("xy"), st.integers(0, 2)))
@@ -136,7 +138,7 @@ async def test_a_definition_is_found_by_name_or_said_to_be_missing(catalog: Cata
     with pytest.raises(NotFound):
         await catalog.delete("automation", "b")
     with pytest.raises(NotFound):
-        await catalog.pause("automation", "b")
+        await switch(catalog, "automation", "b", True)
 
 
 async def test_deleting_is_told_and_a_new_one_begins_anew(catalog: Catalog, store: Store) -> None:
@@ -156,7 +158,7 @@ async def test_versions_are_kept_newest_first_and_go_on_over_a_deletion(
     catalog: Catalog,
 ) -> None:
     await catalog.apply({"automation": {"a": {"n": 1}}})
-    await catalog.pause("automation", "a")
+    await switch(catalog, "automation", "a", True)
     await catalog.delete("automation", "a")
     (change,) = await catalog.apply({"automation": {"a": {"n": 2}}})
     assert (change.verb, change.version) == (Verb.CREATED, 3)
@@ -215,12 +217,14 @@ async def test_a_pause_is_kept_by_apply_until_somebody_resumes(
     catalog: Catalog, store: Store
 ) -> None:
     await catalog.apply({"automation": {"a": {"n": 1}}})
-    assert await catalog.pause("automation", "a") == {"n": 1, "paused": True}
-    assert await catalog.pause("automation", "a") == {"n": 1, "paused": True}
+    assert await switch(catalog, "automation", "a", True)
+    assert not await switch(catalog, "automation", "a", True)
+    assert await catalog.get("automation", "a") == {"n": 1, "paused": True}
     await catalog.apply({"automation": {"a": {"n": 2}}})
     assert await catalog.get("automation", "a") == {"n": 2, "paused": True}
     assert verbs(await catalog.apply({"automation": {"a": {"n": 2}}})) == {"a": Verb.UNCHANGED}
-    assert await catalog.pause("automation", "a", paused=False) == {"n": 2}
+    assert await switch(catalog, "automation", "a", False)
+    assert await catalog.get("automation", "a") == {"n": 2}
     assert [event.name for event in await events(store)] == [
         "automation.created",
         "automation.paused",
@@ -254,3 +258,33 @@ async def test_no_event_tells_what_may_be_a_secret(
     told = await events(store)
     assert len(told) == 3
     assert not any("hunter" in str(event.body) for event in told)
+
+
+async def test_what_an_action_changes_is_changed_once_and_told_with_its_cause(
+    catalog: Catalog, store: Store
+) -> None:
+    await catalog.apply({"automation": {"a": {"n": 1}}})
+    once = Once("f1", 0, "triggered-1", Causation().passing("e1", "auto-1"))
+    assert not await catalog.was_done(once)
+    assert await switch(catalog, "automation", "a", True, once=once)
+    assert await catalog.was_done(once)
+    await switch(catalog, "automation", "a", False)
+    await switch(catalog, "automation", "a", True, once=once)
+    assert await catalog.get("automation", "a") == {"n": 1}
+    paused, resumed = (await events(store))[1:]
+    assert (paused.name, resumed.name) == ("automation.paused", "automation.resumed")
+    assert paused.body["follows"] == "triggered-1"
+    assert paused.causation.automations == {"auto-1": 1}
+    assert resumed.body["follows"] is None
+
+
+async def test_an_action_whose_change_was_refused_has_not_made_it(catalog: Catalog) -> None:
+    await catalog.put("variable", "a", {"n": 0})
+    once = Once("f1", 0, "triggered-1", Causation())
+    late = Change("variable", "a", Verb.UPDATED, 0, {"n": 1})
+    with pytest.raises(Conflict):
+        await catalog.commit([late], once=once)
+    assert not await catalog.was_done(once)
+    await catalog.put("variable", "a", {"n": 2}, once=once)
+    await catalog.put("variable", "a", {"n": 3}, once=once)
+    assert await catalog.get("variable", "a") == {"n": 2}

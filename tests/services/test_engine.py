@@ -29,6 +29,7 @@ from upshot.events.ids import derived_id
 from upshot.events.log import Log
 from upshot.events.store import Argument, Store
 from upshot.services.catalog import Catalog, Verb
+from upshot.services.switching import switch
 
 PAST = (int(time.time()) - 7200) * 1000
 """A moment of the log long ago, in ms."""
@@ -106,9 +107,9 @@ async def test_a_definition_is_in_force_from_its_place_in_the_log_to_its_end(
     await log.append([event(identity="first")])
     await apply(store, automation("a", title="two"))
     await log.append([event(identity="second")])
-    await catalog.pause("automation", "a")
+    await switch(catalog, "automation", "a", True)
     await log.append([event(identity="paused")])
-    await catalog.pause("automation", "a", paused=False)
+    await switch(catalog, "automation", "a", False)
     await log.append([event(identity="third")])
     await catalog.delete("automation", "a")
     await log.append([event(identity="after")])
@@ -122,7 +123,7 @@ async def test_a_definition_is_in_force_from_its_place_in_the_log_to_its_end(
 async def test_definitions_are_the_same_after_a_restart(store: Store, log: Log) -> None:
     await apply(store, automation("a"), automation("b"), automation("c"))
     await Catalog(store).delete("automation", "b")
-    await Catalog(store).pause("automation", "c")
+    await switch(Catalog(store), "automation", "c", True)
     async with engine(store):
         await settled(store)
     await log.append([event()])
