@@ -27,6 +27,38 @@ class NotRetryable(TerminalFlowsError):
     """The run is not in a state from which it can be retried."""
 
 
+class NotPausable(TerminalFlowsError):
+    """The run has ended or is about to, so it can't be paused."""
+
+
+class NotResumable(TerminalFlowsError):
+    """The run does not wait for anybody to resume it."""
+
+
+class InvalidInput(TerminalFlowsError):
+    """What a paused run was resumed with is not what it asks for; the message names each field.
+
+    Args:
+        wrong: field and what is wrong with it.
+    """
+
+    def __init__(self, wrong: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" for field, message in wrong))
+        self.wrong = wrong
+
+
+class FlowPauseTimeout(TerminalFlowsError, TimeoutError):
+    """Nobody resumed a paused flow run in time."""
+
+
+class InvalidWait(TerminalFlowsError):
+    """A flow waits for an event in a way that can't be understood; the message names the field."""
+
+
+class EventTimeout(TerminalFlowsError, TimeoutError):
+    """The event that a flow waited for did not come in time."""
+
+
 class InvalidDeployment(TerminalFlowsError):
     """A deployment breaks a rule of its format; the message names each field."""
 
@@ -51,12 +83,28 @@ class MappingError(TerminalFlowsError):
     """``map`` got no iterable, or iterables of different lengths."""
 
 
+class Unhashable(TerminalFlowsError):
+    """A value can be no part of a cache key; the message names the parameter."""
+
+
+class ResultNotKept(TerminalFlowsError):
+    """A result that was to be kept could not be; the message says of what, where and why."""
+
+
+class TransactionFailed(TerminalFlowsError):
+    """A transaction could not go on, and what it had done was undone."""
+
+
 class TimedOut(RetryableFlowsError, TimeoutError):
     """A flow or task took longer than its ``timeout_seconds``."""
 
 
 class RunLost(TerminalFlowsError):
     """The store says that the run is not this process's any more, so nothing may go on."""
+
+
+class Suspending(BaseException):
+    """The process of a paused run leaves; raised where the run's code gets to its next boundary."""
 
 
 class Interrupted(BaseException):

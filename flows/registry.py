@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 
@@ -15,10 +15,15 @@ from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
 
 from .exceptions import NotRetryable
+from .pausing import Change, answered, paused, resumed
 from .runs import FlowRun, after, create_arguments, parse_run, transition_arguments
 from .states import RETRYABLE, State, StateType
 
+Cause: TypeAlias = tuple[str, Causation]
+"""The event that makes somebody change a run, and the causation of what follows from it."""
+
 _ATTEMPTS = 20
+_Seen: TypeAlias = tuple[bool, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +95,27 @@ class Runs:
         """
         arguments = transition_arguments(run, state, lease_ms=self.lease_ms, **how)
         version, epoch = await self._store.call("transition", *arguments)
-        changed = after(run, state, started=how.get("started", False), cause=how.get("cause"))
+        changed = after(
+            run,
+            state,
+            started=how.get("started", False),
+            cause=how.get("cause"),
+            more=how.get("more"),
+        )
         return replace(changed, version=version, epoch=epoch)
 
     async def retry(
         self, run_id: str, message: str = "", cause: tuple[str, Causation] | None = None
     ) -> FlowRun:
-        """Schedule an ended run again; it goes on where it stopped.
+        """Schedule an ended run again, once for the same cause; it goes on where it stopped.
 
         Raises:
             NotRetryable: it is not Failed, Crashed or Cancelled, or no worker could run it.
         """
         for _ in range(_ATTEMPTS):
             run = await self.get(run_id)
+            if cause is not None and cause[0] in run.answered:
+                return run
             if run.state.type not in RETRYABLE:
                 raise NotRetryable(
                     f"run {run.name} is {run.state.name}; "
@@ -118,19 +131,105 @@ class Runs:
                 continue
         raise Conflict(f"run {run_id} keeps changing")
 
-    async def cancel(self, run_id: str, message: str = "") -> FlowRun:
-        """Ask a run to stop; one that no process has yet is Cancelled at once."""
+    async def cancel(
+        self, run_id: str, message: str = "", cause: tuple[str, Causation] | None = None
+    ) -> FlowRun:
+        """Ask a run to stop, once for the same cause; without a process it is Cancelled at once."""
         for _ in range(_ATTEMPTS):
             run = await self.get(run_id)
+            if cause is not None and cause[0] in run.answered:
+                return run
             if run.state.ended or run.state.type is StateType.CANCELLING:
                 return run
-            waiting = run.state.type is StateType.SCHEDULED
-            name = "Cancelled" if waiting else "Cancelling"
+            waiting = run.state.type in {StateType.SCHEDULED, StateType.PAUSED}
+            occupied, _ = await self._see(run_id) if waiting else (True, 0)
+            name = "Cancelling" if occupied else "Cancelled"
             try:
                 return await self.transition(run, State(name, message), own=False)
             except Conflict:
                 continue
         raise Conflict(f"run {run_id} keeps changing")
+
+    async def pause(
+        self, run_id: str, message: str = "", *, cause: Cause | None = None
+    ) -> FlowRun:
+        """Let a run wait until it is resumed; one that is paused already stays as it is.
+
+        One that has not started does not start. One that runs stops at its next task boundary:
+        its process leaves, and the run goes on from there in another one.
+
+        Raises:
+            NotPausable: it has ended, or is to be cancelled.
+        """
+        return await self._change(run_id, lambda run, seen: paused(run, message), cause)
+
+    async def resume(
+        self,
+        run_id: str,
+        message: str = "",
+        *,
+        input: object = None,  # noqa: A002 - the word that people and programs use for it
+        cause: Cause | None = None,
+    ) -> FlowRun:
+        """Let a paused run go on, same attempt; one that goes on already stays as it is.
+
+        Args:
+            input: what the pause asks for, as JSON values.
+
+        Raises:
+            NotResumable: it has ended, waits for an event, or no worker could run it.
+            InvalidInput: naming each wrong field; the run waits on.
+        """
+
+        def decide(run: FlowRun, seen: _Seen) -> Change | None:
+            occupied, now = seen
+            return resumed(run, message, occupied=occupied, given=input, now_ms=now)
+
+        return await self._change(run_id, decide, cause)
+
+    async def answer(
+        self, run_id: str, key: str, answer: dict[str, Any], message: str = ""
+    ) -> FlowRun:
+        """End the waiting of a run, once: nothing happens where it is over."""
+
+        def decide(run: FlowRun, seen: _Seen) -> Change | None:
+            occupied, now = seen
+            return answered(run, key, answer, message, occupied=occupied, now_ms=now)
+
+        return await self._change(run_id, decide, None)
+
+    async def _change(
+        self,
+        run_id: str,
+        decide: Callable[[FlowRun, _Seen], Change | None],
+        cause: Cause | None,
+    ) -> FlowRun:
+        for _ in range(_ATTEMPTS):
+            run = await self.get(run_id)
+            change = decide(run, await self._see(run_id))
+            if change is None:
+                return run
+            arguments = transition_arguments(
+                run, change.state, own=False, due_ms=change.due_ms, cause=cause,
+                lease_ms=self.lease_ms if change.lease else 0, more=change.fields,
+            )  # fmt: skip
+            try:
+                version, epoch = await self._store.call("transition", *arguments)
+            except Conflict:
+                continue
+            changed = after(run, change.state, cause=cause, more=change.fields)
+            return replace(changed, version=version, epoch=epoch)
+        raise Conflict(f"run {run_id} keeps changing")
+
+    async def _see(self, run_id: str) -> _Seen:
+        """Return whether a run has a process, and the store's clock.
+
+        Asked after the run was read: what changes in between makes another version of it.
+        """
+        lease, clock = await self._store.pipeline(
+            [("ZSCORE", self._store.keys("leases"), run_id), ("TIME",)]
+        )
+        return lease is not None, int(clock[0]) * 1000 + int(clock[1]) // 1000
 
     async def newest(
         self, wanted: RunFilter, before: Place | None = None

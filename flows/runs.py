@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +13,9 @@ from upshot.events.ids import derived_id, new_id
 from upshot.events.store import Argument
 
 from .names import run_name
+from .pause import Pause
 from .results import Kept
-from .states import State, timestamp, timestamp_of
+from .states import State, StateType, timestamp, timestamp_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class FlowRun:
         caused_by: id of the event that led to the run, and ``causation`` the way before it.
         parent: id of the flow run that this one is a part of.
         scheduled: when it was to start, where that was later than its creation.
+        pause: what it waits for, while its own code has paused it.
+        resumed: it goes on in a new process, after a pause: no new attempt.
+        answered: ids of the events that made somebody change it; none of them does so twice.
     """
 
     id: str
@@ -52,6 +57,9 @@ class FlowRun:
     causation: Causation | None = None
     parent: str | None = None
     scheduled: str | None = None
+    pause: Pause | None = None
+    resumed: bool = False
+    answered: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as JSON answers show it."""
@@ -71,6 +79,7 @@ class FlowRun:
             "result": self.result,
             "caused_by": self.caused_by,
             "parent": self.parent,
+            "pause": self.pause and self.pause.to_dict(),
         }
 
 
@@ -129,6 +138,7 @@ def transition_arguments(
     started: bool = False,
     cause: tuple[str, Causation] | None = None,
     result: Kept | None = None,
+    more: Mapping[str, Argument] | None = None,
 ) -> tuple[Argument, ...]:
     """Return the arguments of ``upshot_transition`` from the run as it was read to ``state``.
 
@@ -139,15 +149,19 @@ def transition_arguments(
         started: the flow's body starts now: one attempt more.
         cause: event that made somebody else ask, and the causation of what follows from it.
         result: what the flow returned, where that is JSON.
+        more: other fields of the record to set.
     """
-    changed = after(run, state, started=started, cause=cause)
+    changed = after(run, state, started=started, cause=cause, more=more)
     event = state_event(changed, state, previous=run.state, due_ms=due_ms)
     fields: list[Argument] = ["state", to_json(state.to_dict()), "attempt", changed.attempt]
     fields += ["started", changed.started or "", "ended", changed.ended or ""]
     if cause is not None:
-        fields += ["cause", to_json([cause[0], cause[1].model_dump()])]
+        fields += ["cause", to_json([cause[0], cause[1].model_dump()]), f"by:{cause[0]}", "1"]
     if result is not None:
         fields += ["result", result.body, "checkpoint", result.form]
+    told = {"resumed": b"1" if changed.resumed else b""} if run.resumed else {}
+    for name, value in {**told, **(more or {})}.items():
+        fields += [name, value]
     epoch: Argument = run.epoch if own else ""
     return (
         run.id, run.version, epoch, state.type.value, due_ms, lease_ms, int(only_if_lapsed),
@@ -161,9 +175,12 @@ def after(
     *,
     started: bool = False,
     cause: tuple[str, Causation] | None = None,
+    more: Mapping[str, Argument] | None = None,
 ) -> FlowRun:
     """Return the run as it is once ``state`` is entered; version and epoch come from the store."""
     caused_by, causation = cause or (run.caused_by, run.causation)
+    waits = (more or {}).get("pause") if state.type is StateType.PAUSED else None
+    goes_on = run.resumed and not state.ended and state.type is not StateType.RUNNING
     return replace(
         run,
         state=state,
@@ -172,6 +189,9 @@ def after(
         ended=state.timestamp if state.ended else None,
         caused_by=caused_by,
         causation=causation,
+        pause=Pause.from_json(waits) if isinstance(waits, bytes) and waits else None,
+        resumed=bool((more or {}).get("resumed", goes_on)),
+        answered=run.answered | {cause[0]} if cause else run.answered,
     )
 
 
@@ -228,11 +248,12 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
     caused_by, causation = doc["caused_by"], doc.pop("causation")
     if b"cause" in fields:
         caused_by, causation = from_json(fields[b"cause"])
-    result = fields.get(b"result")
+    result, state = fields.get(b"result"), State.from_dict(from_json(fields[b"state"]))
+    waits = fields.get(b"pause") if state.type is StateType.PAUSED else None
     doc.update(tags=tuple(doc["tags"]), caused_by=caused_by)
     return FlowRun(
         **doc,
-        state=State.from_dict(from_json(fields[b"state"])),
+        state=state,
         started=fields.get(b"started", b"").decode() or None,
         ended=fields.get(b"ended", b"").decode() or None,
         attempt=int(fields[b"attempt"]),
@@ -240,4 +261,9 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
         epoch=int(fields[b"epoch"]),
         result=from_json(result) if result else None,
         causation=Causation.model_validate(causation) if causation else None,
+        pause=Pause.from_json(waits) if waits else None,
+        resumed=bool(fields.get(b"resumed")),
+        answered=frozenset(
+            name[3:].decode() for name in fields if name.startswith(b"by:")
+        ),
     )

@@ -70,6 +70,11 @@ def timestamp_of(ms: int) -> str:
     return _iso(datetime.fromtimestamp(ms / 1000, UTC))
 
 
+def milliseconds_of(timestamp: str) -> int:
+    """Return a time as states carry it in Unix milliseconds."""
+    return int(datetime.fromisoformat(timestamp).timestamp() * 1000)
+
+
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 

@@ -40,22 +40,18 @@ class Loss(StrEnum):
     REMOVED = "removed"  # its worker ended the process on request
 
 
-def fate(run: FlowRun, loss: Loss, message: str, *, clean: bool = False) -> State | None:
+def fate(run: FlowRun, loss: Loss, message: str) -> State | None:
     """Return the state that a run without a process enters, or None when it is well as it is.
 
     A run that was to be cancelled is Cancelled, however its process ended: what was asked for
-    came true, and nothing may take it for a crash to be healed.
-
-    Args:
-        clean: the process ended with exit code 0; a paused run may then do without one.
+    came true, and nothing may take it for a crash to be healed. A paused one needs no process:
+    another one goes on with it when it is resumed.
     """
     kind = run.state.type
-    if kind in ENDED or kind is StateType.SCHEDULED:
+    if kind in ENDED or kind in {StateType.SCHEDULED, StateType.PAUSED}:
         return None
     if kind is StateType.CANCELLING:
         return State("Cancelled", message)
-    if kind is StateType.PAUSED and clean:
-        return None
     if kind is StateType.PENDING and loss is Loss.LAPSED and run.pool:
         return State("Scheduled", "its worker died before it began")
     return State("Crashed", message)
@@ -81,8 +77,6 @@ async def settle(
     epoch: int,
     loss: Loss,
     message: str,
-    *,
-    clean: bool = False,
 ) -> FlowRun | None:
     """End a run that lost its process at this epoch; return it as it is then, None if untouched.
 
@@ -92,10 +86,12 @@ async def settle(
     for _ in range(_ATTEMPTS):
         try:
             run = await runs.get(run_id)
-            state = fate(run, loss, message, clean=clean) if run.epoch == epoch else None
-            if state is None:
-                return None
             lapsed = loss is Loss.LAPSED
+            state = fate(run, loss, message) if run.epoch == epoch else None
+            if state is None:
+                if run.epoch == epoch and run.state.type is StateType.PAUSED:
+                    await store.call("leave_run", run.id, run.epoch, int(lapsed))
+                return None
             ended = await runs.transition(run, state, own=False, only_if_lapsed=lapsed)
         except Conflict:
             if loss is Loss.LAPSED:

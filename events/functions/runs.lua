@@ -54,7 +54,8 @@ redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, 
 end}
 
 -- upshot_transition root | id, version, epoch or '', type, due_ms, lease_ms, only_if_lapsed 0|1, event id, event, (field, value)*
--- Touches: as upshot_create_run. The version must be the present one; an epoch is checked where one
+-- Touches: as upshot_create_run, and pauses, waits, wake:<id>, cursors of a run that is or was
+-- paused. The version must be the present one; an epoch is checked where one
 -- is given (the run's own process gives it). Taking a run (Pending) and ending a process's hold on
 -- it (Scheduled, or from outside) raise the epoch, which fences the process that had it before.
 -- A run that is due later can't be taken, though an older entry of it may still be in its queue.
@@ -88,14 +89,42 @@ local function measure_start(root, id, now)
   if queued > 0 then count(root, '~schedule_to_start', integer(math.max(0, now - queued))) end
 end
 
+-- What a paused run waits for is known to those who end the waiting: until when, for which event.
+local function wait_for(root, id, at)
+  local pause = redis.call('HGET', root .. ':run:' .. id, 'pause')
+  if not pause or pause == '' then return end
+  local told = cjson.decode(pause)
+  if type(told['until']) == 'number' then redis.call('ZADD', root .. ':pauses', told['until'], id) end
+  if type(told['awaits']) == 'table' then
+    redis.call('HSET', root .. ':waits', id, at)
+    redis.call('HSETNX', root .. ':cursors', 'waits', told['since'] or at)
+  end
+end
+
+-- A process that waits for the run to go on sleeps until something is in this list.
+local WAKING_SECONDS = 60
+
+local function wake(root, id)
+  redis.call('RPUSH', root .. ':wake:' .. id, '1')
+  redis.call('EXPIRE', root .. ':wake:' .. id, WAKING_SECONDS)
+end
+
 local function leave(root, id, from)
   redis.call('ZREM', root .. ':runs:' .. from, id)
   if from == 'Scheduled' then redis.call('ZREM', root .. ':due', id) end
+  if from == 'Paused' then
+    redis.call('ZREM', root .. ':pauses', id)
+    redis.call('HDEL', root .. ':waits', id)
+    if redis.call('ZSCORE', root .. ':leases', id) then wake(root, id) end
+  end
 end
 
-local function enter(root, id, to, pool, due, lease, now)
+-- A paused run whose lease is to be 0 ms needs no process, and has none.
+local function enter(root, id, to, pool, due, lease, now, at)
   redis.call('ZADD', root .. ':runs:' .. to, now, id)
-  if LEASED[to] then
+  if to == 'Paused' then wait_for(root, id, at) end
+  if to == 'Running' then redis.call('HSETNX', root .. ':run:' .. id, 'began', at) end
+  if LEASED[to] and not (to == 'Paused' and lease == 0) then
     redis.call('ZADD', root .. ':leases', now + lease, id)
   else
     redis.call('ZREM', root .. ':leases', id)
@@ -112,10 +141,10 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   if refusal then return refusal end
   local version, epoch = number(run[2]) + 1, number(run[3])
   if fences(run[1], to, args[3]) then epoch = epoch + 1 end
-  append(root, args[9])
+  local at = append(root, args[9])
   redis.call('HSET', key, 'type', to, 'version', integer(version), 'epoch', integer(epoch), 'event', args[8], unpack(args, 10))
   leave(root, id, run[1])
-  enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now)
+  enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now, at)
   count(root, 'run_transitions:flow-run:' .. to, 1)
   if run[1] == 'Pending' and to == 'Running' then measure_start(root, id, now) end
   return {version, epoch}
@@ -160,7 +189,8 @@ local function check_tasks(key, args)
       local stored = redis.call('HGET', key, id)
       from = stored and string.match(stored, '^(%a+) ')
     end
-    if id ~= '' and (not LEGAL[to] or (from and not LEGAL[from][to])) then
+    local undone = from == 'Completed' and to == 'Completed' -- RolledBack is Completed, too
+    if id ~= '' and not undone and (not LEGAL[to] or (from and not LEGAL[from][to])) then
       return refuse('ILLEGAL', 'task run ' .. id .. ' is ' .. (from or 'new') .. ' and can not become ' .. to)
     end
     if id ~= '' then latest[id] = to end
@@ -199,6 +229,23 @@ redis.register_function{function_name='upshot_renew_run', flags={'allow-oom'}, c
   if run[3] ~= args[2] then return refuse('STALE', 'run ' .. id .. ' is at epoch ' .. run[3]) end
   if LEASED[run[1]] then redis.call('ZADD', root .. ':leases', 'XX', now_ms() + tonumber(args[3]), id) end
   return {run[1], run[2]}
+end}
+
+-- upshot_leave_run root | id, epoch, only_if_lapsed 0|1
+-- Touches: run:<id>, leases. The process of a paused run is gone, or goes now: the run does without
+-- one, and stays paused. Whoever read the run before reads it anew. Returns 1, or 0 when the run is
+-- not paused, or shows to be alive.
+redis.register_function{function_name='upshot_leave_run', flags={'allow-oom'}, callback=function(keys, args)
+  local root, id = keys[1], args[1]
+  local run = redis.call('HMGET', root .. ':run:' .. id, 'type', 'version', 'epoch')
+  if not run[1] then return refuse('MISSING', 'no run ' .. id) end
+  if run[3] ~= args[2] then return refuse('STALE', 'run ' .. id .. ' is at epoch ' .. run[3]) end
+  if run[1] ~= 'Paused' then return 0 end
+  local lease = redis.call('ZSCORE', root .. ':leases', id)
+  if args[3] == '1' and number(lease) > now_ms() then return 0 end
+  redis.call('ZREM', root .. ':leases', id)
+  redis.call('HSET', root .. ':run:' .. id, 'version', integer(number(run[2]) + 1))
+  return 1
 end}
 
 -- upshot_enqueue_due root | limit

@@ -154,9 +154,8 @@ class Worker:
             async for attempt in retries:
                 with attempt:
                     ended = await settle(
-                        self._store, self._runs, job.run_id, job.epoch, loss, message,
-                        clean=code == 0,
-                    )  # fmt: skip
+                        self._store, self._runs, job.run_id, job.epoch, loss, message
+                    )
         except EventsError as error:
             log.warning("run not ended", run=job.run_id, reason=str(error))
             return

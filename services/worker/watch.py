@@ -80,6 +80,6 @@ def judge(job: Job, seen: Seen, *, running: bool = False) -> tuple[Step, str]:
         return Step.ASK, "the run is to be cancelled"
     if seen.kind is StateType.PENDING:
         return Step.RENEW, "it is being started"
-    if seen.kind is StateType.RUNNING and running:
+    if seen.kind in {StateType.RUNNING, StateType.PAUSED} and running:
         return Step.RENEW, "its process is alive"
     return Step.NOTHING, ""
