@@ -14,22 +14,41 @@ MAX_SECONDS: Final = 0.06
 BUDGET: Final = "upshot_budget"
 """The name under which a rendering's budget stands among its variables."""
 DEADLINE: Final = "upshot_deadline"
-"""The name under which several renderings find what :func:`deadline` gave them together."""
+"""The name under which several renderings find the deadline that they have together."""
+
+
+class Deadline:
+    """When, in this thread's processor time, renderings must be done: counted from the first look.
+
+    What neither loops nor calls anything never looks: asking the kernel takes as long as that.
+    """
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+
+    def check(self) -> None:
+        now = time.thread_time()
+        if self._until is None:
+            self._until = now + MAX_SECONDS
+        elif now > self._until:
+            raise SecurityError(f"it takes more than {MAX_SECONDS:g} s")
 
 
 class Budget:
     """What a rendering may still take: loop steps, characters made on the way, processor time.
 
     Args:
-        until: the processor time of this thread, in seconds, at which it must be done.
+        deadline: when it must be done.
     """
 
-    __slots__ = ("_steps", "_text", "_until")
+    __slots__ = ("_deadline", "_steps", "_text")
 
-    def __init__(self, until: float | None = None) -> None:
+    def __init__(self, deadline: Deadline) -> None:
         self._steps = MAX_STEPS
         self._text = MAX_TEXT
-        self._until = deadline() if until is None else until
+        self._deadline = deadline
 
     def spend(self, steps: int) -> None:
         self._steps -= steps
@@ -37,8 +56,7 @@ class Budget:
             raise SecurityError(f"loops take more than {MAX_STEPS:,} steps")
 
     def check(self) -> None:
-        if time.thread_time() > self._until:
-            raise SecurityError(f"it takes more than {MAX_SECONDS:g} s")
+        self._deadline.check()
 
     def charge(self, made: Any) -> None:
         """Account for a value that a filter or a method made."""
@@ -47,11 +65,6 @@ class Budget:
             self._text -= len(made)
             if self._text < 0:
                 raise SecurityError(f"it makes more than {MAX_TEXT:,} characters on the way")
-
-
-def deadline() -> float:
-    """Return when, in this thread's processor time, what begins now must be done."""
-    return time.thread_time() + MAX_SECONDS
 
 
 class Steps:

@@ -12,7 +12,7 @@ from jinja2.exceptions import SecurityError
 from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, core_schema
 
-from .budget import BUDGET, DEADLINE, Budget
+from .budget import BUDGET, DEADLINE, Budget, Deadline
 from .exceptions import InvalidTemplate, TemplateFailed
 from .sandbox import MAX_OUTPUT, Sandbox, bounded
 from .suggestions import did_you_mean
@@ -94,7 +94,7 @@ class Template:
         """
         if self._compiled is None:
             return self.source
-        budget = Budget(variables.get(DEADLINE))
+        budget = Budget(variables.get(DEADLINE) or Deadline())
         context = self._compiled.new_context({**variables, BUDGET: budget})
         try:
             pieces = _joined(self._compiled.root_render_func(context))

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..budget import DEADLINE, deadline
+from ..budget import DEADLINE, Deadline
 from ..durations import Duration
 from ..expressions import ActionExpression
 from ..templates import require_bounded
@@ -66,7 +66,7 @@ class BaseAction(BaseModel):
             TemplateFailed: something in them is missing, or comes out wrong.
         """
         # One deadline for all of its templates: there may be hundreds.
-        arguments = self.arguments({**variables, DEADLINE: deadline()})
+        arguments = self.arguments({**variables, DEADLINE: Deadline()})
         require_bounded(arguments)
         return Request(self.type, arguments)
 
