@@ -124,12 +124,17 @@ class Event(BaseModel):
             body = self.__pydantic_serializer__.to_json(self)
         except ValueError as error:
             raise InvalidEvent(f"payload: not JSON: {error}") from error
-        if len(body) > MAX_EVENT_BYTES:
-            raise InvalidEvent(
-                f"the event has {len(body):,} bytes; at most {MAX_EVENT_BYTES:,} are accepted"
-            )
-        _require_legible(body)
-        return body
+        return require_readable(body)
+
+
+def require_readable(body: bytes) -> bytes:
+    """Return an event's JSON, or raise InvalidEvent where it is more than readers can take."""
+    if len(body) > MAX_EVENT_BYTES:
+        raise InvalidEvent(
+            f"the event has {len(body):,} bytes; at most {MAX_EVENT_BYTES:,} are accepted"
+        )
+    _require_legible(body)
+    return body
 
 
 def _require_legible(body: bytes) -> None:

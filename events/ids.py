@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -22,6 +23,7 @@ def new_id() -> str:
     return str(UUID(int=value))
 
 
+@lru_cache(maxsize=4096)
 def derived_id(*parts: str) -> str:
     """Return the id that these parts always have, so that doing a thing again names the same thing.
 

@@ -17,6 +17,7 @@ from pydantic_core import to_json
 
 from upshot.events.event import Event
 from upshot.events.ids import derived_id
+from upshot.events.own import own_event
 from upshot.events.store import Argument
 from upshot.flows.states import timestamp
 
@@ -79,21 +80,20 @@ def told_as(outcome: Outcome) -> list[str]:
     return [f"action.{outcome.outcome.value}"]
 
 
-def outcome_events(entry: Entry, index: int, outcome: Outcome) -> list[Event]:
-    """Return the events of an outcome; a repeated settling makes the same ones."""
+def outcome_events(entry: Entry, index: int, outcome: Outcome) -> list[bytes]:
+    """Return the events of an outcome; those of a repeated settling have the same ids."""
     return [_event(entry, index, outcome, name) for name in told_as(outcome)]
 
 
-def _event(entry: Entry, index: int, outcome: Outcome, name: str) -> Event:
+def _event(entry: Entry, index: int, outcome: Outcome, name: str) -> bytes:
     automation = {"id": f"automation.{entry.automation.id}", "name": entry.automation.name}
     resource = {"id": f"action.{entry.firing}.{index}", "type": outcome.type or "unknown"}
-    payload: dict[str, Any] = {"firing": entry.firing, "index": index, **outcome.to_dict()}
-    return Event(
-        id=derived_id(name, entry.firing, str(index), str(entry.replays)),
-        event=name,
+    return own_event(
+        name,
+        event_id=derived_id(name, entry.firing, str(index), str(entry.replays)),
         resource={**resource, "automation": entry.automation.name},
         related=[{**automation, "role": "automation"}],
-        payload=payload,
+        payload={"firing": entry.firing, "index": index, **outcome.to_dict()},
         follows=entry.triggered(index),
         causation=entry.causation,
     )
@@ -106,7 +106,7 @@ def settle_arguments(
     counters: list[Argument] = [outcome.counter, 1]
     if waited is not None:
         counters += ["~event_to_action", waited]
-    events: list[Argument] = [event.to_json() for event in outcome_events(entry, index, outcome)]
+    events = outcome_events(entry, index, outcome)
     settled: list[Argument] = [
         entry_id,
         entry.firing,
@@ -127,7 +127,7 @@ def bury_arguments(
     entry_id: str, entry: Entry, index: int, outcome: Outcome, rest: Entry | None
 ) -> list[Argument]:
     """Return the arguments of ``upshot_bury``; ``rest`` goes on with the actions after this one."""
-    events: list[Argument] = [event.to_json() for event in outcome_events(entry, index, outcome)]
+    events = outcome_events(entry, index, outcome)
     body = rest.to_json() if rest else b""
     buried: list[Argument] = [
         entry_id,

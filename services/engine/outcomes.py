@@ -14,6 +14,7 @@ from upshot.automations.triggers import Reason
 from upshot.events.event import Causation, Event, Recorded
 from upshot.events.exceptions import InvalidEvent
 from upshot.events.ids import derived_id
+from upshot.events.own import own_event
 from upshot.events.store import Argument
 
 MAX_ENTRY_BYTES: Final = 2 * 1024 * 1024
@@ -83,7 +84,7 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         "attempt": 0,
     }
     due = b"" if firing.shadow else to_json(entry)
-    return FiringRecord(firing.id, to_json(doc), due, [each.to_json() for each in told])
+    return FiringRecord(firing.id, to_json(doc), due, told)
 
 
 def fitting(events: Sequence[Recorded]) -> list[Recorded]:
@@ -115,11 +116,11 @@ def as_trigger(resource: dict[str, str]) -> dict[str, str]:
     return told
 
 
-def fired_event(firing: Firing, actions: Actions, cause: Recorded | None) -> Event:
+def fired_event(firing: Firing, actions: Actions, cause: Recorded | None) -> bytes:
     """Return ``automation.fired``; a shadow's has a name of its own, and so sets off no other."""
-    return Event(
-        id=derived_id("fired", firing.id),
-        event="automation.shadow-fired" if firing.shadow else "automation.fired",
+    return own_event(
+        "automation.shadow-fired" if firing.shadow else "automation.fired",
+        event_id=derived_id("fired", firing.id),
         resource=automation_resource(firing.automation_id, firing.automation),
         related=[as_trigger(cause.resource)] if cause else [],
         payload={
@@ -127,21 +128,21 @@ def fired_event(firing: Firing, actions: Actions, cause: Recorded | None) -> Eve
             "version": firing.version,
             "reason": firing.reason.value,
             "bucket": firing.labels,
-            "positions": list(firing.positions),
+            "positions": firing.positions,
             "actions": [next(iter(action)) for action in actions],
         },
-        follows=cause and cause.id,
+        follows=cause.id if cause else None,
         causation=firing.causation,
     )
 
 
-def triggered_event(firing: Firing, index: int, action: dict[str, Any]) -> Event:
+def triggered_event(firing: Firing, index: int, action: dict[str, Any]) -> bytes:
     """Return ``action.triggered`` for the action at ``index``."""
     kind = next(iter(action))
     automation = automation_resource(firing.automation_id, firing.automation)
-    return Event(
-        id=derived_id("triggered", firing.id, str(index)),
-        event="action.triggered",
+    return own_event(
+        "action.triggered",
+        event_id=derived_id("triggered", firing.id, str(index)),
         resource={
             "id": f"action.{firing.id}.{index}",
             "type": kind,

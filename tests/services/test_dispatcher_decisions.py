@@ -13,12 +13,14 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from tests.services.dispatching import call, entry
+from upshot.events.event import Event, parse_event
 from upshot.events.exceptions import Conflict, StoreFull, StoreUnavailable
 from upshot.flows.exceptions import NotRetryable
-from upshot.services.dispatcher.entry import parse_entry
+from upshot.services.dispatcher.entry import Entry, parse_entry
 from upshot.services.dispatcher.lanes import SUSPECT, Lanes
 from upshot.services.dispatcher.outcomes import (
     Ending,
+    Outcome,
     bury_arguments,
     letter,
     outcome_events,
@@ -204,17 +206,21 @@ def test_a_wrong_entry_is_refused_by_the_field(field: str, value: Any) -> None:
     assert refusal_of.value.errors()[0]["loc"][0] == field
 
 
+def told(of: Entry, outcome: Outcome) -> list[Event]:
+    return [parse_event(body) for body in outcome_events(of, 0, outcome)]
+
+
 def test_what_was_given_up_is_told_twice_and_its_letter_leads_back() -> None:
     parsed = parse_entry(to_json(entry(call("http://x"), call("http://y"), attempt=3)))
     outcome = outcome_of(parsed, 0, Ending.DEAD_LETTERED, "then", "503")
-    first, again = (outcome_events(parsed, 0, outcome) for _ in range(2))
+    first, again = (told(parsed, outcome) for _ in range(2))
     assert [event.event for event in first] == ["action.failed", "action.dead-lettered"]
     assert [event.id for event in first] == [event.id for event in again]
     written = from_json(letter(parsed, 0, outcome))
     assert (written["entry"]["next"], written["entry"]["attempt"]) == (0, 0)
     replayed = parse_entry(to_json(written["entry"]))
     assert replayed.began_before
-    assert outcome_events(replayed, 0, outcome)[0].id != first[0].id
+    assert told(replayed, outcome)[0].id != first[0].id
     assert replayed.key(0) == parsed.key(0)
 
 
