@@ -15,10 +15,10 @@ from upshot.events.ids import new_id
 from ..engine.reading import Reader
 from ..exceptions import Refused
 from ..history.events import oldest_first
+from ..names import resolve
 from ..past import Subject, find_event, of_body, of_name
 from .answers import answer, moment_ms
 from .checking import check_one
-from .names import resolve
 from .parts import Parts, Served
 from .problems import field_errors
 

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..exceptions import Refused
+from ..names import resolve
 from ..promotion import promote
 from .answers import answer
 from .checking import shown
 from .conditional import IF_MATCH, etag, expected_version
-from .names import resolve
 from .parts import Parts, Served
 from .routing import StrictRoute
 

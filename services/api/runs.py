@@ -16,6 +16,7 @@ from upshot.flows.runs import FlowRun, new_run
 from upshot.flows.states import ENDED, State
 
 from ..catalog import Doc
+from ..names import resolve
 from .answers import (
     HEARTBEAT,
     Cursor,
@@ -30,7 +31,6 @@ from .answers import (
     stream,
 )
 from .ingest import idempotency_key
-from .names import resolve
 from .parts import Parts, Served
 from .routing import StrictRoute
 from .task_runs import page_of, require_state

@@ -9,7 +9,7 @@ from upshot.automations.suggestions import did_you_mean
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 
-from ..catalog import Catalog
+from .catalog import Catalog
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST_COMPARED: Final = 2000
