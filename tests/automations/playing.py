@@ -25,8 +25,13 @@ _TOKEN = re.compile(r"([a-z]+|[A-Z])([\d.]+)(?::([\w.-]+))?(?:\((.*)\))?")
 
 def play(trigger: dict[str, Any], line: str, gaps: list[tuple[int, int]] | None = None) -> str:
     """Return when the trigger fired, in seconds: ``1 3:bucket``."""
+    return played(outcomes(trigger, line, gaps))
+
+
+def played(found: list[Outcome]) -> str:
+    """Return when what came out came, in seconds."""
     fired = []
-    for _, bucket, at in told(outcomes(trigger, line, gaps)):
+    for _, bucket, at in told(found):
         second = f"{at / 1000:g}"
         fired.append(f"{second}:{bucket}" if bucket else second)
     return " ".join(fired)
@@ -40,9 +45,9 @@ def outcomes(
     return run(evaluator, line)
 
 
-def run(evaluator: Evaluator, line: str) -> list[Outcome]:
+def run(evaluator: Evaluator, line: str, first: int = 0) -> list[Outcome]:
     found: list[Outcome] = []
-    for number, token in enumerate(line.split()):
+    for number, token in enumerate(line.split(), first):
         if token.startswith("|"):
             found += evaluator.advance(round(float(token[1:]) * 1000) + 1)
         else:
