@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from upshot.events.ids import derived_id
+
 from ..exceptions import TemplateFailed
 from ..templates import Template, TemplateData, render_data
 from .base import BaseAction, Variables
@@ -32,3 +34,8 @@ class RunDeployment(BaseAction):
             raise TemplateFailed("deployment: comes out empty")
         parameters = render_data(self.parameters, variables)
         return {"deployment": deployment, "parameters": parameters}
+
+
+def run_id(firing: str, index: int) -> str:
+    """Return the id of the run that the action at ``index`` of a firing starts, always the same."""
+    return derived_id("run", firing, str(index))

@@ -122,7 +122,12 @@ def _order(position: str) -> tuple[int, int]:
 
 def merged(held: Iterable[Held]) -> Causation:
     """Return one way for all: the latest one's chain, with every automation that was passed."""
-    ways = [each.causation for each in held if each.causation]
+    return merged_ways(each.causation for each in held)
+
+
+def merged_ways(among: Iterable[Causation]) -> Causation:
+    """Return one way for several, the latest one last."""
+    ways = [each for each in among if each]
     if len(ways) < 2:
         return ways[0] if ways else None
     automations: dict[str, int] = {}

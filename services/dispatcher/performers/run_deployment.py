@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+from upshot.automations.actions.run_deployment import run_id
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.flows.registry import Runs
@@ -36,7 +37,7 @@ class RunDeployment:
         deployment = await self._deployment(arguments["deployment"])
         run = new_run(
             deployment["name"].partition("/")[0],
-            run_id=derived_id("run", job.firing, str(job.index)),
+            run_id=run_id(job.firing, job.index),
             state=State("Scheduled", "an automation runs it"),
             deployment=deployment["name"],
             entrypoint=deployment["entrypoint"],
