@@ -22,7 +22,7 @@ from .packing import pack_in_c
 FUNCTIONS_VERSION: Final = 1
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
 
-_PARTS: Final = ("core", "log", "leases", "docs", "runs", "engine", "actions", "upkeep")
+_PARTS: Final = ("core", "log", "leases", "docs", "runs", "cache", "engine", "actions", "upkeep")
 _REFUSALS: Final[dict[str, type[errors.EventsError]]] = {
     "CONFLICT": errors.Conflict,
     "STALE": errors.StaleEpoch,

@@ -56,8 +56,16 @@ local function forgot(root, what, ms)
 end
 
 -- upshot_forget_runs root | before_ms, limit
--- Touches: run:<id>, tasks:<id>, logs:<id>, runs, runs:<type>, forgotten. Drops runs that ended
--- before then and did not start again, and of which the archive has everything. Returns how many.
+-- Touches: run:<id>, tasks:<id>, logs:<id>, transactions:<id>, files:<id>, litter, runs, runs:<type>,
+-- forgotten. Drops runs that ended before then and did not start again, and of which the archive has
+-- everything; what files they left is litter. Returns how many.
+local function forget_files(root, id)
+  for _, folder in ipairs(redis.call('SMEMBERS', root .. ':files:' .. id)) do
+    redis.call('SADD', root .. ':litter', 'run ' .. folder .. '/' .. id)
+  end
+  redis.call('UNLINK', root .. ':files:' .. id, root .. ':transactions:' .. id)
+end
+
 redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'}, callback=function(keys, args)
   local root, forgotten = keys[1], 0
   local bound = forgettable(root, args[1])
@@ -66,6 +74,7 @@ redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'},
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, args[2])) do
       forgot(root, 'runs', redis.call('ZSCORE', root .. ':runs', id))
       redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
+      forget_files(root, id)
       redis.call('ZREM', index, id)
       redis.call('ZREM', root .. ':runs', id)
       forgotten = forgotten + 1

@@ -1,0 +1,122 @@
+-- What tasks need not do again: cached results, the locks of those being computed, transactions.
+-- Values lie in files. A file that is not needed any more is put down as litter, for somebody who
+-- can reach it to remove: "file <path>", or "run <folder>/<run>" for all that a run left there.
+
+local function drop_cached(root, key)
+  local path = redis.call('HGET', root .. ':cache:files', key)
+  if path then redis.call('SADD', root .. ':litter', 'file ' .. path) end
+  redis.call('HDEL', root .. ':cache', key)
+  redis.call('HDEL', root .. ':cache:files', key)
+  redis.call('ZREM', root .. ':cache:until', key)
+  redis.call('ZREM', root .. ':cache:made', key)
+end
+
+-- An expiry of 0 is none; a path of '' is of a file that stays where its owner put it.
+local function put_cached(root, key, entry, path, expires, now)
+  drop_cached(root, key)
+  redis.call('HSET', root .. ':cache', key, entry)
+  if path ~= '' then redis.call('HSET', root .. ':cache:files', key, path) end
+  redis.call('ZADD', root .. ':cache:until', tonumber(expires) > 0 and expires or '+inf', key)
+  redis.call('ZADD', root .. ':cache:made', now, key)
+end
+
+local function drop_oldest(root, most)
+  local extra = redis.call('ZCARD', root .. ':cache:made') - tonumber(most)
+  if extra <= 0 then return end
+  for _, key in ipairs(redis.call('ZRANGE', root .. ':cache:made', 0, extra - 1)) do drop_cached(root, key) end
+end
+
+-- upshot_find_cached root | key
+-- Touches: cache, cache:until. Returns the entry, or '' where there is none that still holds.
+redis.register_function{function_name='upshot_find_cached', flags={'allow-oom'}, callback=function(keys, args)
+  local till = redis.call('ZSCORE', keys[1] .. ':cache:until', args[1])
+  if not till or tonumber(till) <= now_ms() then return '' end
+  return redis.call('HGET', keys[1] .. ':cache', args[1]) or ''
+end}
+
+-- upshot_cache root | most, key, entry, path or '', expires_ms
+-- Touches: cache, cache:files, cache:until, cache:made, litter. The oldest go when there are more than most.
+redis.register_function{function_name='upshot_cache', callback=function(keys, args)
+  put_cached(keys[1], args[2], args[3], args[4], args[5], now_ms())
+  drop_oldest(keys[1], args[1])
+  return 1
+end}
+
+-- upshot_sweep_cache root | limit
+-- Touches: cache, cache:files, cache:until, cache:made, litter. Drops what has expired. Returns how many.
+redis.register_function{function_name='upshot_sweep_cache', flags={'allow-oom'}, callback=function(keys, args)
+  local root = keys[1]
+  local old = redis.call('ZRANGEBYSCORE', root .. ':cache:until', '-inf', integer(now_ms()), 'LIMIT', 0, args[1])
+  for _, key in ipairs(old) do drop_cached(root, key) end
+  return #old
+end}
+
+-- A lock is held as long as its holder's run shows to be alive, at the epoch at which it was taken.
+local function is_held(root, holder, now)
+  local run, epoch = string.match(holder or '', '^([^/]*)/([^/]*)/')
+  if not run or redis.call('HGET', root .. ':run:' .. run, 'epoch') ~= epoch then return false end
+  return number(redis.call('ZSCORE', root .. ':leases', run)) > now
+end
+
+-- upshot_lock root | name, run id, epoch, by
+-- Touches: locks, run:<id>, leases. Returns 1 for whom has it now, 0 while somebody else does.
+redis.register_function{function_name='upshot_lock', flags={'allow-oom'}, callback=function(keys, args)
+  local root, mine = keys[1], args[2] .. '/' .. args[3] .. '/' .. args[4]
+  if redis.call('HGET', root .. ':run:' .. args[2], 'epoch') ~= args[3] then
+    return refuse('STALE', 'run ' .. args[2] .. ' is not at epoch ' .. args[3])
+  end
+  local holder = redis.call('HGET', root .. ':locks', args[1])
+  if holder ~= mine and is_held(root, holder, now_ms()) then return 0 end
+  redis.call('HSET', root .. ':locks', args[1], mine)
+  return 1
+end}
+
+-- upshot_unlock root | name, run id, epoch, by
+-- Touches: locks. Returns 1, or 0 where it had gone to somebody else.
+redis.register_function{function_name='upshot_unlock', flags={'allow-oom'}, callback=function(keys, args)
+  local key, mine = keys[1] .. ':locks', args[2] .. '/' .. args[3] .. '/' .. args[4]
+  if redis.call('HGET', key, args[1]) ~= mine then return 0 end
+  return redis.call('HDEL', key, args[1])
+end}
+
+-- upshot_sweep_locks root
+-- Touches: locks, run:<id>, leases. Drops the locks whose holders are gone. Returns how many.
+redis.register_function{function_name='upshot_sweep_locks', flags={'allow-oom'}, callback=function(keys, args)
+  local root, now, dropped = keys[1], now_ms(), 0
+  local locks = redis.call('HGETALL', root .. ':locks')
+  for i = 1, #locks, 2 do
+    if not is_held(root, locks[i + 1], now) then
+      dropped = dropped + redis.call('HDEL', root .. ':locks', locks[i])
+    end
+  end
+  return dropped
+end}
+
+-- upshot_note_transaction root | run id, epoch, (field, value)*
+-- Touches: run:<id>, transactions:<id>. A run's own process notes what became of its transactions.
+local function not_mine(root, id, epoch)
+  local there = redis.call('HGET', root .. ':run:' .. id, 'epoch')
+  if not there then return refuse('MISSING', 'no run ' .. id) end
+  if there ~= epoch then return refuse('STALE', 'run ' .. id .. ' is at epoch ' .. there) end
+end
+
+redis.register_function{function_name='upshot_note_transaction', flags={'allow-oom'}, callback=function(keys, args)
+  local refusal = not_mine(keys[1], args[1], args[2])
+  if refusal then return refusal end
+  redis.call('HSET', keys[1] .. ':transactions:' .. args[1], unpack(args, 3))
+  return 1
+end}
+
+-- upshot_commit_transaction root | run id, epoch, field, key or '', record, most, (cache key, entry, path or '', expires_ms)*
+-- Touches: run:<id>, transactions:<id>, committed, cache, cache:files, cache:until, cache:made, litter.
+-- All at once: the transaction is committed, its key is, and what its tasks may cache is cached.
+redis.register_function{function_name='upshot_commit_transaction', flags={'allow-oom'}, callback=function(keys, args)
+  local root, now = keys[1], now_ms()
+  local refusal = not_mine(root, args[1], args[2])
+  if refusal then return refusal end
+  redis.call('HSET', root .. ':transactions:' .. args[1], args[3], 'committed')
+  if args[4] ~= '' then redis.call('HSET', root .. ':committed', args[4], args[5]) end
+  for i = 7, #args, 4 do put_cached(root, args[i], args[i + 1], args[i + 2], args[i + 3], now) end
+  drop_oldest(root, args[6])
+  return 1
+end}
