@@ -6,7 +6,7 @@ The parser itself has no bounds, so this looks at the text before it does.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,6 +20,8 @@ MAX_MAPS: Final = 2
 MAX_LOOPS: Final = 2
 
 _MACROS: Final = frozenset({"all", "exists", "exists_one", "map", "filter"})
+_LOOKED_UP: Final = 40
+"""Words that take as long as a look-up, which goes over to Python and back."""
 _ENCODED: Final = re.compile(r"\\[xXuU0-7]")  # could hide a count from who looks at the text
 
 
@@ -92,14 +94,17 @@ class _Bracket:
     asks: bool = False
 
 
-def shape_of(source: str) -> Shape:
+def shape_of(source: str, lookups: Collection[str] = ()) -> Shape:
     """Return the shape of an expression.
+
+    Args:
+        lookups: functions whose answers count as values that are read.
 
     Raises:
         InvalidExpression: it nests too deep, has too many comprehensions, or a regular
             expression that is not written in place or too large.
     """
-    return _Reader(source).read()
+    return _Reader(source, lookups).read()
 
 
 def hoisted(source: str, shape: Shape) -> tuple[str, dict[str, tuple[str, ...]]]:
@@ -122,8 +127,9 @@ def hoisted(source: str, shape: Shape) -> tuple[str, dict[str, tuple[str, ...]]]
 class _Reader:
     """One pass over the words and signs of an expression."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, lookups: Collection[str]) -> None:
         self._tokens = tokens_of(source)
+        self._lookups = lookups
         self._stack: list[_Bracket] = []
         self._shape = Shape()
 
@@ -179,6 +185,9 @@ class _Reader:
             self._shape.growing += name in ("map", "filter")
         if name == "matches":
             self._pattern(at)
+        if name in self._lookups:
+            self._shape.tokens[self._loops] += _LOOKED_UP
+            self._shape.references.append(Reference((name,), self._loops, False, self._kept))
         self._open(bracket)
         if bracket.binds:
             self._shape.names.add(bracket.binds)
@@ -211,11 +220,9 @@ class _Reader:
     def _refer(self, path: list[str], span: tuple[int, int]) -> None:
         bound = path[0] in self._bound
         constant = self._loops and not bound and not any(each.asks for each in self._stack)
-        kept = any(each.literal for each in self._stack)
+        span_or_none = span if constant and len(path) > 1 else None
         self._shape.references.append(
-            Reference(
-                tuple(path), self._loops, bound, kept, span if constant and len(path) > 1 else None
-            )
+            Reference(tuple(path), self._loops, bound, self._kept, span_or_none)
         )
 
     def _indexes(self, at: int) -> bool:
@@ -226,6 +233,10 @@ class _Reader:
     @property
     def _loops(self) -> int:
         return sum(each.macro for each in self._stack)
+
+    @property
+    def _kept(self) -> bool:
+        return any(each.literal for each in self._stack)
 
     @property
     def _bound(self) -> Iterator[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from .cel_cost import LIMIT, Sizes, bound, most
+from .cel_keywords import Signature, place_at, translated
 from .cel_shape import hoisted, shape_of
 from .exceptions import ExpressionFailed, InvalidExpression
 from .suggestions import did_you_mean
@@ -101,21 +104,28 @@ class Expression:
     Args:
         source: the expression, at most ``MAX_LENGTH`` characters.
 
+    Attributes:
+        variables: the names that it may read. lookups: further functions, with their arguments.
+        calls: its calls of those, as CEL reads them.
+
     Raises:
         InvalidExpression: it is no CEL, uses unknown names, or nests too deep.
     """
 
-    __slots__ = ("_hoisted", "_most", "_program", "_shape", "_text", "source")
+    __slots__ = ("_hoisted", "_most", "_program", "_shape", "_text", "calls", "source")
     variables: ClassVar[frozenset[str]] = frozenset({"event"})
+    lookups: ClassVar[Mapping[str, Signature]] = MappingProxyType({})
 
     def __init__(self, source: str) -> None:
         if len(source) > MAX_LENGTH:
             raise InvalidExpression(f"longer than {MAX_LENGTH} characters")
         self.source = source
-        self._shape = shape_of(source)
+        written = translated(source, self.lookups)
+        self.calls = written.calls
+        self._shape = shape_of(written.text, self.lookups)
         self._most = math.inf if self._shape.loops else most(self._shape)
-        self._check_names(_compile(source), self._shape.names)
-        self._text, self._hoisted = hoisted(source, self._shape)
+        self._check_names(_compile(written.text, written.place_of), self._shape.names)
+        self._text, self._hoisted = hoisted(written.text, self._shape)
         # Only a condition's truth crosses over from CEL, so a huge value is never converted.
         self._program = _compile(f"({self._text}\n) ? true : false")
 
@@ -124,10 +134,16 @@ class Expression:
         for name in program.variables():
             if name not in known:
                 raise InvalidExpression(f"unknown name '{name}'{did_you_mean(name, known)}")
+        functions = _FUNCTIONS | self.lookups.keys()
         for name in program.functions():
-            if name.isidentifier() and name not in _FUNCTIONS:
-                hint = did_you_mean(name, _FUNCTIONS)
+            if name.isidentifier() and name not in functions:
+                hint = did_you_mean(name, functions)
                 raise InvalidExpression(f"unknown function '{name}'{hint}")
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The names of the variables that it reads."""
+        return frozenset(each.path[0] for each in self._shape.references if not each.bound)
 
     def holds(self, scope: Scope) -> bool:
         """Tell whether the expression is true.
@@ -202,7 +218,7 @@ class ActionExpression(Expression):
     )
 
 
-def _compile(source: str) -> cel.Program:
+def _compile(source: str, place: Callable[[int, int], str] = place_at) -> cel.Program:
     import cel
 
     try:
@@ -210,14 +226,14 @@ def _compile(source: str) -> cel.Program:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the Rust side is no Exception
-        raise InvalidExpression(_first_complaint(str(error))) from error
+        raise InvalidExpression(_first_complaint(str(error), place)) from error
 
 
-def _first_complaint(message: str) -> str:
+def _first_complaint(message: str, place: Callable[[int, int], str]) -> str:
     """Shorten the parser's message to its position and its first complaint."""
     found = re.search(r"ERROR: <input>:(\d+):(\d+): (.*)", message)
     if not found:
         return message[:200]
     line, column, what = found.groups()
     what = re.sub(r" expecting \{.*", "", what)[:200]
-    return f"at {line}:{column}: {what}"
+    return f"{place(int(line), int(column))}: {what}"
