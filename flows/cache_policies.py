@@ -52,7 +52,7 @@ class TaskRunContext:
 
 
 CacheKeyFn = Callable[[TaskRunContext, dict[str, Any]], str | None]
-"""Makes a key from the context of a call and its parameters; None keeps the call out of the cache."""
+"""Makes a key from a call's context and its parameters; None keeps the call out of the cache."""
 
 
 @dataclass(frozen=True)

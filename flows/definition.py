@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
 from .options import (
@@ -17,6 +18,7 @@ from .options import (
     is_coroutine_function,
 )
 from .parameters import Signature
+from .results import Serializer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +43,9 @@ class Definition(Generic[P, R]):
     retry_delay_seconds: Delays = 0
     timeout_seconds: float | None = None
     log_prints: bool | None = None
+    persist_result: bool | None = None
+    result_storage: str | Path | None = None
+    result_serializer: Serializer | None = None
 
     def __init__(self, fn: Any, options: Mapping[str, Any], known: frozenset[str]) -> None:
         check_known(options, known, self.decorator)

@@ -29,7 +29,7 @@ def hashed(*parts: str | bytes) -> str:
 
 
 def hash_value(value: Any, *, cloudpickle: bool = False) -> str:
-    """Return the hash of a value: JSON, models, dataclasses, sets, paths, all that pickle can write.
+    """Return the hash of a value: JSON, models, dataclasses, sets, paths: what pickle can write.
 
     Equal values have equal hashes whatever the order of their dicts and sets. Nothing is ever
     loaded from what is written.

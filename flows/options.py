@@ -16,7 +16,12 @@ from .parameters import Signature
 from .states import legible
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+    from pathlib import Path
+
+    from .cache_policies import CacheKeyFn, CachePolicy
     from .pool import TaskRunner
+    from .transactions import Transaction
 
 LONGEST_NAME: Final = 200
 MOST_TAGS: Final = 32
@@ -26,6 +31,9 @@ Delays: TypeAlias = float | Sequence[float] | Callable[[int], Sequence[float]]
 
 Hooks: TypeAlias = Iterable[Callable[[Any, Any, Any], Any]]
 """Called with the flow or task, its run and the state that the run entered."""
+
+TransactionHook: TypeAlias = "Callable[[Transaction], Any]"
+"""Called with the transaction of the task run that is undone, or done for good."""
 
 Naming: TypeAlias = str | Callable[[], str] | Callable[[dict[str, Any]], str]
 """Template of runs' names, or what makes them: of nothing, or of ``parameters``."""
@@ -42,6 +50,9 @@ class RunOptions(TypedDict, total=False):
     retry_delay_seconds: Delays | None
     timeout_seconds: float | None
     log_prints: bool | None
+    persist_result: bool | None
+    result_storage: str | Path | None
+    result_serializer: str | None
     on_running: Hooks | None
     on_completion: Hooks | None
     on_failure: Hooks | None
@@ -64,6 +75,13 @@ class TaskOptions(RunOptions, total=False):
     retry_condition_fn: Callable[[Any, Any, Any], bool] | None
     task_run_name: Naming | None
     trigger_rule: str | None
+    cache_policy: CachePolicy | None
+    cache_key_fn: CacheKeyFn | None
+    cache_expiration: timedelta | float | None
+    refresh_cache: bool | None
+    result_storage_key: str | None
+    on_rollback: Iterable[TransactionHook] | None
+    on_commit: Iterable[TransactionHook] | None
 
 
 def check_known(options: Mapping[str, Any], known: frozenset[str], by: str) -> None:
@@ -145,6 +163,15 @@ def _check_rule(rule: object) -> None:
         raise ValueError(f"trigger_rule: {rule!r} is none of {', '.join(RULES)}")
 
 
+def _check_keeping(name: str) -> Callable[[Any], None]:
+    def check(value: object) -> None:
+        from .keeping_options import CHECKS
+
+        CHECKS[name](value)
+
+    return check
+
+
 def _is_duration(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
@@ -159,6 +186,17 @@ _CHECKS: Final[dict[str, Callable[[Any], None]]] = {
     "timeout_seconds": _check_timeout,
     "task_runner": _check_runner,
     "trigger_rule": _check_rule,
+    **{
+        name: _check_keeping(name)
+        for name in (
+            "cache_policy",
+            "cache_key_fn",
+            "cache_expiration",
+            "result_storage",
+            "result_serializer",
+            "result_storage_key",
+        )
+    },
 }
 
 

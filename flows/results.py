@@ -4,34 +4,59 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal, get_type_hints
+from typing import Any, Final, Literal, get_args, get_type_hints
 
 INLINE_BYTES: Final = 64 * 1024
 """Larger results of tasks are kept as files."""
 _DEEPEST: Final = 100  # the parser gives up at 200
 
-Form = Literal["json", "typed"]
+Serializer = Literal["json", "pickle", "compressed/json", "compressed/pickle"]
+SERIALIZERS: Final[tuple[Serializer, ...]] = get_args(Serializer)
+_COMPRESSED: Final = "compressed/"
 _ATOMS: Final = frozenset({type(None), bool, int, str})
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A result in JSON.
+    """A result as bytes.
 
     Attributes:
-        form: ``json`` for a value that is JSON itself, ``typed`` for one that the function's return
-            annotation restores.
+        form: ``json`` for a value that is JSON itself, ``typed`` for JSON that the function's
+            return annotation restores, ``pickle``; each with ``compressed/`` before it or without.
     """
 
-    form: Form
+    form: str
     body: bytes
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the body can stand in a record as it is."""
+        return self.form in {"json", "typed"}
 
-def keep(value: Any, function: Callable[..., Any]) -> Kept | None:
-    """Return a result in the form that :func:`restore` undoes exactly, or None where none does."""
+
+def keep(value: Any, function: Callable[..., Any], serializer: Serializer = "json") -> Kept | None:
+    """Return a result in the form that :func:`restore` undoes exactly, or None where none does.
+
+    Raises:
+        Exception: what pickling raises, where that was chosen.
+    """
+    if serializer.startswith(_COMPRESSED):
+        kept = _keep(value, function, serializer.removeprefix(_COMPRESSED))
+        return kept and Kept(_COMPRESSED + kept.form, zlib.compress(kept.body, 1))
+    return _keep(value, function, serializer)
+
+
+def _keep(value: Any, function: Callable[..., Any], serializer: str) -> Kept | None:
+    if serializer == "pickle":
+        from cloudpickle import dumps
+
+        return Kept("pickle", dumps(value))
     from pydantic_core import to_json
 
     if is_json(value):
@@ -42,10 +67,21 @@ def keep(value: Any, function: Callable[..., Any]) -> Kept | None:
     return _keep_typed(value, function)
 
 
-def restore(kept: Kept, function: Callable[..., Any]) -> Any:
-    """Return the value that was kept."""
+def restore(kept: Kept, function: Callable[..., Any], *, pickled: bool = False) -> Any:
+    """Return the value that was kept.
+
+    Args:
+        pickled: the function's own author chose pickle; nothing is unpickled else.
+
+    Raises:
+        ValueError: the form does not restore it any more.
+    """
     from pydantic_core import from_json
 
+    if kept.form.startswith(_COMPRESSED):
+        kept = Kept(kept.form.removeprefix(_COMPRESSED), _unpacked(kept.body))
+    if kept.form == "pickle":
+        return _unpickled(kept.body, pickled)
     if kept.form == "json":
         return from_json(kept.body)
     try:
@@ -55,6 +91,22 @@ def restore(kept: Kept, function: Callable[..., Any]) -> Any:
     if adapter is None:
         raise ValueError(f"{function.__qualname__} has no return annotation any more")
     return adapter.validate_json(kept.body)
+
+
+def _unpacked(body: bytes) -> bytes:
+    try:
+        return zlib.decompress(body)
+    except zlib.error as error:
+        raise ValueError(f"it is damaged: {error}") from error
+
+
+def _unpickled(body: bytes, chosen: bool) -> Any:
+    if not chosen:
+        raise ValueError('it is pickled, and result_serializer is not "pickle" any more')
+    try:
+        return pickle.loads(body)
+    except Exception as error:  # loading is code, which may raise anything
+        raise ValueError(f"it can't be unpickled: {error!r}") from error
 
 
 def is_json(value: Any, depth: int = 0) -> bool:
@@ -103,25 +155,38 @@ def _adapter(function: Callable[..., Any]) -> Any:
 
 
 class ResultFiles:
-    """Results that are too large for a task run's record, through fsspec.
+    """Results in files, through fsspec.
 
     Args:
         url: folder, as a path or as an address that fsspec knows (``s3://bucket/results``).
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
 
-    def write(self, run_id: str, task_run_id: str, body: bytes) -> str:
-        """Write a result durably; return where it lies."""
+    def write(self, folder: str, name: str, body: bytes) -> str:
+        """Write a result durably, whole or not at all; return where it lies."""
         import fsspec
 
-        path = f"{self._url}/{run_id}/{task_run_id}.json"
-        with fsspec.open(path, "wb", auto_mkdir=True) as file:
-            file.write(body)
-            file.flush()
-            _sync(file)
+        path = f"{self.url}/{folder}/{name}" if folder else f"{self.url}/{name}"
+        try:
+            with fsspec.open(path, "wb", auto_mkdir=True) as file:
+                file.write(body)
+                file.flush()
+                _sync(file)
+        except OSError:
+            self._drop_part(path)
+            raise
         return path
+
+    @staticmethod
+    def _drop_part(path: str) -> None:
+        """Remove what a full disk took of a file."""
+        import fsspec
+
+        filesystem, inner = fsspec.core.url_to_fs(path)
+        with suppress(OSError):
+            filesystem.rm_file(inner)
 
     def read(self, path: str) -> bytes:
         """Return a result that was written."""

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, ParamSpec, TypeVar, Un
 from .context import Here, here
 from .definition import Definition
 from .exceptions import OutsideRun
-from .options import Naming, TaskOptions, delay_before, jittered, name_from
+from .options import Naming, TaskOptions, TransactionHook, delay_before, jittered, name_from
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from .cache_policies import CacheKeyFn, CachePolicy
     from .futures import TaskFuture, TaskFutureList
     from .states import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+Undo = TypeVar("Undo", bound=TransactionHook)
 
 _KNOWN = TaskOptions.__optional_keys__
 
@@ -35,6 +39,11 @@ class Task(Definition[P, R]):
     retry_condition_fn: Callable[[Any, Any, Any], bool] | None = None
     task_run_name: Naming | None = None
     trigger_rule: str = "all_success"
+    cache_policy: CachePolicy | None = None
+    cache_key_fn: CacheKeyFn | None = None
+    cache_expiration: timedelta | float | None = None
+    refresh_cache: bool = False
+    result_storage_key: str | None = None
 
     def __init__(self, fn: Callable[P, R], **options: Unpack[TaskOptions]) -> None:
         super().__init__(fn, options, _KNOWN)
@@ -51,6 +60,14 @@ class Task(Definition[P, R]):
     def run_name(self, bound: dict[str, Any]) -> str | None:
         """Return the name for a run with these parameters, or None where no template says."""
         return name_from(self.task_run_name, "task_run_name", self.signature, bound)
+
+    def on_rollback(self, hook: Undo) -> Undo:
+        """Call this with the run's transaction when what the run did is to be undone."""
+        return self._hooked("on_rollback", hook)
+
+    def on_commit(self, hook: Undo) -> Undo:
+        """Call this with the run's transaction when that is committed."""
+        return self._hooked("on_commit", hook)
 
     def __get__(self, instance: object, owner: type | None = None) -> Task[..., R]:
         """Bind to an instance or class, as methods are."""
@@ -178,6 +195,18 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         task_run_name: template (``"load {table}"``) or function for the names of its runs.
         trigger_rule: how what it waits for must have ended for it to run: ``all_success``,
             ``all_done``, ``one_success``, ``one_failed``, ``none_failed`` or ``always``.
+        cache_policy: what of a call makes the key under which its result is found again, so that
+            it need not run (``INPUTS``, ``TASK_SOURCE``, …, added up); None caches nothing.
+        cache_key_fn: makes the key itself, from the call's context and its parameters.
+        cache_expiration: after how long a cached result counts no more; seconds, or a timedelta.
+        refresh_cache: run in any case, and cache the result anew.
+        persist_result: True keeps each result and fails where that can't be; False keeps none.
+            None keeps those that JSON can, so that a retried flow need not run them again.
+        result_storage: folder of kept results, as a path or an fsspec address.
+        result_serializer: ``json``, ``pickle``, ``compressed/json`` or ``compressed/pickle``.
+        result_storage_key: name of the result's file, ``"sales-{parameters[day]}.json"``; where
+            it is there already, that is the result.
+        on_rollback, on_commit: called with its transaction when that is undone, or done for good.
         on_running, on_completion, on_failure, on_cancellation, on_crashed: as of :func:`flow`,
             called with the task, its run and the state.
     """
