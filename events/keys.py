@@ -23,6 +23,8 @@ key                    type    what it holds
 ``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``
 ``runs``               zset    flow run → ms it was created
 ``runs:<Type>``        zset    flow run → ms it entered that state
+``runs:<State>:<of>``  zset    the same of one ``flow:<name>`` or ``deployment:<name>``, by type,
+                               and by name where that says more (``Late``, ``TimedOut``)
 ``leases``             zset    flow run → ms until which its process has shown to be alive
 ``due``                zset    scheduled flow run → ms at which it goes to its queue
 ``pauses``             zset    paused run → ms until which it waits, where that ends

@@ -121,9 +121,10 @@ def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tup
     doc["tags"] = run.tags
     doc["causation"] = run.causation and run.causation.model_dump()
     fields = ("doc", to_json(doc), "state", to_json(run.state.to_dict()), "attempt", run.attempt)
+    counted = ("flow", run.flow, "deployment", run.deployment or "")
     return (
         run.id, run.state.type.value, run.pool, due_ms, lease_ms,
-        event.id, event.to_json(), *fields,
+        event.id, event.to_json(), *fields, *counted,
     )  # fmt: skip
 
 

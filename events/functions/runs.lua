@@ -31,8 +31,37 @@ local function schedule(root, id, pool, due, now)
   end
 end
 
+-- Where a run is counted: by its flow and its deployment, under its state's type, and under the
+-- state's name where that says more. Nothing is read of all the runs there are to tell how many.
+local function counted(root, id)
+  local key, keys = root .. ':run:' .. id, {}
+  local run = redis.call('HMGET', key, 'type', 'state', 'flow', 'deployment', 'doc')
+  local flow, deployment = run[3], run[4]
+  if not flow and run[5] then
+    local doc = cjson.decode(run[5])
+    flow, deployment = doc.flow, type(doc.deployment) == 'string' and doc.deployment or ''
+    redis.call('HSET', key, 'flow', flow, 'deployment', deployment)
+  end
+  local name = string.match(run[2] or '', '"name":"(%a+)"')
+  for kind, of in pairs({flow=flow or '', deployment=deployment or ''}) do
+    if of ~= '' then
+      keys[#keys + 1] = root .. ':runs:' .. run[1] .. ':' .. kind .. ':' .. of
+      if name and name ~= run[1] then keys[#keys + 1] = root .. ':runs:' .. name .. ':' .. kind .. ':' .. of end
+    end
+  end
+  return keys
+end
+
+local function count_in(root, id, now)
+  for _, key in ipairs(counted(root, id)) do redis.call('ZADD', key, now, id) end
+end
+
+local function count_out(root, id)
+  for _, key in ipairs(counted(root, id)) do redis.call('ZREM', key, id) end
+end
+
 -- upshot_create_run root | id, type, pool, due_ms, lease_ms, event id, event, (field, value)*
--- Touches: run:<id>, runs, runs:<type>, log, due, queue:<pool>, pools, leases, counters.
+-- Touches: run:<id>, runs, runs:<type>, runs:<state>:<of>, log, due, queue:<pool>, pools, leases, counters.
 -- Idempotent by id. Returns {created 0|1, version, epoch}.
 redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, callback=function(keys, args)
   local root, id, kind, pool, now = keys[1], args[1], args[2], args[3], now_ms()
@@ -44,6 +73,7 @@ redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, 
   redis.call('HSET', key, 'type', kind, 'version', '1', 'epoch', '1', 'pool', pool, 'event', args[6], unpack(args, 8))
   redis.call('ZADD', root .. ':runs', now, id)
   redis.call('ZADD', root .. ':runs:' .. kind, now, id)
+  count_in(root, id, now)
   count(root, 'run_transitions:flow-run:' .. kind, 1)
   if kind == 'Scheduled' then
     schedule(root, id, pool, tonumber(args[4]), now)
@@ -142,7 +172,9 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   local version, epoch = number(run[2]) + 1, number(run[3])
   if fences(run[1], to, args[3]) then epoch = epoch + 1 end
   local at = append(root, args[9])
+  count_out(root, id)
   redis.call('HSET', key, 'type', to, 'version', integer(version), 'epoch', integer(epoch), 'event', args[8], unpack(args, 10))
+  count_in(root, id, now)
   leave(root, id, run[1])
   enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now, at)
   count(root, 'run_transitions:flow-run:' .. to, 1)

@@ -57,7 +57,7 @@ end
 
 -- upshot_forget_runs root | before_ms, limit
 -- Touches: run:<id>, tasks:<id>, logs:<id>, transactions:<id>, files:<id>, litter, runs, runs:<type>,
--- forgotten. Drops runs that ended before then and did not start again, and of which the archive has
+-- runs:<state>:<of>, forgotten. Drops runs that ended before then and did not start again, and of which the archive has
 -- everything; what files they left is litter. Returns how many.
 local function forget_files(root, id)
   for _, folder in ipairs(redis.call('SMEMBERS', root .. ':files:' .. id)) do
@@ -73,6 +73,7 @@ redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'},
     local index = root .. ':runs:' .. kind
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, args[2])) do
       forgot(root, 'runs', redis.call('ZSCORE', root .. ':runs', id))
+      count_out(root, id)
       redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
       forget_files(root, id)
       redis.call('ZREM', index, id)
