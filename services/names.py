@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from upshot.automations.suggestions import did_you_mean
@@ -24,10 +25,14 @@ async def resolve(catalog: Catalog, kind: str, wanted: str) -> str:
     found = await find(catalog, kind, wanted)
     if found is not None:
         return found
-    names, shown = await catalog.names(kind), wanted[:200]
+    hint = nearest(wanted, await catalog.names(kind))
+    raise NotFound(f"no {kind} is called {wanted[:200]!r}{hint}")
+
+
+def nearest(wanted: str, names: Collection[str]) -> str:
+    """Return the hint at the nearest of these names, where there is one."""
     # Comparing with very many would hold up everybody else.
-    hint = did_you_mean(shown, set(names)) if len(names) <= _MOST_COMPARED else ""
-    raise NotFound(f"no {kind} is called {shown!r}{hint}")
+    return did_you_mean(wanted[:200], set(names)) if len(names) <= _MOST_COMPARED else ""
 
 
 async def find(catalog: Catalog, kind: str, wanted: str) -> str | None:

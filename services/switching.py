@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from pydantic_core import from_json
+
 from upshot.events.exceptions import Conflict, NotFound
+from upshot.events.store import Store
 
 from .catalog import ATTEMPTS, Catalog
 from .once import Once
@@ -45,3 +48,14 @@ async def _stored(catalog: Catalog, kind: str, name: str) -> tuple[int, Doc]:
         if kind != WORK_POOL:
             raise
         return 0, {"name": name}
+
+
+async def is_paused(store: Store, pool: str) -> bool:
+    """Tell whether a pool is paused: what its workers ask before they take a run."""
+    stored = await store.execute("HGET", store.keys("docs", WORK_POOL), pool)
+    return says_paused(stored)
+
+
+def says_paused(stored: bytes | None) -> bool:
+    """Tell whether a pool's definition, as the store has it, says that it is paused."""
+    return stored is not None and bool(from_json(stored.partition(b" ")[2]).get("paused"))

@@ -76,6 +76,7 @@ def judge(seen: Snapshot) -> dict[str, Part]:
             "workers": len(seen.workers),
             "queued": queued,
             "running": sum(worker["running"] for worker in seen.workers),
+            **({"paused": ", ".join(seen.paused)} if seen.paused else {}),
         },
     }
 

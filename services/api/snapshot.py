@@ -14,6 +14,8 @@ from upshot.events.log import START, milliseconds
 from upshot.events.store import Argument, Store
 from upshot.flows.states import StateType
 
+from ..switching import WORK_POOL, says_paused
+
 _STATES: Final = [kind.value for kind in StateType]
 
 
@@ -32,7 +34,7 @@ class Snapshot:
         oldest_unarchived: when the oldest event came that the archiver has not written.
         actions: entries of the actions stream that are not done with; ``taken`` are in hand.
         dispatchers: how many processes read that stream.
-        queued: runs waiting for a worker, by pool.
+        queued: runs waiting for a worker, by pool. paused: names of the pools that are paused.
         workers: their records.
         due, later, windows: runs, parked actions and windows that wait for a moment.
         overdue: ms by which the most belated of ``due`` and ``later`` is late.
@@ -60,6 +62,7 @@ class Snapshot:
     runs: dict[str, int]
     dead_letters: int
     memory: int
+    paused: tuple[str, ...] = ()
 
     @property
     def unread(self) -> int:
@@ -125,6 +128,7 @@ def _questions(keys: Keys) -> dict[str, tuple[Argument, ...]]:
         "archived": ("HGET", keys("cursors"), "archiver"),
         "pools": ("SMEMBERS", keys("pools")),
         "workers": ("HVALS", keys("workers")),
+        "work pools": ("HGETALL", keys("docs", WORK_POOL)),
         "windows": ("HLEN", keys("engine", "windows")),
         "actions": ("XLEN", keys("actions")),
         "dead_letters": ("XLEN", keys("dead-letters")),
@@ -182,6 +186,9 @@ def _put_together(took: float, now: int, told: dict[str, Any]) -> Snapshot:
         runs=_named(told, "runs "),
         dead_letters=told["dead_letters"],
         memory=_memory(told["memory"]),
+        paused=tuple(
+            sorted(name.decode() for name, doc in told["work pools"].items() if says_paused(doc))
+        ),
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
-from pydantic_core import from_json
 from starlette.responses import Response
 
 from upshot.events.ids import derived_id
-from upshot.events.store import Store
 from upshot.flows.registry import RunFilter
 
-from .answers import Cursor, Limit, page
+from ..switching import WORK_POOL, switch
+from ..work_pools import WorkPools
+from .answers import Cursor, Limit, answer, page
 from .parts import Parts, Served
 
 router = APIRouter(prefix="/api/v1", tags=["work"])
@@ -43,39 +43,40 @@ async def _deployments_by_flow(parts: Parts) -> dict[str, list[str]]:
 @router.get("/workers")
 async def list_workers(parts: Served) -> Response:
     """List the workers, by name; `seen` is when each last showed to be alive, in Unix ms."""
-    return page(await workers(parts.store))
+    return page(await WorkPools(parts.store, parts.catalog).workers())
 
 
 @router.get("/work-pools")
 async def list_work_pools(parts: Served) -> Response:
-    """List the work pools: how many runs wait in each queue, and how many workers serve it."""
-    return page(await work_pools(parts.store))
+    """List the work pools: how many runs wait, how many workers serve it, whether it is paused."""
+    return page(await WorkPools(parts.store, parts.catalog).all())
 
 
-async def workers(store: Store) -> list[dict[str, Any]]:
-    """Return the workers' records."""
-    stored = await store.execute("HGETALL", store.keys("workers"))
-    return [from_json(stored[name]) for name in sorted(stored)]
+@router.get("/work-pools/{name:path}")
+async def show_work_pool(parts: Served, name: str) -> Response:
+    """Show a work pool, given by its name or id."""
+    return await _shown(WorkPools(parts.store, parts.catalog), name)
 
 
-async def work_pools(store: Store) -> list[dict[str, Any]]:
-    """Return what is known of each pool that has a queue, a worker or both."""
-    there = await workers(store)
-    queues = await store.execute("SMEMBERS", store.keys("pools"))
-    names = sorted({name.decode() for name in queues} | {each["pool"] for each in there})
-    waiting = dict(zip(names, await _waiting(store, names), strict=True))
-    return [
-        {
-            "id": derived_id("work-pool", name),
-            "name": name,
-            "queued": waiting[name],
-            "workers": sum(each["pool"] == name for each in there),
-            "running": sum(each["running"] for each in there if each["pool"] == name),
-        }
-        for name in names
-    ]
+@router.post("/work-pools/{name:path}/pause")
+async def pause_work_pool(parts: Served, name: str) -> Response:
+    """Let the pool's workers take no new runs; they wait in its queue, and running ones go on."""
+    return await _switch(parts, name, True)
 
 
-async def _waiting(store: Store, pools: list[str]) -> list[int]:
-    """Return how many runs wait in each pool's queue; a worker that takes one deletes its entry."""
-    return await store.pipeline([("XLEN", store.keys("queue", name)) for name in pools])
+@router.post("/work-pools/{name:path}/resume")
+async def resume_work_pool(parts: Served, name: str) -> Response:
+    """Let the pool's workers take runs again."""
+    return await _switch(parts, name, False)
+
+
+async def _switch(parts: Parts, wanted: str, paused: bool) -> Response:
+    pools = WorkPools(parts.store, parts.catalog)
+    name = await pools.find(wanted)
+    await switch(parts.catalog, WORK_POOL, name, paused)
+    return await _shown(pools, name)
+
+
+async def _shown(pools: WorkPools, wanted: str) -> Response:
+    name = await pools.find(wanted)
+    return answer(next(pool for pool in await pools.all() if pool["name"] == name))

@@ -1,7 +1,8 @@
 """The worker's work, put together.
 
-queue entry → claim (Pending, ours) → warm parent forks the flow process → the process runs the flow
-→ its end is told → a run that did not end with it is ended here → the slot is free again
+queue entry → gate (waits while the pool is paused) → claim (Pending, ours) → warm parent forks the
+flow process → the process runs the flow → its end is told → a run that did not end with it is ended
+here → the slot is free again
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from upshot.flows.runs import FlowRun
 from upshot.services.endings import Loss, describe_exit, settle
 
 from .claims import Claims, Waiting
+from .gate import Gate
 from .presence import Presence
 from .queue import Queue
 from .slots import Slots
@@ -60,6 +62,7 @@ class Worker:
         self._period = settings.lease / 3
         self._runs = Runs(store, lease_ms=settings.lease_ms)
         self._claims = Claims(store, self._runs, pool, name)
+        self._gate = Gate(store, pool)
         self._queue = Queue(store, pool, name, self._take, registry)
         self._slots = Slots(settings.worker_concurrency)
         self._warm = Warm(store.url, settings.lease_ms, settings.warm_parents, self._ended)
@@ -98,6 +101,7 @@ class Worker:
 
     async def _take(self, waiting: Waiting) -> None:
         """Begin with an entry of the queue; return when there is room for another one."""
+        await self._gate.passed()
         self._slots.take()
         self._spawn(self._begin(waiting))
         await self._slots.free()

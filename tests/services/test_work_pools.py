@@ -1,0 +1,154 @@
+"""Work pools: found by what speaks of them, paused for real, over restarts, and told as events."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upshot.events.embedded import EmbeddedStore
+from upshot.events.exceptions import NotFound
+from upshot.events.keys import WORKERS
+from upshot.events.log import START, Log
+from upshot.events.store import Store
+from upshot.flows.registry import Runs
+from upshot.services.catalog import Catalog
+from upshot.services.scheduler.sweep import Sweep
+from upshot.services.switching import WORK_POOL, switch
+from upshot.services.work_pools import WorkPools
+
+from .api_served import Api, served
+from .running import submit, until, until_state, worker
+
+FLOWS = """
+from upshot import flow
+
+
+@flow
+def made() -> None:
+    pass
+"""
+
+
+@pytest.fixture
+def entrypoint(tmp_path: Path) -> str:
+    file = tmp_path / "made.py"
+    file.write_text(FLOWS)
+    return f"{file}:made"
+
+
+@pytest.fixture
+async def api(store_url: str) -> AsyncIterator[Api]:
+    async with served(store_url) as running:
+        yield running
+
+
+async def pause(store: Store, paused: bool = True) -> bool:
+    return await switch(Catalog(store), WORK_POOL, "default", paused)
+
+
+async def held(store: Store) -> Any:
+    """Return whether a worker has an entry of the queue in its hand."""
+    key = store.keys("queue", "default")
+    groups = (
+        await store.execute("XINFO", "GROUPS", key) if await store.execute("EXISTS", key) else []
+    )
+    return [group for group in groups if group[b"pending"]]
+
+
+async def test_a_paused_pool_starts_nothing_until_it_is_resumed_even_over_restarts(
+    store: Store, store_url: str, embedded: EmbeddedStore, entrypoint: str
+) -> None:
+    await pause(store)
+    runs = [await submit(store, entrypoint) for _ in range(3)]
+    with worker(store_url, "first"):
+        await until("an entry in hand", lambda: held(store))
+    assert embedded.pid is not None
+    os.kill(embedded.pid, signal.SIGKILL)
+    await asyncio.to_thread(embedded.wait)
+    await asyncio.to_thread(embedded.start)
+    with worker(store_url, "second"):
+        await until("an entry in another hand", lambda: _held_by(store, b"second"))
+        assert [(await Runs(store).get(run.id)).state.name for run in runs] == ["Scheduled"] * 3
+        assert await store.execute("XLEN", store.keys("queue", "default")) == 3
+        await pause(store, False)
+        for run in runs[1:]:
+            await until_state(store, run, "Completed")
+    assert (await Runs(store).get(runs[0].id)).state.name == "Scheduled"
+    await asyncio.sleep(0.01)
+    await Sweep(store, 1).run()
+    with worker(store_url, "third"):
+        await until_state(store, runs[0], "Completed")
+
+
+async def _held_by(store: Store, consumer: bytes) -> Any:
+    key = store.keys("queue", "default")
+    consumers = await store.execute("XINFO", "CONSUMERS", key, WORKERS)
+    return [each for each in consumers if each[b"name"] == consumer and each[b"pending"]]
+
+
+async def test_what_a_paused_pools_workers_hold_keeps_its_place(
+    store: Store, entrypoint: str
+) -> None:
+    key = store.keys("queue", "default")
+    await store.execute("XGROUP", "CREATE", key, WORKERS, "0", "MKSTREAM")
+    for _ in range(2):
+        await submit(store, entrypoint)
+    before = await store.execute("XRANGE", key, "-", "+")
+    await store.execute("XREADGROUP", "GROUP", WORKERS, "w", "COUNT", 1, "STREAMS", key, ">")
+    await pause(store)
+    await asyncio.sleep(0.01)
+    await Sweep(store, 1).run()
+    assert await store.execute("XRANGE", key, "-", "+") == before
+    await pause(store, False)
+    await Sweep(store, 1).run()
+    after = await store.execute("XRANGE", key, "-", "+")
+    assert [fields for _, fields in after] == [before[1][1], before[0][1]]
+
+
+async def test_a_pause_is_one_event_of_the_pool(store: Store) -> None:
+    assert [await pause(store), await pause(store), await pause(store, False)] == [
+        True,
+        False,
+        True,
+    ]
+    told = (await Log(store).read(START)).events
+    assert [event.name for event in told] == ["work-pool.paused", "work-pool.resumed"]
+    assert told[0].resource["name"] == "default"
+
+
+async def test_a_pool_is_found_by_its_name_or_id_wherever_it_is_spoken_of(store: Store) -> None:
+    pools = WorkPools(store, Catalog(store))
+    docs = {"etl/nightly": {"name": "etl/nightly", "entrypoint": "x.py:f", "work_pool": "heavy"}}
+    await Catalog(store).apply({"deployment": docs})
+    (pool,) = await pools.all()
+    assert (pool["name"], pool["paused"], pool["queued"]) == ("heavy", False, 0)
+    assert await pools.find(pool["id"]) == await pools.find(f"work-pool.{pool['id']}") == "heavy"
+    with pytest.raises(NotFound, match="did you mean 'heavy'"):
+        await pools.find("heavi")
+
+
+async def test_pools_and_deployments_are_paused_over_http(api: Api) -> None:
+    doc = {"name": "etl/nightly", "entrypoint": "/x.py:f", "work_pool": "heavy"}
+    await api.post("/api/v1/deployments", 201, json=doc)
+    for path in ("work-pools/heavy", "deployments/etl/nightly"):
+        assert (await api.post(f"/api/v1/{path}/pause"))["paused"] is True
+        assert (await api.get(f"/api/v1/{path}"))["paused"] is True
+        assert not (await api.post(f"/api/v1/{path}/resume")).get("paused")
+    await api.post("/api/v1/work-pools/heavy/pause")
+    await api.post("/api/v1/work-pools/light/pause", 404)
+    health = await api.get("/readyz", 503)
+    assert health["parts"]["workers"]["paused"] == "heavy"
+
+
+async def test_a_paused_deployment_takes_runs_that_somebody_asks_for(api: Api) -> None:
+    doc = {"name": "etl/nightly", "entrypoint": "/x.py:f"}
+    await api.post("/api/v1/deployments", 201, json=doc)
+    await api.post("/api/v1/deployments/etl/nightly/pause")
+    made = await api.post("/api/v1/runs", 201, json={"deployment": "etl/nightly"})
+    assert made["state"]["name"] == "Scheduled"
