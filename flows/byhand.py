@@ -21,7 +21,7 @@ from .logs import capture, run_logger
 from .parameters import as_stored
 from .results import Kept, ResultFiles, restore
 from .runs import FlowRun, create_arguments, new_run, transition_arguments
-from .states import State
+from .states import State, StateType
 
 if TYPE_CHECKING:
     from .flowdef import Flow
@@ -142,7 +142,8 @@ def _take(journal: Journal, run: FlowRun) -> HeldRun:
         return journal.hold(there or run)
     # Scheduling it from outside fences whatever process may still believe to have it.
     state = State("AwaitingRetry", f"was {there.state.name}")
-    journal.call("transition", *transition_arguments(there, state, own=False))
+    goes_on = {"resumed": b"1"} if there.state.type is StateType.PAUSED else None
+    journal.call("transition", *transition_arguments(there, state, own=False, more=goes_on))
     return journal.hold(journal.read(run.id) or there)
 
 

@@ -104,7 +104,15 @@ class RunLost(TerminalFlowsError):
 
 
 class Suspending(BaseException):
-    """The process of a paused run leaves; raised where the run's code gets to its next boundary."""
+    """The process of a paused run leaves; raised where the run's code gets to its next boundary.
+
+    Args:
+        run_id: of the run, which may be one that the raising code's run is a part of.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"flow run {run_id} is paused")
+        self.run_id = run_id
 
 
 class Interrupted(BaseException):

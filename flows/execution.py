@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from .boundary import pass_boundary, require_done
 from .context import Here, RunContext, Scope, standing
 from .exceptions import (
     EntrypointNotFound,
     Interrupted,
     InvalidParameters,
     NotCompleted,
+    Suspending,
     TimedOut,
 )
 from .held import HeldRun
@@ -83,30 +85,50 @@ class Execution:
         self._retries = 0
 
     def begin(self, name: str = "Running", message: str = "") -> bool:
-        """Enter Running; False says that the run was cancelled before."""
-        self._journal.transition(self._held, State(name, message), started=True)
-        run = self._held.run
+        """Enter Running; False says that the run was cancelled before, or is paused and left."""
+        held = self._held
+        held.halted, resumed = held.run.state.type is StateType.PAUSED, held.run.resumed
+        try:
+            pass_boundary(self.context)
+            self._journal.transition(held, State(name, message), started=not resumed)
+        except Suspending as error:
+            left = self._leave(error)
+            if left is not None and left.data is not None:  # one that it is a part of is paused
+                raise
+            return left is None and self.begin(name, message)
+        run = held.run
         _log.info("flow run %s of %s is %s", run.name, run.flow, run.state.name)
-        if run.attempt > 1:
-            key = self._journal.store.keys("tasks", run.id)
-            stored = self._journal.execute("HGETALL", key)
-            self.context.restored.update({name.decode(): body for name, body in stored.items()})
+        if run.attempt > 1 or resumed:
+            self._restore()
         return not run.state.ended
+
+    def _restore(self) -> None:
+        key = self._journal.store.keys("tasks", self._held.run.id)
+        stored = self._journal.execute("HGETALL", key)
+        self.context.restored.update({name.decode(): body for name, body in stored.items()})
 
     def perform(self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> State:
         """Run the flow's function, as often as it takes; return the state to end in."""
         self._set_up(flow)
         with stoppable(self.context) as stop:
-            try:
-                while True:
-                    outcome = self._attempt(flow, args, kwargs)
-                    if isinstance(outcome, State):
-                        return outcome
-                    if self.context.stopping.wait(outcome):
-                        raise Interrupted("terminated")
-                    self.begin("Retrying", self._which(flow))
-            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                return self._stopped(stop, error)
+            while True:
+                try:
+                    return self._attempts(flow, args, kwargs)
+                except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+                    if (state := self._halted(stop, error)) is not None:
+                        return state
+
+    def _attempts(
+        self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> State:
+        while True:
+            outcome = self._attempt(flow, args, kwargs)
+            if isinstance(outcome, State):
+                return outcome
+            if self.context.stopping.wait(outcome):
+                raise Interrupted("terminated")
+            if not self.begin("Retrying", self._which(flow)):
+                raise Interrupted("stopped between two attempts")
 
     async def perform_async(
         self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -114,15 +136,23 @@ class Execution:
         """Do the same for a coroutine function."""
         self._set_up(flow)
         with stoppable(self.context, asyncio.current_task()) as stop:
-            try:
-                while True:
-                    outcome = await self._attempt_async(flow, args, kwargs)
-                    if isinstance(outcome, State):
-                        return outcome
-                    await asyncio.sleep(outcome)
-                    await asyncio.to_thread(self.begin, "Retrying", self._which(flow))
-            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                return await aside(self._stopped, stop, error)
+            while True:
+                try:
+                    return await self._attempts_async(flow, args, kwargs)
+                except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+                    if (state := await aside(self._halted, stop, error)) is not None:
+                        return state
+
+    async def _attempts_async(
+        self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> State:
+        while True:
+            outcome = await self._attempt_async(flow, args, kwargs)
+            if isinstance(outcome, State):
+                return outcome
+            await asyncio.sleep(outcome)
+            if not await asyncio.to_thread(self.begin, "Retrying", self._which(flow)):
+                raise Interrupted("stopped between two attempts")
 
     def _set_up(self, flow: Flow[..., Any]) -> None:
         self._pool.runner = flow.task_runner
@@ -142,6 +172,7 @@ class Execution:
                 checked = flow.checked(args, kwargs)
                 value = call_within(flow.timeout_seconds, flow.fn, *checked)
                 self._drain()
+                require_done(self.context)
             except Exception as error:  # noqa: BLE001 - any error of the user's is the flow's
                 return self._failed(flow, error)
             return ended_with(value)
@@ -154,6 +185,7 @@ class Execution:
                 positional, named = flow.checked(args, kwargs)
                 value = await await_within(flow.timeout_seconds, flow.fn(*positional, **named))
                 await asyncio.to_thread(self._drain)
+                require_done(self.context)
             except Exception as error:  # noqa: BLE001 - any error of the user's is the flow's
                 return await aside(self._failed, flow, error)
             return ended_with(value)
@@ -190,6 +222,34 @@ class Execution:
     def _which(self, flow: Flow[..., Any]) -> str:
         return f"retry {self._retries} of {flow.retries}"
 
+    def _halted(self, stop: Stop, error: BaseException) -> State | None:
+        """Return the state of a run whose code came to a halt; None where it is to begin again."""
+        if not isinstance(error, Suspending):
+            return self._stopped(stop, error)
+        try:
+            return self._leave(error)
+        except BaseException as other:  # noqa: BLE001 - such as a cancellation meanwhile
+            return self._stopped(stop, other)
+
+    def _leave(self, error: Suspending) -> State | None:
+        """Let tasks that run come to their end, then leave; None where the run goes on by now.
+
+        A part of a run that is paused gets a state of its own, and what is raised in its caller.
+        """
+        held = self._held
+        held.halted = True  # what waits in the pool comes to its boundary and stops there
+        self._drain()
+        if error.run_id != self.context.id:
+            state = State("Suspended", "the run that it is a part of is paused", data=error)
+            self._journal.transition(held, state, lease=False)
+            held.left = True
+            return state
+        if self._journal.leave(held):
+            return held.run.state
+        held.halted = held.undone = False
+        self._restore()
+        return None
+
     def _stopped(self, stop: Stop, error: BaseException) -> State:
         """Interrupt its tasks; tell a cancellation from what else ends a process."""
         stop.disarm()
@@ -220,7 +280,7 @@ class Execution:
         """Record the end, once all that its tasks did is durable; return it."""
         if self._pool.opened is not None:
             self._pool.opened.close()
-        if not self._held.run.state.ended:
+        if not (self._held.left or self._held.run.state.ended):
             last = replace(state, message=legible(state.message))
             self._journal.transition(self._held, last, result=_kept(flow, state))
         self._journal.release(self._held)

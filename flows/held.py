@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from upshot.events.store import Argument
 
@@ -18,11 +19,18 @@ class HeldRun:
     Attributes:
         run: as the store last had it. batch: number of the last batch written.
         on_cancelling: called once, by the journal's thread, when the run is to be cancelled.
+        halted: it was seen to be paused; its code stops at the next boundary.
+        undone: its code did stop so. left: this process does not have it any more.
+        standing: taken by the thread that waits for it to go on.
     """
 
     run: FlowRun
     batch: int = 0
     on_cancelling: Callable[[], None] | None = None
+    halted: bool = False
+    undone: bool = False
+    left: bool = False
+    standing: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,7 +1,7 @@
 """The journal: one thread through which a flow process writes all that it does to the store.
 
 The way of a record: ``put`` by any thread → batch → ``upshot_record_tasks``, under the run's epoch.
-The same thread renews the runs' leases, and learns from the answers when one is to be cancelled.
+The same thread renews the runs' leases, and looks whether one is to be cancelled, or is paused.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
@@ -24,6 +24,7 @@ from upshot.events.exceptions import (
 from upshot.events.store import Argument, SyncStore
 
 from .backlog import Backlog
+from .boundary import sleep, stand_still
 from .exceptions import OutsideRun
 from .held import Entry, HeldRun, fit, flatten
 from .results import Kept
@@ -34,6 +35,7 @@ EXIT_LOST: Final = 70
 """Exit code of a process whose run is not its own any more."""
 
 _LINGER: Final = 0.002  # seconds that a batch grows, unless somebody waits for it
+_LOOK_SECONDS: Final = 1.0
 _PATIENCE: Final = (StoreUnavailable, StoreFull)
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ class Journal:
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._held: list[HeldRun] = []
-        self._renewed = time.monotonic()
+        self._renewed = self._looked = time.monotonic()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="upshot-journal", daemon=True)
         self._thread.start()
@@ -113,32 +115,60 @@ class Journal:
         self._held = [other for other in self._held if other is not held]
 
     def transition(
-        self, held: HeldRun, state: State, *, started: bool = False, result: Kept | None = None
+        self,
+        held: HeldRun,
+        state: State,
+        *,
+        started: bool = False,
+        result: Kept | None = None,
+        lease: bool = True,
+        more: Mapping[str, Argument] | None = None,
     ) -> None:
-        """Change the run's state once all before is durable; see ``fit`` for what it becomes."""
+        """Change the run's state once all before is durable; see ``fit`` for what it becomes.
+
+        Args:
+            lease: False lets a run be paused that this process leaves.
+
+        Raises:
+            Suspending: the run was paused meanwhile, and this process is to leave it.
+        """
         self.flush()
         while True:
             run = held.run
             fitting = fit(run.state.type, state)
             begins, kept = (started, result) if fitting is state else (False, None)
             arguments = transition_arguments(
-                run, fitting, own=True, lease_ms=self.lease_ms, started=begins, result=kept
-            )
+                run, fitting, own=True, lease_ms=self.lease_ms if lease else 0,
+                started=begins, result=kept, more=more,
+            )  # fmt: skip
             try:
                 version, epoch = self.call("transition", *arguments)
             except Conflict:
-                self._meet_change(held, state)
+                self._meet_change(held, state, leaving=not lease)
             except EventsError as error:
                 self._lost(f"run {run.name}: {error}")
             else:
-                changed = after(run, fitting, started=begins)
+                changed = after(run, fitting, started=begins, more=more)
                 held.run = replace(changed, version=version, epoch=epoch)
                 return
 
-    def _meet_change(self, held: HeldRun, state: State) -> None:
+    def _meet_change(self, held: HeldRun, state: State, *, leaving: bool) -> None:
         """Read what somebody else made of the run; one that is paused ends only when it goes on."""
-        while self.refresh(held) is StateType.PAUSED and state.ended:
-            time.sleep(0.5)
+        expected = held.run.state.type is StateType.PAUSED or leaving
+        while self.refresh(held) is StateType.PAUSED and not expected:
+            if state.ended:
+                sleep(self, held)
+            else:
+                stand_still(self, held)
+
+    def leave(self, held: HeldRun) -> bool:
+        """Give a paused run up, once all before is durable; False where it goes on by now."""
+        self.flush()
+        try:
+            held.left = self.call("leave_run", held.run.id, held.run.epoch, 0) == 1
+        except EventsError as error:
+            self._lost(f"run {held.run.name}: {error}")
+        return held.left
 
     def refresh(self, held: HeldRun) -> StateType:
         """Read the run anew; return what it is now."""
@@ -167,7 +197,7 @@ class Journal:
     def _run(self) -> None:
         try:
             while not self._closing:
-                self._wake.wait(self._until_renewal())
+                self._wake.wait(max(0.0, self._until_look()))
                 self._wake.clear()
                 self._hurry.wait(_LINGER)
                 self._hurry.clear()
@@ -178,6 +208,8 @@ class Journal:
 
     def _write_waiting(self) -> None:
         while True:
+            if self._until_look() <= 0:
+                self._look()
             if self._until_renewal() <= 0:
                 self._renew()
             if not self._backlog:
@@ -201,14 +233,25 @@ class Journal:
     def _until_renewal(self) -> float:
         return self._renewed + self.lease_ms / 3000 - time.monotonic()
 
+    def _until_look(self) -> float:
+        return self._looked + min(_LOOK_SECONDS, self.lease_ms / 3000) - time.monotonic()
+
     def _renew(self) -> None:
         self._renewed = time.monotonic()
         for held in self._held:
-            answer = self.call("renew_run", held.run.id, held.run.epoch, self.lease_ms)
+            if not held.left:
+                self.call("renew_run", held.run.id, held.run.epoch, self.lease_ms)
+
+    def _look(self) -> None:
+        """See what others made of the runs: one that is to be cancelled, or is paused."""
+        self._looked = time.monotonic()
+        for held in self._held:
+            kind = self.execute("HGET", self.store.keys("run", held.run.id), "type")
             cancel = held.on_cancelling
-            if cancel is not None and answer[0].decode() == StateType.CANCELLING:
+            if cancel is not None and kind == StateType.CANCELLING.encode():
                 held.on_cancelling = None
                 cancel()
+            held.halted = held.halted or kind == StateType.PAUSED.encode()
 
     def call(self, function: str, *arguments: Argument) -> Any:
         """Call a function of the store, as long as it takes until the store answers."""

@@ -15,6 +15,7 @@ from .pause import ANSWER, Pause
 from .runs import FlowRun
 from .states import State, StateType, milliseconds_of
 
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change of state that was decided.

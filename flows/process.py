@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .flowdef import Flow
 
 EXIT_COMPLETED: Final = 0
+"""Exit code of a process whose run completed, or is paused and goes on in another one."""
 EXIT_ENDED: Final = 1
 """Exit code of a process whose run ended otherwise, which is recorded."""
 
@@ -68,13 +69,14 @@ def _execute(journal: Journal, run_id: str, epoch: int) -> int:
     if run is None or run.epoch != epoch:
         _log.error("run %s is not for this process", run_id)
         return EXIT_LOST
-    if run.state.type not in {StateType.PENDING, StateType.CANCELLING}:
+    if run.state.type not in {StateType.PENDING, StateType.CANCELLING, StateType.PAUSED}:
         _log.error("run %s is %s, not Pending", run.name, run.state.name)
         return EXIT_LOST
     execution = Execution(journal.hold(run), journal, ResultFiles(results_url()))
     with capture(execution.context, strays=True):
         state = _run(execution, run.entrypoint, run.parameters)
-    return EXIT_COMPLETED if state.completed else EXIT_ENDED
+    well = state.completed or state.type is StateType.PAUSED
+    return EXIT_COMPLETED if well else EXIT_ENDED
 
 
 def _run(execution: Execution, entrypoint: str, parameters: dict[str, Any]) -> State:

@@ -150,9 +150,7 @@ class Runs:
                 continue
         raise Conflict(f"run {run_id} keeps changing")
 
-    async def pause(
-        self, run_id: str, message: str = "", *, cause: Cause | None = None
-    ) -> FlowRun:
+    async def pause(self, run_id: str, message: str = "", *, cause: Cause | None = None) -> FlowRun:
         """Let a run wait until it is resumed; one that is paused already stays as it is.
 
         One that has not started does not start. One that runs stops at its next task boundary:
