@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import signal
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from .annotations import unmapped
 from .context import Here, here
 from .exceptions import Interrupted, MappingError
 from .futures import TaskFuture, TaskFutureList
+from .generating import iterate, iterate_async
 from .states import State
 from .taskcall import TaskCall
 
@@ -26,6 +28,8 @@ def call_task(
     as_state = _take(task, kwargs, "return_state", False)
     waited = _take(task, kwargs, "wait_for", None) or ()
     call = TaskCall(task, place, args, kwargs, waited)
+    if task.is_generator and not as_state:
+        return _iterate_async(call) if task.is_async else _iterate(call)
     call.begin()
     if task.is_async:
         return _call_async(call, as_state)
@@ -36,6 +40,28 @@ def call_task(
 async def _call_async(call: TaskCall, as_state: bool) -> Any:
     state = call.future.state if call.future.done() else await call.perform_async()
     return give(state, as_state)
+
+
+def _iterate(call: TaskCall) -> Iterator[Any]:
+    """Yield the values of a generator function, run as they are taken."""
+    call.begin()
+    if call.future.done():
+        yield from call.future.state.data
+    else:
+        yield from iterate(call, call.finish)
+
+
+async def _iterate_async(call: TaskCall) -> AsyncIterator[Any]:
+    call.begin()
+    if call.future.done():
+        for value in call.future.state.data:
+            yield value
+        return
+    for future in call.upstream:
+        await future.wait_async()
+    async with aclosing(iterate_async(call, call.finish)) as values:
+        async for value in values:
+            yield value
 
 
 def give(state: State, as_state: bool) -> Any:

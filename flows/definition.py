@@ -79,6 +79,15 @@ class Definition(Generic[P, R]):
         """The function's parameters."""
         return Signature(self.fn)
 
+    @cached_property
+    def body(self) -> Callable[..., Any]:
+        """What a run calls: the function, or for a generator function what makes a list of it."""
+        if not self.is_generator:
+            return self.fn
+        from .generating import collecting, collecting_async
+
+        return collecting_async(self.fn) if self.is_async else collecting(self.fn)
+
     def _changed(self, fn: Callable[..., Any], **options: Any) -> Self:
         """Return another one of the same kind, with some options changed."""
         make: Any = type(self)

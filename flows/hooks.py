@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,24 +34,28 @@ def call_hooks(definition: Definition[..., Any], run: Any, state: State) -> None
     for hook in definition.hooks.get(_NAME_OF.get(state.type, ""), ()):
         named = getattr(hook, "__name__", repr(hook))
         try:
-            made = hook(definition, run, state)
-            if inspect.iscoroutine(made):
-                _await(made)
+            called(hook, definition, run, state)
         except Exception as error:  # noqa: BLE001 - it is code of the user's own, beside the run
             run_logger().error("hook %s failed: %s", named, explain(error), exc_info=error)
 
 
-def _await(coroutine: Any) -> None:
-    """Run a hook's coroutine to its end, on a loop of its own where this thread has one."""
+def called(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function or coroutine function and return what it returns."""
+    made = function(*args)
+    return _awaited(made) if inspect.iscoroutine(made) else made
+
+
+def _awaited(coroutine: Any) -> Any:
+    """Run a coroutine to its end, on a loop of its own where this thread runs one already."""
     if asyncio._get_running_loop() is None:
-        asyncio.run(coroutine)
-        return
-    failures: list[Exception] = []
+        return asyncio.run(coroutine)
+    outcome: list[Any] = []
+    failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            asyncio.run(coroutine)
-        except Exception as error:  # noqa: BLE001 - it is raised again where it was called
+            outcome.append(asyncio.run(coroutine))
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it was called
             failures.append(error)
 
     thread = threading.Thread(target=copy_context().run, args=(run,), name="upshot-hook")
@@ -58,3 +63,4 @@ def _await(coroutine: Any) -> None:
     thread.join()
     if failures:
         raise failures[0]
+    return outcome[0]

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from .arguments import futures_in, resolve
+from .arguments import found_in, needed_of, resolve
+from .boundary import pass_boundary, pass_boundary_async, raise_halt
 from .context import Here, Scope, here, standing
-from .exceptions import Interrupted, OutsideRun, TimedOut, UpstreamFailed
+from .exceptions import Interrupted, OutsideRun, Suspending, UpstreamFailed
 from .futures import TaskFuture
+from .generating import CLOSED, consumed
+from .hooks import call_hooks
 from .identity import task_run_of
-from .logs import run_logger
-from .outcomes import ended_by, explain
-from .results import INLINE_BYTES, Kept, keep
+from .outcomes import ended_by
+from .parameters import Arguments
+from .settling import Settling
 from .states import State
-from .timeouts import call_within, timed_out
+from .timeouts import await_within, call_within
+from .triggering import ALL_SUCCESS, ALWAYS, Upstream, judge
 
 if TYPE_CHECKING:
     from .taskdef import Task
@@ -33,7 +37,7 @@ class TaskCall:
     Args:
         task: what is called. place: from where.
         args, kwargs: as given; they may hold futures.
-        waited: futures that must have ended well before it runs.
+        waited: futures that must have ended, as the task's trigger rule says, before it runs.
 
     Raises:
         TypeError: the arguments do not fit the task's signature.
@@ -45,22 +49,24 @@ class TaskCall:
         place: Here,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        waited: Iterable[TaskFuture[Any]] = (),
+        waited: Iterable[Any] = (),
     ) -> None:
-        self._task, self._run = task, place.run
+        self.task, self._run = task, place.run
         self._args, self._kwargs = args, kwargs
         bound = task.signature.bind(args, kwargs)
-        inner = [future for value in bound.values() for future in futures_in(value)]
-        self._has_futures = bool(inner)
-        self.upstream = [*inner, *futures_in(list(waited))] if waited or inner else []
+        found = [each for value in bound.values() for each in found_in(value)]
+        self._is_plain = not found
+        if waited and task.trigger_rule != ALWAYS:
+            found += found_in(list(waited))
+        self._needed = list(needed_of(found)) if found else []
+        self.upstream = [n.outcome for n in self._needed if isinstance(n.outcome, TaskFuture)]
         self.task_run, self._done = task_run_of(task, place, bound)
         self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
         self.is_async = task.is_async
-        self._retries = 0
+        self._settling = Settling(task, place.run, self.task_run)
         self._claimed = threading.Lock()
         prints = place.log_prints if task.log_prints is None else task.log_prints
-        scope = Scope(self.task_run.id)
-        self._place = Here(self._run, scope, self.task_run, prints)
+        self.place = Here(self._run, Scope(self.task_run.id), self.task_run, prints)
         self.context = copy_context()
 
     def begin(self) -> None:
@@ -113,108 +119,125 @@ class TaskCall:
 
     def perform(self) -> State:
         """Run the function, as often as it takes; return how it ended."""
-        with standing(self._place):
+        with standing(self.place):
             try:
-                arguments = self._resolved()
-                while True:
-                    outcome = self._attempt(*arguments)
-                    if isinstance(outcome, State):
-                        return outcome
-                    if self._run.stopping.wait(outcome):
-                        raise Interrupted("the flow run stopped")
-            except UpstreamFailed as error:
-                return self._end(State("Cancelled", str(error), data=error))
+                state = self._performed()
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                return self._end(ended_by(error))
+                state = self.stopped(error)
             finally:
                 self._args, self._kwargs = (), {}
+            call_hooks(self.task, self.task_run, state)
+            return state
+
+    def _performed(self) -> State:
+        args, kwargs = self.arguments()
+        while True:
+            pass_boundary(self._run)
+            outcome = self._attempt(args, kwargs)
+            if isinstance(outcome, State):
+                return outcome
+            self.pause(outcome)
 
     async def perform_async(self) -> State:
         """Do the same for a coroutine function."""
-        with standing(self._place):
+        with standing(self.place):
             try:
-                for future in self.upstream:
-                    await future.wait_async()
-                arguments = self._resolved()
-                while True:
-                    outcome = await self._attempt_async(*arguments)
-                    if isinstance(outcome, State):
-                        return outcome
-                    await asyncio.sleep(outcome)
-            except UpstreamFailed as error:
-                return self._end(State("Cancelled", str(error), data=error))
+                state = await self._performed_async()
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                return self._end(ended_by(error))
+                state = self.stopped(error)
             finally:
                 self._args, self._kwargs = (), {}
+            call_hooks(self.task, self.task_run, state)
+            return state
+
+    async def _performed_async(self) -> State:
+        for future in self.upstream:
+            await future.wait_async()
+        args, kwargs = self.arguments()
+        while True:
+            await pass_boundary_async(self._run)
+            outcome = await self._attempt_async(args, kwargs)
+            if isinstance(outcome, State):
+                return outcome
+            await asyncio.sleep(outcome)
+
+    def arguments(self) -> Arguments:
+        """Wait for what it needs; return its arguments.
+
+        Raises:
+            UpstreamFailed: the task's trigger rule keeps it from running.
+        """
+        rule = self.task.trigger_rule
+        if self._needed:
+            for future in self.upstream:
+                future.wait()
+            raise_halt(needed.state for needed in self._needed)
+            if reason := judge(rule, [Upstream(n.name, n.state, n.allowed) for n in self._needed]):
+                raise reason
+        if self._is_plain:
+            return self._args, self._kwargs
+        raising = rule == ALL_SUCCESS
+        args = tuple(resolve(value, raising=raising) for value in self._args)
+        return args, resolve(self._kwargs, raising=raising)
 
     def _attempt(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
-        self._start()
-        task = self._task
+        self.start()
+        task = self.task
         try:
-            return self._returned(call_within(task.timeout_seconds, task.fn, args, kwargs))
+            value = consumed(call_within(task.timeout_seconds, task.body, args, kwargs))
         except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
-            return self._failed(error)
+            return self.failed(error)
+        return self.returned(value)
 
     async def _attempt_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
-        self._start()
-        seconds = self._task.timeout_seconds
+        self.start()
+        task = self.task
         try:
-            async with asyncio.timeout(seconds) as limit:
-                value = await self._task.fn(*args, **kwargs)
-        except TimeoutError as error:
-            over = seconds is not None and limit.expired()
-            return self._failed(timed_out(seconds) if over and seconds is not None else error)
+            value = await await_within(task.timeout_seconds, task.body(*args, **kwargs))
         except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
-            return self._failed(error)
-        return self._returned(value)
+            return self.failed(error)
+        return self.returned(value)
 
-    def _start(self) -> None:
-        self.task_run.enter(State("Retrying" if self.task_run.attempt else "Running"))
-
-    def _resolved(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        for future in self.upstream:
-            state = future.wait()
-            if state is not None and not state.completed:
-                cause = state.data if isinstance(state.data, BaseException) else None
-                needed = f"task {future.name}, which it needs, is {state.name}"
-                raise UpstreamFailed(f"not run: {needed}") from cause
-        if not self._has_futures:
-            return self._args, self._kwargs
-        args = tuple(resolve(value) for value in self._args)
-        return args, {name: resolve(value) for name, value in self._kwargs.items()}
-
-    def _returned(self, value: Any) -> State:
-        if isinstance(value, State) and value.ended:
-            return self._end(value)
-        kept, path = self._keep(value)
-        state = State("Completed", data=value)
-        self.task_run.enter(state, kept, path)
+    def finish(self, state: State) -> State:
+        """Let the hooks know how a generator function ended."""
+        with standing(self.place):
+            call_hooks(self.task, self.task_run, state)
         return state
 
-    def _keep(self, value: Any) -> tuple[Kept | None, str | None]:
-        kept = keep(value, self._task.fn)
-        if kept is None or len(kept.body) <= INLINE_BYTES:
-            return kept, None
-        try:
-            return kept, self._run.files.write(self._run.id, self.task_run.id, kept.body)
-        except OSError as error:
-            run_logger().warning("the result of %s is not kept: %s", self.task_run.name, error)
-            return None, None
+    @property
+    def fn(self) -> Callable[..., Any]:
+        return self.task.fn
 
-    def _failed(self, error: Exception) -> State | float:
-        task = self._task
-        if self._retries >= task.retries:
-            run_logger().error("failed: %s", explain(error), exc_info=error)
-            name = "TimedOut" if type(error) is TimedOut else "Failed"
-            return self._end(State(name, explain(error), data=error))
-        delay = task.delay(self._retries)
-        self._retries += 1
-        again = f"retry {self._retries} of {task.retries} in {delay:g} s"
-        run_logger().warning("failed: %s; %s", explain(error), again)
-        self.task_run.enter(State("AwaitingRetry", f"{explain(error)}; {again}"))
-        return delay
+    @property
+    def timeout_seconds(self) -> float | None:
+        return self.task.timeout_seconds
 
-    def _end(self, state: State) -> State:
+    def start(self) -> None:
+        """Enter Running, or Retrying from the second time on."""
+        state = State("Retrying" if self.task_run.attempt else "Running")
         self.task_run.enter(state)
-        return state
+        call_hooks(self.task, self.task_run, state)
+
+    def returned(self, value: Any) -> State:
+        return self._settling.returned(value)
+
+    def failed(self, error: Exception) -> State | float:
+        """Return how it ended, or the seconds until its next attempt."""
+        return self._settling.failed(error)
+
+    def pause(self, seconds: float) -> None:
+        """Wait for the next attempt; Interrupted if the flow run stops meanwhile."""
+        if self._run.stopping.wait(seconds):
+            raise Interrupted("the flow run stopped")
+
+    def closed(self) -> State:
+        """End it before its last value; it is not kept as done."""
+        return self._settling.end(State("Completed", CLOSED))
+
+    def stopped(self, error: BaseException) -> State:
+        """End it without an attempt that did; one that its run is paused before is not over."""
+        if isinstance(error, Suspending):
+            return State("Suspended", data=error)
+        if isinstance(error, UpstreamFailed):
+            return self._settling.end(State("Cancelled", str(error), data=error))
+        return self._settling.end(ended_by(error))

@@ -71,5 +71,7 @@ _RULES: Final[dict[str, Any]] = {
 }
 _NEED_SUCCESS: Final = frozenset({"all_success", "one_success", "none_failed"})
 
+ALL_SUCCESS: Final = "all_success"
+ALWAYS: Final = "always"
 RULES: Final = tuple(_RULES)
 """The names of the rules."""

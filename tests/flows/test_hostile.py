@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,16 +153,6 @@ def test_delays_and_timeouts_that_are_no_durations_are_refused(seconds: Any) -> 
         task(retries=1, retry_delay_seconds=seconds)(lambda: None)
     with pytest.raises(ValueError, match="timeout_seconds"):
         flow(timeout_seconds=seconds)(lambda: None)
-
-
-def test_generators_are_refused_where_they_are_decorated() -> None:
-    def generate() -> Iterator[int]:
-        yield 1
-
-    with pytest.raises(TypeError, match="generate is a generator"):
-        flow(generate)
-    with pytest.raises(TypeError, match="generate is a generator"):
-        task(generate)
 
 
 @pytest.mark.parametrize("name", ["Running", "AwaitingRetry"])
