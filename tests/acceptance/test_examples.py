@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from upshot.automations import Automation, Evaluator, Firing
 from upshot.automations.exceptions import InvalidDefinition
-from upshot.automations.loading import Definitions, load
+from upshot.automations.loading import Definitions, load, loads
+from upshot.automations.testing import run
 from upshot.events.event import Event, Recorded
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+README = (EXAMPLES.parent / "README.md").read_text()
 ENVIRONMENT = {
     "GITHUB_SECRET": "a secret",
     "ONCALL_MAIL": "json://127.0.0.1:9000/",
@@ -56,6 +59,20 @@ def test_a_missing_secret_is_named_with_its_line() -> None:
 
     with pytest.raises(InvalidDefinition, match=r"automations\.yaml:\d+:\d+: .*GITHUB_SECRET"):
         load([EXAMPLES], without)
+
+
+def test_every_automation_of_the_examples_passes_its_own_tests(definitions: Definitions) -> None:
+    for automation in definitions.automations:
+        ended = run(automation)
+        assert ended, f"{automation.name} has no tests"
+        assert [each.to_dict() for each in ended if not each.passed] == []
+
+
+def test_the_automations_of_the_readme_pass_their_own_tests() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    ended = [each for block in blocks for rule in loads(block).automations for each in run(rule)]
+    assert len(ended) == 1
+    assert [each.problems for each in ended] == [()]
 
 
 def test_three_failed_logins_of_one_user_fire_once(definitions: Definitions) -> None:
