@@ -46,6 +46,7 @@ key                    type    what it holds
 ``litter``             set     files that are to be removed: ``file <path>``, ``run <folder>``
 ``engine``             hash    ``cursor`` of the engine
 ``engine:definitions`` hash    automation → its JSON as of the cursor
+``engine:fired``       hash    automation → ms at which it last fired; ``<id>:n`` → how often
 ``engine:windows``     hash    ``<automation>/<bucket>`` → JSON of an open window
 ``firings``            zset    firing → ms
 ``firing:<id>``        hash    ``doc`` and the outcome of each action, ``0``, ``1``, …;

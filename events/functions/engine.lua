@@ -2,9 +2,9 @@
 
 -- upshot_commit root | epoch, from cursor, to cursor, needed position, lease_ms,
 --   n, (window field, JSON or '')*n,  n, (automation id, JSON or '')*n,  n, (counter, by)*n,
---   n, event*n,  n, (firing id, doc, actions entry or '', k, event*k)*n
--- Touches: lease:engine, engine, engine:windows, engine:definitions, cursors, counters, log,
--- firing:<id>, firings, actions. Refused for an owner that lost its lease, or whose cursor is not
+--   n, event*n,  n, (firing id, automation id, ms, doc, actions entry or '', k, event*k)*n
+-- Touches: lease:engine, engine, engine:windows, engine:definitions, engine:fired, cursors,
+-- counters, log, firing:<id>, firings, actions. Refused for an owner that lost its lease, or whose cursor is not
 -- where it thinks. A firing that is there already is left alone; one without an entry is a shadow's
 -- and counted as such. Returns how many firings were new.
 local function check_owner(root, epoch, cursor)
@@ -26,15 +26,29 @@ local function write_fields(key, args, at)
   return at + 1 + 2 * n
 end
 
+-- When each automation last fired and how often it has, until its definition is deleted.
+local function note_fired(root, automation, ms)
+  redis.call('HSET', root .. ':engine:fired', automation, ms)
+  redis.call('HINCRBY', root .. ':engine:fired', automation .. ':n', 1)
+end
+
+local function forget_fired(root, args, at)
+  for i = at + 1, at + 2 * tonumber(args[at]), 2 do
+    if args[i + 1] == '' then redis.call('HDEL', root .. ':engine:fired', args[i], args[i] .. ':n') end
+  end
+end
+
 local function write_firing(root, args, at, now)
-  local id, events = args[at], tonumber(args[at + 3])
-  if redis.call('EXISTS', root .. ':firing:' .. id) == 1 then return at + 4 + events, 0, 0 end
-  for i = at + 4, at + 3 + events do append(root, args[i]) end
-  redis.call('HSET', root .. ':firing:' .. id, 'doc', args[at + 1])
+  local id, events = args[at], tonumber(args[at + 5])
+  local first, last = at + 6, at + 5 + events
+  if redis.call('EXISTS', root .. ':firing:' .. id) == 1 then return last + 1, 0, 0 end
+  for i = first, last do append(root, args[i]) end
+  redis.call('HSET', root .. ':firing:' .. id, 'doc', args[at + 3])
   redis.call('ZADD', root .. ':firings', now, id)
-  local shadow = args[at + 2] == ''
-  if not shadow then redis.call('XADD', root .. ':actions', '*', 'f', args[at + 2]) end
-  return at + 4 + events, 1, shadow and 1 or 0
+  note_fired(root, args[at + 1], args[at + 2])
+  local shadow = args[at + 4] == ''
+  if not shadow then redis.call('XADD', root .. ':actions', '*', 'f', args[at + 4]) end
+  return last + 1, 1, shadow and 1 or 0
 end
 
 redis.register_function{function_name='upshot_commit', flags={'allow-oom'}, callback=function(keys, args)
@@ -42,6 +56,7 @@ redis.register_function{function_name='upshot_commit', flags={'allow-oom'}, call
   local refusal = check_owner(root, args[1], args[2])
   if refusal then return refusal end
   local at = write_fields(root .. ':engine:windows', args, 6)
+  forget_fired(root, args, at)
   at = write_fields(root .. ':engine:definitions', args, at)
   local counters = tonumber(args[at])
   for i = at + 1, at + 2 * counters, 2 do count(root, args[i], args[i + 1]) end

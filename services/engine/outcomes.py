@@ -33,15 +33,21 @@ class FiringRecord:
     """A firing as the commit writes it: its document, the dispatcher's entry, its events.
 
     That of a shadow has no entry: nobody acts on it.
+
+    Attributes:
+        automation: id of the one that fired. at: when, in the log's milliseconds.
     """
 
     id: str
+    automation: str
+    at: int
     doc: bytes
     entry: bytes
     events: list[bytes]
 
     def arguments(self) -> list[Argument]:
-        return [self.id, self.doc, self.entry, len(self.events), *self.events]
+        about: list[Argument] = [self.id, self.automation, self.at]
+        return [*about, self.doc, self.entry, len(self.events), *self.events]
 
 
 def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> FiringRecord:
@@ -84,7 +90,7 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         "attempt": 0,
     }
     due = b"" if firing.shadow else to_json(entry)
-    return FiringRecord(firing.id, to_json(doc), due, told)
+    return FiringRecord(firing.id, firing.automation_id, firing.at, to_json(doc), due, told)
 
 
 def fitting(events: Sequence[Recorded]) -> list[Recorded]:

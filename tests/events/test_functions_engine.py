@@ -40,9 +40,19 @@ def commit(
     arguments += [len(events), *(to_json({"id": each}) for each in events), len(firings)]
     for each in firings:
         told = [to_json({"id": f"{each}-fired"}), to_json({"id": f"{each}-action"})]
-        arguments += [each, f"doc of {each}", f"entry of {each}", len(told), *told]
+        arguments += [each, "a", 7, f"doc of {each}", f"entry of {each}", len(told), *told]
     made: int = store.call("commit", *arguments)
     return made
+
+
+def test_when_and_how_often_an_automation_fired_is_known_until_it_is_deleted(
+    store: SyncStore,
+) -> None:
+    commit(store, definitions={"a": "{}"}, firings=("f1", "f2"))
+    commit(store, "5-0", "6-0", firings=("f2", "f3"))
+    assert fields(store, "engine", "fired") == {"a": "7", "a:n": "3"}
+    commit(store, "6-0", "7-0", definitions={"a": ""})
+    assert fields(store, "engine", "fired") == {}
 
 
 def test_a_commit_writes_all_that_it_was_given(store: SyncStore) -> None:

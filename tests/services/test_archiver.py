@@ -116,7 +116,25 @@ async def test_a_firing_is_written_again_with_each_outcome(by_hand: Steps, tmp_p
     doc = {"id": "f1", "automation": "heal", "automation_id": "a1", "reason": "threshold_reached"}
     fired = event(1, "automation.fired", payload={"firing": "f1"}).to_json()
     await store.call("take_lease", "engine", "me", 60_000)
-    commits = (1, "0-0", "1-0", "1-0", 60_000, 0, 0, 0, 0, 1, "f1", to_json(doc), "", 1, fired)
+    commits = (
+        1,
+        "0-0",
+        "1-0",
+        "1-0",
+        60_000,
+        0,
+        0,
+        0,
+        0,
+        1,
+        "f1",
+        "a1",
+        1,
+        to_json(doc),
+        "",
+        1,
+        fired,
+    )
     await store.call("commit", *commits)
     await by_hand.catch_up()
     ((body,),) = rows(tmp_path, "SELECT body FROM firings")
