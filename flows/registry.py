@@ -14,10 +14,10 @@ from upshot.events.log import milliseconds
 from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
 
-from .exceptions import NotRetryable
+from .changing import cancelled, moved, retried
 from .pausing import Change, answered, paused, resumed
 from .runs import FlowRun, after, create_arguments, parse_run, transition_arguments
-from .states import RETRYABLE, State, StateType
+from .states import State, StateType
 
 Cause: TypeAlias = tuple[str, Causation]
 """The event that makes somebody change a run, and the causation of what follows from it."""
@@ -104,51 +104,28 @@ class Runs:
         )
         return replace(changed, version=version, epoch=epoch)
 
-    async def retry(
-        self, run_id: str, message: str = "", cause: tuple[str, Causation] | None = None
-    ) -> FlowRun:
-        """Schedule an ended run again, once for the same cause; it goes on where it stopped.
+    async def retry(self, run_id: str, message: str = "", cause: Cause | None = None) -> FlowRun:
+        """Schedule an ended run again; it goes on where it stopped.
 
         Raises:
             NotRetryable: it is not Failed, Crashed or Cancelled, or no worker could run it.
         """
-        for _ in range(_ATTEMPTS):
-            run = await self.get(run_id)
-            if cause is not None and cause[0] in run.answered:
-                return run
-            if run.state.type not in RETRYABLE:
-                raise NotRetryable(
-                    f"run {run.name} is {run.state.name}; "
-                    "only an ended one that did not complete can be retried"
-                )
-            if not run.pool:
-                raise NotRetryable(f"run {run.name} was started by hand, so no worker can retry it")
-            try:
-                return await self.transition(
-                    run, State("AwaitingRetry", message), own=False, cause=cause
-                )
-            except Conflict:
-                continue
-        raise Conflict(f"run {run_id} keeps changing")
+        return await self._change(run_id, lambda run, seen: retried(run, message), cause)
 
-    async def cancel(
-        self, run_id: str, message: str = "", cause: tuple[str, Causation] | None = None
-    ) -> FlowRun:
-        """Ask a run to stop, once for the same cause; without a process it is Cancelled at once."""
-        for _ in range(_ATTEMPTS):
-            run = await self.get(run_id)
-            if cause is not None and cause[0] in run.answered:
-                return run
-            if run.state.ended or run.state.type is StateType.CANCELLING:
-                return run
-            waiting = run.state.type in {StateType.SCHEDULED, StateType.PAUSED}
-            occupied, _ = await self._see(run_id) if waiting else (True, 0)
-            name = "Cancelling" if occupied else "Cancelled"
-            try:
-                return await self.transition(run, State(name, message), own=False)
-            except Conflict:
-                continue
-        raise Conflict(f"run {run_id} keeps changing")
+    async def cancel(self, run_id: str, message: str = "", cause: Cause | None = None) -> FlowRun:
+        """Ask a run to stop; one that no process has is Cancelled at once."""
+        return await self._change(
+            run_id, lambda run, seen: cancelled(run, message, occupied=seen[0]), cause
+        )
+
+    async def change(self, run_id: str, state: State, cause: Cause | None = None) -> FlowRun:
+        """Put a run into a state; one that is in it stays as it is.
+
+        Raises:
+            IllegalTransition: the rules of states don't let it. NotRetryable: no worker could run
+                it.
+        """
+        return await self._change(run_id, lambda run, seen: moved(run, state), cause)
 
     async def pause(self, run_id: str, message: str = "", *, cause: Cause | None = None) -> FlowRun:
         """Let a run wait until it is resumed; one that is paused already stays as it is.
@@ -202,8 +179,11 @@ class Runs:
         decide: Callable[[FlowRun, _Seen], Change | None],
         cause: Cause | None,
     ) -> FlowRun:
+        """Do what is decided, once for the same cause."""
         for _ in range(_ATTEMPTS):
             run = await self.get(run_id)
+            if cause is not None and cause[0] in run.causes:
+                return run
             change = decide(run, await self._see(run_id))
             if change is None:
                 return run

@@ -34,7 +34,7 @@ class FlowRun:
         scheduled: when it was to start, where that was later than its creation.
         pause: what it waits for, while its own code has paused it.
         resumed: it goes on in a new process, after a pause: no new attempt.
-        answered: ids of the events that made somebody change it; none of them does so twice.
+        causes: ids of the events that made somebody change it; none of them does so twice.
     """
 
     id: str
@@ -59,7 +59,7 @@ class FlowRun:
     scheduled: str | None = None
     pause: Pause | None = None
     resumed: bool = False
-    answered: frozenset[str] = frozenset()
+    causes: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as JSON answers show it."""
@@ -192,7 +192,7 @@ def after(
         causation=causation,
         pause=Pause.from_json(waits) if isinstance(waits, bytes) and waits else None,
         resumed=bool((more or {}).get("resumed", goes_on)),
-        answered=run.answered | {cause[0]} if cause else run.answered,
+        causes=run.causes | {cause[0]} if cause else run.causes,
     )
 
 
@@ -264,7 +264,5 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
         causation=Causation.model_validate(causation) if causation else None,
         pause=Pause.from_json(waits) if waits else None,
         resumed=bool(fields.get(b"resumed")),
-        answered=frozenset(
-            name[3:].decode() for name in fields if name.startswith(b"by:")
-        ),
+        causes=frozenset(name[3:].decode() for name in fields if name.startswith(b"by:")),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from upshot.events.exceptions import Conflict, NotFound
+from upshot.events.event import Causation
+from upshot.events.exceptions import Conflict, IllegalTransition, NotFound
 from upshot.events.store import Store
 from upshot.flows.exceptions import NotRetryable
 from upshot.flows.registry import RunFilter, Runs
@@ -79,3 +80,31 @@ async def test_a_run_is_found_by_its_name(store: Store) -> None:
     assert (await runs.find("brisk-otter")).id == run.id
     with pytest.raises(NotFound, match="no-such"):
         await runs.find("no-such")
+
+
+CAUSE = ("triggered-1", Causation().passing("e1", "auto-1"))
+
+
+async def test_a_cause_changes_a_run_once_whatever_became_of_it_since(store: Store) -> None:
+    runs, run = Runs(store), scheduled()
+    await runs.create(run)
+    cancelled = await runs.cancel(run.id, cause=CAUSE)
+    assert (cancelled.state.name, cancelled.caused_by) == ("Cancelled", "triggered-1")
+    assert cancelled == await runs.get(run.id)
+    other = ("triggered-2", CAUSE[1])
+    assert (await runs.retry(run.id, cause=other)).state.name == "AwaitingRetry"
+    for again in (runs.cancel(run.id, cause=CAUSE), runs.change(run.id, State("Failed"), CAUSE)):
+        assert (await again).state.name == "AwaitingRetry"
+
+
+async def test_a_run_is_put_into_a_state_as_far_as_the_rules_let_it(store: Store) -> None:
+    runs, run = Runs(store), scheduled()
+    await runs.create(run)
+    failed = await runs.change(run.id, State("Failed", "given up"))
+    assert (await runs.change(run.id, State("Failed", "again"))).version == failed.version
+    with pytest.raises(IllegalTransition, match="can not become Completed"):
+        await runs.change(run.id, State("Completed"))
+    by_hand = new_run("etl", state=State("Running"))
+    await runs.create(by_hand)
+    with pytest.raises(NotRetryable, match="by hand"):
+        await runs.change(by_hand.id, State("Scheduled"))

@@ -1,0 +1,54 @@
+"""Decides what retrying, cancelling and the like make of a run; ``registry.py`` acts on it."""
+
+from __future__ import annotations
+
+from .exceptions import NotRetryable
+from .pausing import Change
+from .runs import FlowRun
+from .states import RETRYABLE, State, StateType
+
+
+def retried(run: FlowRun, message: str) -> Change:
+    """Decide how an ended run is scheduled again.
+
+    Raises:
+        NotRetryable: it is not Failed, Crashed or Cancelled, or no worker could run it.
+    """
+    if run.state.type not in RETRYABLE:
+        raise NotRetryable(
+            f"run {run.name} is {run.state.name}; "
+            "only an ended one that did not complete can be retried"
+        )
+    _require_worker(run)
+    return Change(State("AwaitingRetry", message))
+
+
+def cancelled(run: FlowRun, message: str, *, occupied: bool) -> Change | None:
+    """Decide how a run is cancelled; None where it has ended or is about to.
+
+    Args:
+        occupied: it has a process, which then is to stop.
+    """
+    kind = run.state.type
+    if run.state.ended or kind is StateType.CANCELLING:
+        return None
+    waits = kind in {StateType.SCHEDULED, StateType.PAUSED} and not occupied
+    return Change(State("Cancelled" if waits else "Cancelling", message))
+
+
+def moved(run: FlowRun, state: State) -> Change | None:
+    """Decide how a run is put into a state; None where it is in it.
+
+    Raises:
+        NotRetryable: it would wait for a worker, and none could run it.
+    """
+    if run.state.name == state.name:
+        return None
+    if state.type is StateType.SCHEDULED:
+        _require_worker(run)
+    return Change(state)
+
+
+def _require_worker(run: FlowRun) -> None:
+    if not run.pool:
+        raise NotRetryable(f"run {run.name} was started by hand, so no worker can retry it")
