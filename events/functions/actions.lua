@@ -1,17 +1,17 @@
 -- Actions: their outcomes, each written once and together with its event; later tries; dead letters.
 
--- An entry of the actions stream is done with: nobody gets it again.
-local function finish(root, entry)
-  if entry == '' then return end
-  redis.call('XACK', root .. ':actions', 'dispatchers', entry)
-  redis.call('XDEL', root .. ':actions', entry)
+-- Entries of the actions stream are done with: nobody gets them again.
+local function finish(root, entries)
+  if #entries == 0 then return end
+  redis.call('XACK', root .. ':actions', 'dispatchers', unpack(entries))
+  redis.call('XDEL', root .. ':actions', unpack(entries))
 end
 
 -- upshot_settle root | (entry or '', firing id, action index, outcome JSON, n, event*n, m, (counter, by)*m)*
 -- Touches: firing:<id>, log, counters, actions. An entry is given with the last action of its
 -- firing. An outcome that is there already stays, and its event and counts are not repeated.
 redis.register_function{function_name='upshot_settle', flags={'allow-oom'}, callback=function(keys, args)
-  local root, at, settled = keys[1], 1, 0
+  local root, at, settled, sums, done = keys[1], 1, 0, {}, {}
   while at <= #args do
     local entry, firing, index, outcome = args[at], args[at + 1], args[at + 2], args[at + 3]
     local events = tonumber(args[at + 4])
@@ -19,12 +19,14 @@ redis.register_function{function_name='upshot_settle', flags={'allow-oom'}, call
     local counters = tonumber(args[counters_at])
     if redis.call('HSETNX', root .. ':firing:' .. firing, index, outcome) == 1 then
       for i = at + 5, at + 4 + events do append(root, args[i]) end
-      for i = counters_at + 1, counters_at + 2 * counters, 2 do count(root, args[i], args[i + 1]) end
+      for i = counters_at + 1, counters_at + 2 * counters, 2 do tally(sums, args[i], args[i + 1]) end
       settled = settled + 1
     end
-    finish(root, entry)
+    if entry ~= '' then done[#done + 1] = entry end
     at = counters_at + 1 + 2 * counters
   end
+  count_all(root, sums)
+  finish(root, done)
   return settled
 end}
 
@@ -64,7 +66,7 @@ redis.register_function{function_name='upshot_bury', flags={'allow-oom'}, callba
     -- Somebody else settled this action. Who takes the entry away puts its rest in its place.
     local there = args[1] ~= '' and #redis.call('XRANGE', root .. ':actions', args[1], args[1]) > 0
     if there and args[6] ~= '' then redis.call('XADD', root .. ':actions', '*', 'f', args[6]) end
-    finish(root, args[1])
+    finish(root, args[1] ~= '' and {args[1]} or {})
     return ''
   end
   local events = tonumber(args[7])
@@ -72,7 +74,7 @@ redis.register_function{function_name='upshot_bury', flags={'allow-oom'}, callba
   local letter = redis.call('XADD', root .. ':dead-letters', '*', 'd', args[5])
   for i = 8 + events, #args, 2 do count(root, args[i], args[i + 1]) end
   if args[6] ~= '' then redis.call('XADD', root .. ':actions', '*', 'f', args[6]) end
-  finish(root, args[1])
+  finish(root, args[1] ~= '' and {args[1]} or {})
   return letter
 end}
 

@@ -19,19 +19,33 @@ end
 -- Histograms are counters too: '~name:<upper bound in ms>' and '~name:sum', in ms.
 local BOUNDS = {'1', '2.5', '5', '10', '25', '50', '100', '250', '500', '1000', '2500', '5000', '10000', '30000', '60000'}
 
-local function observe(root, name, ms)
+-- Adds to sums: a name that starts with ~ is a histogram and by a duration in ms.
+local function tally(sums, name, by)
+  local ms = tonumber(by)
+  if string.sub(name, 1, 1) ~= '~' then
+    sums[name] = (sums[name] or 0) + ms
+    return
+  end
   local bound = 'inf'
   for _, upper in ipairs(BOUNDS) do
-    if tonumber(ms) <= tonumber(upper) then bound = upper break end
+    if ms <= tonumber(upper) then bound = upper break end
   end
-  redis.call('HINCRBY', root .. ':counters', name .. ':' .. bound, 1)
-  redis.call('HINCRBYFLOAT', root .. ':counters', name .. ':sum', ms)
+  sums[name .. ':' .. bound] = (sums[name .. ':' .. bound] or 0) + 1
+  sums[name .. ':sum'] = (sums[name .. ':sum'] or 0) + ms
 end
 
--- A name that starts with ~ is a histogram and by a duration in ms.
+-- Moves each counter once. Sums of ms are the only ones that need not be whole.
+local function count_all(root, sums)
+  for name, by in pairs(sums) do
+    local move = string.find(name, '^~.*:sum$') and 'HINCRBYFLOAT' or 'HINCRBY'
+    redis.call(move, root .. ':counters', name, tostring(by))
+  end
+end
+
 local function count(root, name, by)
-  if string.sub(name, 1, 1) == '~' then return observe(root, name, by) end
-  redis.call('HINCRBY', root .. ':counters', name, by)
+  local sums = {}
+  tally(sums, name, by)
+  count_all(root, sums)
 end
 
 -- Numbers from the store come as strings or false.
