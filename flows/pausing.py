@@ -74,7 +74,7 @@ def resumed(
             raise NotResumable(f"run {run.name} was paused from outside and takes no input")
         return going_on(run, message, occupied=occupied, now_ms=now_ms)
     check_input(run.pause, given)
-    answer = {ANSWER + run.pause.key: to_json({"value": given})}
+    answer: dict[str, Argument] = {ANSWER + run.pause.key: to_json({"value": given})}
     return going_on(run, message, occupied=occupied, now_ms=now_ms, fields=answer)
 
 

@@ -46,6 +46,9 @@ _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (events.StoreFull, 503, "store-full"),
     (events.StoreUnavailable, 503, "store-unavailable"),
     (flows.NotRetryable, 409, "not-retryable"),
+    (flows.NotPausable, 409, "not-pausable"),
+    (flows.NotResumable, 409, "not-resumable"),
+    (flows.InvalidInput, 422, "invalid-input"),
     (flows.TerminalFlowsError, 422, "invalid-request"),
     (InvalidDefinition, 422, "invalid-definition"),
     (AutomationsError, 422, "invalid-request"),
@@ -144,6 +147,8 @@ async def _known(_: Request, error: Exception) -> Response:
             errors: list[dict[str, object]] = []
             if isinstance(error, InvalidDefinition):
                 errors = [{"message": line} for line in error.problems]
+            elif isinstance(error, flows.InvalidInput):
+                errors = [{"field": field, "message": wrong} for field, wrong in error.wrong]
             headers = {"Retry-After": after} if after else None
             return problem(status, name, str(error), errors=errors, headers=headers)
     raise error

@@ -1,4 +1,4 @@
-"""``upshot run``: what ran, how it went, why, and once more."""
+"""``upshot run``: what ran, how it went, why, and once more; and letting it wait."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import quote
 import typer
 
 from . import times
+from .pausing import pause, resume
 from .printing import (
     Column,
     console,
@@ -23,7 +24,12 @@ from .printing import (
 from .session import Context, Format, Limit, Output
 from .watching import completed, print_line, tell, watch
 
-app = typer.Typer(help="Runs of flows: list, inspect, logs, retry, cancel.", no_args_is_help=True)
+app = typer.Typer(
+    help="Runs of flows: list, inspect, logs, retry, pause, resume, cancel.", no_args_is_help=True
+)
+
+app.command()(pause)
+app.command()(resume)
 
 _Run = Annotated[str, typer.Argument(help="The run's id or name.", metavar="RUN")]
 
@@ -108,6 +114,7 @@ def _show_summary(run: dict[str, Any]) -> None:
         "id": run["id"],
         "state": state["name"],
         "message": state.get("message"),
+        "waits for": _waits_for(run.get("pause")),
         "flow": run["flow"],
         "deployment": run.get("deployment"),
         "parameters": run.get("parameters") or None,
@@ -117,6 +124,13 @@ def _show_summary(run: dict[str, Any]) -> None:
         "result": run.get("result"),
     }
     show_one(run, Format.TABLE, rows)
+
+
+def _waits_for(pause: dict[str, Any] | None) -> object:
+    """Return what a paused run asks for, or which event."""
+    if pause is None:
+        return None
+    return pause["description"] or pause["awaits"] or pause["schema"] or pause["key"]
 
 
 @app.command()
