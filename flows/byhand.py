@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from upshot.events.store import SyncStore
 from .arguments import futures_in, resolve
 from .context import Here, here
 from .execution import Execution, aside
+from .flowgenerator import iterate_run, iterate_run_async
 from .held import HeldRun
 from .inputs import inputs_key
 from .joining import join
@@ -22,6 +23,7 @@ from .parameters import as_stored
 from .results import Kept, ResultFiles, restore
 from .runs import FlowRun, create_arguments, new_run, transition_arguments
 from .states import State, StateType
+from .tagging import with_current
 
 if TYPE_CHECKING:
     from .flowdef import Flow
@@ -76,6 +78,50 @@ async def _run_async(
     return await aside(execution.finish, flow, state)
 
 
+def iterate_flow(
+    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[Any]:
+    """Yield the values of a generator function's flow, run as they are taken."""
+    args, kwargs = _resolved(args, kwargs)
+    with ExitStack() as stack:
+        opened = _opened(stack, flow, args, kwargs)
+        if isinstance(opened, State):
+            yield from opened.data
+        elif opened.begin():
+            yield from iterate_run(opened, flow, args, kwargs)
+        else:
+            opened.finish(flow, State("Cancelled")).result()
+
+
+async def iterate_flow_async(
+    flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> AsyncIterator[Any]:
+    """Do the same for an asynchronous generator function."""
+    for future in futures_in([args, kwargs]):
+        await future.wait_async()
+    args, kwargs = _resolved(args, kwargs)
+    with ExitStack() as stack:
+        opened = await aside(_opened, stack, flow, args, kwargs)
+        if isinstance(opened, State):
+            for value in opened.data:
+                yield value
+        elif await aside(opened.begin):
+            async with aclosing(iterate_run_async(opened, flow, args, kwargs)) as values:
+                async for value in values:
+                    yield value
+        else:
+            (await aside(opened.finish, flow, State("Cancelled"))).result()
+
+
+def _opened(
+    stack: ExitStack, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Execution | State:
+    place = here()
+    if place is None:
+        return stack.enter_context(_outermost(flow, args, kwargs))
+    return _part(flow, place, args, kwargs)
+
+
 @contextmanager
 def _outermost(
     flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -105,7 +151,7 @@ def _new_run(
         run_id=run_id,
         name=flow.run_name(bound),
         parameters=as_stored(bound),
-        tags=flow.tags,
+        tags=with_current(flow.tags),
         parent=parent and parent.id,
         caused_by=parent and parent.caused_by,
         causation=parent and parent.causation,

@@ -140,10 +140,13 @@ def _plain(value: Any) -> Any:
 
 def call_flow(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a flow; return its result, or a coroutine of it for a coroutine function."""
-    from .byhand import run_flow
+    from .byhand import iterate_flow, iterate_flow_async, run_flow
 
     as_state = _take(flow, kwargs, "return_state", False)
     waited = _take(flow, kwargs, "wait_for", None) or ()
+    if flow.is_generator and not as_state:
+        _require_completed(waited)
+        return (iterate_flow_async if flow.is_async else iterate_flow)(flow, args, kwargs)
     if flow.is_async:
         return _call_flow_async(flow, args, kwargs, list(waited), as_state)
     _require_completed(waited)

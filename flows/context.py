@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from .flowdef import Flow
     from .held import HeldRun
     from .journal import Journal
     from .pool import Pool
     from .results import ResultFiles
     from .taskrun import TaskHead, TaskRun
+    from .transaction_log import TransactionLog
+    from .transactions import Transaction
 
 
 class Scope:
@@ -52,7 +55,10 @@ class RunContext:
         stopping: set when the run has to stop; waits between attempts end then.
         parent: the flow run whose code called this one's flow, in the same process.
         pool: opens the run's pool on first use.
-        heads: by name, what the task runs of each task have in common.
+        heads: by name and tags, what the task runs of each task have in common.
+        flow: what runs, once it is known.
+        folders: where files of the run lie, as far as the store knows.
+        transactions: what became of the run's transactions.
     """
 
     held: HeldRun
@@ -63,9 +69,12 @@ class RunContext:
     log_prints: bool = False
     remembers: bool = False
     restored: dict[str, bytes] = field(default_factory=dict)
-    heads: dict[str, TaskHead] = field(default_factory=dict)
+    heads: dict[tuple[str, tuple[str, ...]], TaskHead] = field(default_factory=dict)
     names: Scope = field(default_factory=Scope)
     stopping: threading.Event = field(default_factory=threading.Event)
+    flow: Flow[..., Any] | None = None
+    folders: set[str] = field(default_factory=set)
+    transactions: TransactionLog | None = None
 
     @property
     def id(self) -> str:
@@ -78,12 +87,14 @@ class Here:
 
     Attributes:
         task: None in the flow's own body.
+        transaction: the innermost one, if any.
     """
 
     run: RunContext
     scope: Scope
     task: TaskRun | None = None
     log_prints: bool = False
+    transaction: Transaction | None = None
 
 
 _here: Final[ContextVar[Here | None]] = ContextVar("upshot_here", default=None)

@@ -22,7 +22,9 @@ from .exceptions import (
     Suspending,
     TimedOut,
 )
+from .generating import consumed
 from .held import HeldRun
+from .hooks import call_hooks
 from .journal import Journal
 from .logs import run_logger
 from .outcomes import ended_by, ended_with, explain
@@ -109,13 +111,13 @@ class Execution:
 
     def perform(self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> State:
         """Run the flow's function, as often as it takes; return the state to end in."""
-        self._set_up(flow)
+        self.set_up(flow)
         with stoppable(self.context) as stop:
             while True:
                 try:
                     return self._attempts(flow, args, kwargs)
                 except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                    if (state := self._halted(stop, error)) is not None:
+                    if (state := self.halted(stop, error)) is not None:
                         return state
 
     def _attempts(
@@ -127,20 +129,20 @@ class Execution:
                 return outcome
             if self.context.stopping.wait(outcome):
                 raise Interrupted("terminated")
-            if not self.begin("Retrying", self._which(flow)):
+            if not self.begin("Retrying", self.which(flow)):
                 raise Interrupted("stopped between two attempts")
 
     async def perform_async(
         self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> State:
         """Do the same for a coroutine function."""
-        self._set_up(flow)
+        self.set_up(flow)
         with stoppable(self.context, asyncio.current_task()) as stop:
             while True:
                 try:
                     return await self._attempts_async(flow, args, kwargs)
                 except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                    if (state := await aside(self._halted, stop, error)) is not None:
+                    if (state := await aside(self.halted, stop, error)) is not None:
                         return state
 
     async def _attempts_async(
@@ -151,50 +153,60 @@ class Execution:
             if isinstance(outcome, State):
                 return outcome
             await asyncio.sleep(outcome)
-            if not await asyncio.to_thread(self.begin, "Retrying", self._which(flow)):
+            if not await asyncio.to_thread(self.begin, "Retrying", self.which(flow)):
                 raise Interrupted("stopped between two attempts")
 
-    def _set_up(self, flow: Flow[..., Any]) -> None:
+    def set_up(self, flow: Flow[..., Any]) -> None:
+        """Do as the flow's options say."""
         self._pool.runner = flow.task_runner
         parent = self.context.parent
         inherited = parent is not None and parent.log_prints
         self.context.log_prints = inherited if flow.log_prints is None else flow.log_prints
         self.context.remembers = flow.retries > 0
 
-    def _here(self) -> Here:
+    def hook(self, flow: Flow[..., Any] | None) -> None:
+        """Call the hooks of the state that the run is in."""
+        if flow is not None:
+            call_hooks(flow, self._held.run, self._held.run.state)
+
+    def here(self) -> Here:
+        """Return where the flow's own code stands, with nothing called from there yet."""
         return Here(self.context, Scope(), None, self.context.log_prints)
 
     def _attempt(
         self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> State | float:
-        with standing(self._here()):
+        with standing(self.here()):
             try:
+                self.hook(flow)
                 checked = flow.checked(args, kwargs)
-                value = call_within(flow.timeout_seconds, flow.fn, *checked)
-                self._drain()
+                value = consumed(call_within(flow.timeout_seconds, flow.body, *checked))
+                self.drain()
                 require_done(self.context)
             except Exception as error:  # noqa: BLE001 - any error of the user's is the flow's
-                return self._failed(flow, error)
+                return self.failed(flow, error)
             return ended_with(value)
 
     async def _attempt_async(
         self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> State | float:
-        with standing(self._here()):
+        with standing(self.here()):
             try:
+                self.hook(flow)
                 positional, named = flow.checked(args, kwargs)
-                value = await await_within(flow.timeout_seconds, flow.fn(*positional, **named))
-                await asyncio.to_thread(self._drain)
+                value = await await_within(flow.timeout_seconds, flow.body(*positional, **named))
+                await asyncio.to_thread(self.drain)
                 require_done(self.context)
             except Exception as error:  # noqa: BLE001 - any error of the user's is the flow's
-                return await aside(self._failed, flow, error)
+                return await aside(self.failed, flow, error)
             return ended_with(value)
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Wait for the end of all submitted tasks."""
         if self._pool.opened is not None:
             self._pool.opened.drain()
 
-    def _failed(self, flow: Flow[..., Any], error: Exception) -> State | float:
+    def failed(self, flow: Flow[..., Any], error: Exception) -> State | float:
         """Return how long to wait before the next attempt, or the state to end in."""
         self._clear_pool(error)
         if self._retries >= flow.retries or isinstance(error, _FINAL):
@@ -206,7 +218,7 @@ class Execution:
             run_logger().error("no retry: %s", explain(broken), exc_info=broken)
             return ended_by(broken)
         self._retries += 1
-        run_logger().warning("failed: %s; %s in %g s", explain(error), self._which(flow), delay)
+        run_logger().warning("failed: %s; %s in %g s", explain(error), self.which(flow), delay)
         return delay
 
     def _clear_pool(self, error: Exception) -> None:
@@ -219,10 +231,11 @@ class Execution:
             pool.drop_waiting()
             pool.drain()
 
-    def _which(self, flow: Flow[..., Any]) -> str:
+    def which(self, flow: Flow[..., Any]) -> str:
+        """Tell which retry it is."""
         return f"retry {self._retries} of {flow.retries}"
 
-    def _halted(self, stop: Stop, error: BaseException) -> State | None:
+    def halted(self, stop: Stop, error: BaseException) -> State | None:
         """Return the state of a run whose code came to a halt; None where it is to begin again."""
         if not isinstance(error, Suspending):
             return self._stopped(stop, error)
@@ -238,7 +251,7 @@ class Execution:
         """
         held = self._held
         held.halted = True  # what waits in the pool comes to its boundary and stops there
-        self._drain()
+        self.drain()
         if error.run_id != self.context.id:
             state = State("Suspended", "the run that it is a part of is paused", data=error)
             self._journal.transition(held, state, lease=False)
@@ -283,6 +296,8 @@ class Execution:
         if not (self._held.left or self._held.run.state.ended):
             last = replace(state, message=legible(state.message))
             self._journal.transition(self._held, last, result=_kept(flow, state))
+            with standing(self.here()):
+                self.hook(flow)
         self._journal.release(self._held)
         run = self._held.run
         _log.info("flow run %s is %s %s", run.name, run.state.name, run.state.message)

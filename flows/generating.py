@@ -24,7 +24,8 @@ CLOSED: Final = "closed before its end"
 class Steps(Protocol):
     """A run of a generator function, as far as taking its values is concerned."""
 
-    place: Here
+    @property
+    def place(self) -> Here: ...
 
     @property
     def fn(self) -> Callable[..., Any]: ...
@@ -47,8 +48,8 @@ class Steps(Protocol):
     def pause(self, seconds: float) -> None:
         """Wait for the next attempt."""
 
-    def stopped(self, error: BaseException) -> State:
-        """End by what was no failure of the function."""
+    def stopped(self, error: BaseException) -> State | None:
+        """End by what was no failure of the function; None where it is to begin anew."""
 
     def closed(self) -> State:
         """End because no more values are wanted."""
@@ -71,30 +72,45 @@ class Stepping:
 
     def step(self) -> Any:
         """Return the next value, or END."""
-        with standing(self._run.place):
-            try:
-                while self.state is None:
+        try:
+            while self.state is None:
+                self._open()
+                with standing(self._run.place):
                     value = self._next()
-                    if value is not END:
-                        return value
-            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                self.state = self._run.stopped(error)
+                if value is not END:
+                    return value
+        except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+            self._stopped(error)
+            return self.step()
         return END
 
     async def step_async(self) -> Any:
         """Do the same for an asynchronous generator."""
-        with standing(self._run.place):
-            try:
-                while self.state is None:
+        try:
+            while self.state is None:
+                self._open()
+                with standing(self._run.place):
                     value = await self._next_async()
-                    if value is not END:
-                        return value
-            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                self.state = self._run.stopped(error)
+                if value is not END:
+                    return value
+        except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+            self._stopped(error)
+            return await self.step_async()
         return END
 
+    def _open(self) -> None:
+        """Begin an attempt, unless one is under way."""
+        if self._generator is not None:
+            return
+        with standing(self._run.place):
+            if self._arguments is None:
+                self._arguments = self._run.arguments()
+            self._run.start()
+        args, kwargs = self._arguments
+        self._values, self._spent = [], 0.0
+        self._generator = self._run.fn(*args, **kwargs)
+
     def _next(self) -> Any:
-        self._open()
         begun = time.monotonic()
         try:
             value = call_within(self._left(), next, (self._generator, END), {})
@@ -103,23 +119,12 @@ class Stepping:
         return self._took(value, begun)
 
     async def _next_async(self) -> Any:
-        self._open()
         begun = time.monotonic()
         try:
             value = await await_within(self._left(), anext(self._generator, END))
         except Exception as error:  # noqa: BLE001 - any error of the user's is the run's
             return self._failed(error)
         return self._took(value, begun)
-
-    def _open(self) -> None:
-        if self._generator is not None:
-            return
-        if self._arguments is None:
-            self._arguments = self._run.arguments()
-        args, kwargs = self._arguments
-        self._values, self._spent = [], 0.0
-        self._run.start()
-        self._generator = self._run.fn(*args, **kwargs)
 
     def _left(self) -> float | None:
         """Return the seconds left; what the taker does with the values does not count."""
@@ -145,17 +150,22 @@ class Stepping:
             self._run.pause(outcome)
         return END
 
+    def _stopped(self, error: BaseException) -> None:
+        self._generator = None
+        with standing(self._run.place):
+            self.state = self._run.stopped(error)
+
     def close(self) -> State:
         """End it, where that was not reached; return how it ended."""
         if self.state is None:
-            with standing(self._run.place):
-                try:
+            try:
+                with standing(self._run.place):
                     if isinstance(self._generator, GeneratorType):
                         self._generator.close()
                     self.state = self._run.closed()
-                except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                    self.state = self._run.stopped(error)
-        return self.state
+            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+                self._stopped(error)
+        return self.state or State("Crashed", CLOSED)
 
 
 def iterate(run: Steps, finish: Callable[[State], State]) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from .inputs import inputs_key
 from .logs import run_logger
 from .results import Kept, restore
 from .states import State, StateType
+from .tagging import with_current
 from .taskrun import TaskHead, TaskRun
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def task_run_of(
             task_run_id = derived_id("task-run", task_run_id, str(run.held.run.attempt))
             earlier = None
     name = earlier["name"] if earlier else _name(task, run, bound)
-    head = run.heads.get(task.name) or _head(run, task)
+    tags = with_current(task.tags)
+    head = run.heads.get((task.name, tags)) or _head(run, task.name, tags)
     made = TaskRun(run, head, task_run_id=task_run_id, key=key, name=name, earlier=earlier)
     return made, done
 
@@ -63,6 +65,6 @@ def _name(task: Task[..., Any], run: RunContext, bound: dict[str, Any]) -> str:
     return task.run_name(bound) or f"{task.name}-{run.names.count(task.name)}"
 
 
-def _head(run: RunContext, task: Task[..., Any]) -> TaskHead:
-    head = run.heads[task.name] = TaskHead(run.held.run, task.name, task.tags)
+def _head(run: RunContext, name: str, tags: tuple[str, ...]) -> TaskHead:
+    head = run.heads[name, tags] = TaskHead(run.held.run, name, tags)
     return head
