@@ -90,6 +90,17 @@ def test_a_compound_shows_each_of_its_triggers() -> None:
     assert explained(rule, *events).fired
 
 
+def test_a_part_tells_when_it_fired_and_whether_it_must_not() -> None:
+    parts = [{"expect": ["a"]}, {"expect": ["b"]}, {"not": {"expect": ["c"]}}]
+    rule = automation(type="compound", require="all", within="10m", triggers=parts)
+    found = explained(rule, event("a", MINUTE), event("x", 2 * MINUTE))
+    assert [(each.held, each.negated) for each in found.tree.parts] == [
+        (MINUTE, False),
+        (None, False),
+        (None, True),
+    ]
+
+
 def test_a_sequence_shows_how_far_it_has_come() -> None:
     rule = automation(type="sequence", within="10m", triggers=[{"expect": "a"}, {"expect": "b"}])
     wrong = explained(rule, event("b", MINUTE))
