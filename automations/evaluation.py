@@ -2,20 +2,26 @@
 
 define / remove / restore_window / note_gap      what to evaluate, and with what memory
 on_event: deadlines before it → candidates from the index → the trigger decides → it fires:
-    the outermost trigger → a firing; a part of another one → that one decides, and so on
+    the outermost trigger → its control, if it has any → a firing
+    a part of another trigger → that one decides, and so on
+proceed                                          what conditions asked for is answered
 take_changes / oldest_position                   what to keep, and what the log must keep
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Any, Final
 
 from upshot.events.event import Recorded
 
+from .conditions import Answers
+from .control.controls import Controls
+from .control.loops import loop
+from .control.pipeline import Outcome
 from .definition import Automation
-from .firing import Firing, Occasion, Suppression, decided
+from .firing import Asked, Occasion, Suppression, decided
 from .logtime import OpenTime
 from .nodes import Defined, Node, Nodes
 from .tally import Statistics
@@ -23,10 +29,7 @@ from .timers import Key
 from .triggers import Facts, Fired, Reason, Verdict
 from .windows import OpenWindows
 
-Outcome: TypeAlias = Firing | Suppression
-
 _SUPPRESSED: Final = "automation.suppressed"
-_LOOP: Final = "this automation itself led to the event"
 
 
 class Evaluator:
@@ -34,21 +37,26 @@ class Evaluator:
 
     Args:
         time: the gaps known at the start.
+        acts_since: the log's ms from which on it tells of what firings set off; before that, and
+            where they are only tried out, each is taken to be in progress for ``takes`` ms.
     """
 
-    def __init__(self, time: OpenTime | None = None) -> None:
+    def __init__(
+        self, time: OpenTime | None = None, *, acts_since: int = 0, takes: int = 0
+    ) -> None:
         self.stats = Statistics()
         self._time = time or OpenTime()
         self._closed_since: int | None = None
         self._windows = OpenWindows(self._time)
-        self._nodes = Nodes(self._windows, self._time)
+        self._controls = Controls(self._windows, self.stats, acts_since, takes)
+        self._nodes = Nodes(self._windows, self._time, self._controls)
         self._fired: dict[Key, dict[int, Fired]] = {}
 
     def define(self, automation: Automation, version: int, position_ms: int) -> Defined:
         """Put an automation in force.
 
-        The windows of each of its triggers stay where that one is unchanged and are dropped where
-        it is not. A disabled automation has none.
+        The windows of each of its triggers, and of each stage of its control, stay where that one
+        is unchanged and are dropped where it is not. A disabled automation has none.
 
         Args:
             automation: the definition.
@@ -63,7 +71,10 @@ class Evaluator:
 
     def restore_window(self, node: str, bucket: str, body: bytes) -> bool:
         """Open a window as it was kept, under its trigger's key; tell whether that is in force."""
-        return self._windows.restore((node, bucket), body)
+        restored = self._windows.restore((node, bucket), body)
+        if restored and "!" in node:
+            self._controls.restored(node, bucket)
+        return restored
 
     def note_gap(self, start: int, end: int) -> None:
         """Learn that the log was closed to outside senders from ``start`` to ``end`` (ms)."""
@@ -82,16 +93,31 @@ class Evaluator:
         """Evaluate one event, and before it the deadlines that the log has now passed."""
         outcomes = self.advance(recorded.received)
         self.stats.events += 1
+        controls = self._controls
+        if controls.awaited and recorded.own:
+            outcomes += controls.learn(recorded)
         body = recorded.body
         candidates = self._nodes.index.candidates(body["event"], body["resource"], body["related"])
         if candidates:
             facts = Facts(recorded)
             for node in candidates:
-                if (outcome := self._evaluate(node, facts)) is not None:
-                    outcomes.append(outcome)
+                outcomes += self._evaluate(node, facts)
             if self._fired:
                 outcomes += self._gather()
+        if controls.resolving:
+            outcomes += self._resolve(recorded)
         return outcomes
+
+    def proceed(self, asked: Asked, answers: Answers) -> list[Outcome]:
+        """Go on where conditions asked for look-ups, before the next event is evaluated.
+
+        Args:
+            asked: what was asked. answers: what was found, for each of its questions.
+
+        Returns:
+            What follows; there may be more to ask among it.
+        """
+        return self._controls.proceed(asked, answers)
 
     def advance(self, now_ms: int) -> list[Outcome]:
         """Judge everything whose deadline lies strictly before ``now_ms``, in order."""
@@ -103,8 +129,10 @@ class Evaluator:
         while (due := self._windows.take_due(now_ms, open_until)) is not None:
             when, keys = due
             for key, bucket in keys:
-                if (outcome := self._expire(self._nodes[key], bucket, when)) is not None:
-                    outcomes.append(outcome)
+                if "!" in key:
+                    outcomes += self._controls.at_deadline(key, bucket, when)
+                else:
+                    outcomes += self._expire(self._nodes[key], bucket, when)
             if self._fired:  # one moment's firings count together, as one event's do
                 outcomes += self._gather()
         self._windows.close_ended(now_ms)
@@ -138,7 +166,7 @@ class Evaluator:
     def __contains__(self, automation_id: str) -> bool:
         return automation_id in self._nodes
 
-    def _evaluate(self, node: Node, facts: Facts) -> Outcome | None:
+    def _evaluate(self, node: Node, facts: Facts) -> Sequence[Outcome]:
         self.stats.decisions += 1
         bucket, event = "", facts.recorded
         try:
@@ -153,9 +181,21 @@ class Evaluator:
             self._windows.put((node.key, bucket), verdict.window)
         elif verdict.reason is Reason.WHERE_ERROR:
             self.stats.where_errors += 1
-        return None
+        return ()
 
-    def _expire(self, node: Node, bucket: str, when: int) -> Outcome | None:
+    def _resolve(self, recorded: Recorded) -> list[Outcome]:
+        """End the incidents that the event says are over."""
+        body, outcomes = recorded.body, []
+        resolving = self._controls.resolving
+        for pipeline in resolving.candidates(body["event"], body["resource"], body["related"]):
+            node = next(self._nodes.of(pipeline.id))
+            try:
+                outcomes += pipeline.resolve(facts := Facts(recorded), node.bucket(facts))
+            except Exception as error:  # noqa: BLE001 - as below
+                outcomes += self._fail(node, Occasion.of_event("", recorded), error)
+        return outcomes
+
+    def _expire(self, node: Node, bucket: str, when: int) -> Sequence[Outcome]:
         window = node.windows[bucket]
         cause = f"{window.position}/{when}"
         occasion = Occasion(bucket, cause, when, None, window.opener, window.causation)
@@ -165,17 +205,21 @@ class Evaluator:
             self._windows.put((node.key, bucket), None)
             return self._fail(node, occasion, error)
         self._windows.put((node.key, bucket), verdict.window)
-        return self._fire(node, verdict, occasion, None) if verdict.fires else None
+        return self._fire(node, verdict, occasion, None) if verdict.fires else ()
 
     def _fire(
         self, node: Node, verdict: Verdict, occasion: Occasion, facts: Facts | None
-    ) -> Outcome | None:
-        """Act on a trigger that fires, or tell the one that it is a part of."""
-        if node.parent is None:
-            return self._act(node, verdict, occasion)
-        if node.entry.id in occasion.passed:
-            return self._suppress(node, occasion, Reason.LOOP, _LOOP)
+    ) -> Sequence[Outcome]:
+        """Act on a trigger that fires, or tell the one that it is a part of.
+
+        Where the automation itself led here its window stays as it was: a loop doesn't use up a
+        firing that others may cause.
+        """
+        if occasion.causation and (why := self._loop(node, occasion.causation)):
+            return self._suppress(node, occasion, Reason.LOOP, why)
         self._remember(node, occasion.bucket, verdict)
+        if node.parent is None:
+            return self._act(node, verdict, occasion, facts)
         fired = Fired(
             at=occasion.at,
             cause=occasion.cause,
@@ -187,19 +231,17 @@ class Evaluator:
         )
         bucket = node.parent.trigger.bucket_of(fired)
         self._fired.setdefault((node.parent.key, bucket), {})[node.index] = fired
-        return None
+        return ()
 
     def _gather(self) -> list[Outcome]:
         """Let the triggers of triggers decide on what fired in them, the innermost ones first."""
         outcomes: list[Outcome] = []
         while self._fired:
             key = min(self._fired, key=lambda each: (-self._nodes[each[0]].depth, each))
-            outcome = self._decide(self._nodes[key[0]], key[1], self._fired.pop(key))
-            if outcome is not None:
-                outcomes.append(outcome)
+            outcomes += self._decide(self._nodes[key[0]], key[1], self._fired.pop(key))
         return outcomes
 
-    def _decide(self, node: Node, bucket: str, fired: Mapping[int, Fired]) -> Outcome | None:
+    def _decide(self, node: Node, bucket: str, fired: Mapping[int, Fired]) -> Sequence[Outcome]:
         last = fired[max(fired)]
         event = last.facts.recorded if last.facts else None
         occasion = Occasion(bucket, last.cause, last.at, event, last.opener, last.causation)
@@ -213,36 +255,42 @@ class Evaluator:
             return self._fire(node, verdict, occasion, last.facts)
         if verdict.window is not window:
             self._windows.put((node.key, bucket), verdict.window)
-        return None
+        return ()
 
-    def _act(self, node: Node, verdict: Verdict, occasion: Occasion) -> Outcome | None:
-        """Fire, unless the automation itself led here.
-
-        Then its window stays as it was: a loop doesn't use up a firing that others may cause.
-        """
-        if node.entry.id in occasion.passed:
-            return self._suppress(node, occasion, Reason.LOOP, _LOOP)
-        self._remember(node, occasion.bucket, verdict)
-        self.stats.firings += 1
+    def _act(
+        self, node: Node, verdict: Verdict, occasion: Occasion, facts: Facts | None
+    ) -> Sequence[Outcome]:
+        """Fire, or let control decide whether to, and when."""
         entry, labels = node.entry, node.trigger.labels(occasion.bucket)
-        return decided(entry.id, entry.automation, entry.version, labels, verdict, occasion)
+        if entry.pipeline is not None:
+            return entry.pipeline.enter(verdict, occasion, labels, facts)
+        self.stats.firings += 1
+        return [decided(entry.id, entry.automation, entry.version, labels, verdict, occasion)]
+
+    def _loop(self, node: Node, causation: dict[str, Any]) -> str | None:
+        return loop(causation, node.entry.id, node.entry.automation.control.max_depth)
 
     def _remember(self, node: Node, bucket: str, verdict: Verdict) -> None:
         if verdict.window is not node.windows.get(bucket):
             self._windows.put((node.key, bucket), verdict.window)
 
-    def _fail(self, node: Node, occasion: Occasion, error: Exception) -> Suppression | None:
+    def _fail(self, node: Node, occasion: Occasion, error: Exception) -> Sequence[Outcome]:
         return self._suppress(node, occasion, Reason.ERROR, repr(error))
 
     def _suppress(
         self, node: Node, occasion: Occasion, reason: Reason, message: str
-    ) -> Suppression | None:
+    ) -> Sequence[Outcome]:
         self.stats.suppressions += 1
         entry = node.entry
         event = occasion.event
         if event is not None and event.name == _SUPPRESSED:
-            return None  # the report of a suppression must not bring forth the next one, for ever
+            return ()  # the report of a suppression must not bring forth the next one, for ever
         name, version = entry.automation.name, entry.version
-        return Suppression(
-            entry.id, name, version, occasion.bucket, reason, event, occasion.at, message
-        )
+        kind = (entry.id, reason.value, occasion.bucket)
+        told = self._controls.telling.tells(kind, occasion.at)
+        return [
+            Suppression(
+                entry.id, name, version, occasion.bucket, reason, event, occasion.at, message,
+                told=told,
+            )
+        ]  # fmt: skip

@@ -10,13 +10,18 @@ from typing import Any, Self
 from upshot.events.event import Causation, Recorded
 from upshot.events.ids import derived_id
 
-from .definition import Automation
+from .conditions import Answers
+from .control.base import Candidate
+from .definition import Automation, Branch
+from .lookups import Question
 from .triggers import Reason, Verdict
 
 
-def firing_id(automation_id: str, bucket: str, cause: str) -> str:
+def firing_id(automation_id: str, bucket: str, cause: str, branch: Branch = Branch.ACTIONS) -> str:
     """Return the id that this firing always has, however often it is decided."""
-    return derived_id("firing", automation_id, bucket, cause)
+    if branch is Branch.ACTIONS:
+        return derived_id("firing", automation_id, bucket, cause)
+    return derived_id("firing", automation_id, bucket, cause, branch.value)
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,6 +75,11 @@ class Firing:
         at: when it fired, in the log's milliseconds.
         value: what was measured, where the trigger is a metric.
         shadow: whether it is recorded only: none of its actions is done.
+        branch: which of the automation's lists of actions is carried out.
+        batch: how many firings of the trigger it stands for.
+        incident: the incident that it belongs to: ``id status count opened``.
+        conditions: the automation's conditions and how they came out.
+        replaces: ids of the firings that are stopped for it.
     """
 
     id: str
@@ -85,6 +95,11 @@ class Firing:
     at: int
     value: float | None = None
     shadow: bool = False
+    branch: Branch = Branch.ACTIONS
+    batch: int = 1
+    incident: dict[str, Any] | None = None
+    conditions: tuple[dict[str, Any], ...] = ()
+    replaces: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return what templates and the default webhook body call ``firing``."""
@@ -100,6 +115,9 @@ class Firing:
             "at": self.at,
             "value": self.value,
             "shadow": self.shadow,
+            "branch": self.branch.value,
+            "batch": self.batch,
+            "incident": self.incident,
         }
 
     def to_json(self) -> bytes:
@@ -110,7 +128,8 @@ class Firing:
             "body": self.event.body,
         }
         causation = self.causation.model_dump(mode="json")
-        whole = {**self.summary(), "event": event, "causation": causation}
+        control = {"conditions": self.conditions, "replaces": self.replaces}
+        whole = {**self.summary(), **control, "event": event, "causation": causation}
         return json.dumps(whole, separators=(",", ":")).encode()
 
     @classmethod
@@ -118,7 +137,9 @@ class Firing:
         """Read what :meth:`to_json` wrote."""
         whole = json.loads(body)
         whole["reason"] = Reason(whole["reason"])
-        whole["positions"] = tuple(whole["positions"])
+        whole["branch"] = Branch(whole["branch"])
+        for name in ("positions", "conditions", "replaces"):
+            whole[name] = tuple(whole[name])
         whole["event"] = whole["event"] and Recorded(**whole["event"])
         whole["causation"] = Causation.model_validate(whole["causation"])
         return cls(**whole)
@@ -158,6 +179,83 @@ def decided(
     )
 
 
+def come_about(
+    automation_id: str,
+    automation: Automation,
+    version: int,
+    candidate: Candidate,
+    branch: Branch = Branch.ACTIONS,
+    reason: Reason | None = None,
+) -> Firing:
+    """Return the firing that a candidate becomes once nothing stands in its way.
+
+    Args:
+        automation_id: its id. automation: whose trigger it is; version: which version of it.
+        candidate: what came through control.
+        branch: which actions are carried out. reason: why, if not for the trigger's reason.
+    """
+    identity = firing_id(automation_id, candidate.bucket, candidate.cause, branch)
+    causation = Causation.model_validate(candidate.causation or {})
+    return Firing(
+        id=identity,
+        automation_id=automation_id,
+        automation=automation.name,
+        version=version,
+        bucket=candidate.bucket,
+        labels=candidate.labels,
+        reason=reason or candidate.reason,
+        positions=candidate.positions,
+        event=candidate.event,
+        causation=causation.passing(candidate.caused_by or identity, automation_id),
+        at=candidate.at,
+        value=candidate.value,
+        shadow=automation.shadow,
+        branch=branch,
+        batch=candidate.count,
+        incident=candidate.incident,
+        conditions=candidate.conditions,
+        replaces=candidate.replaces,
+    )
+
+
+@dataclass(slots=True, frozen=True)
+class Resolution:
+    """The end of an incident.
+
+    Attributes:
+        automation_id: whose it is. automation: its name. version: which version of it decided.
+        labels: of the incident's bucket.
+        incident: ``id status count opened``.
+        event: the event that ended it.
+        at: when, in the log's milliseconds.
+    """
+
+    automation_id: str
+    automation: str
+    version: int
+    labels: dict[str, str]
+    incident: dict[str, Any]
+    event: Recorded
+    at: int
+
+
+@dataclass(slots=True, frozen=True)
+class Asked:
+    """A candidate whose conditions wait for what look-ups find.
+
+    Attributes:
+        automation_id: whose it is.
+        candidate: what it is about.
+        questions: what has to be answered; none where it only waits for another one's answers.
+        answers: what was answered before.
+    """
+
+    automation_id: str
+    candidate: Candidate
+    questions: tuple[Question, ...]
+    answers: Answers = field(default_factory=dict)
+
+
 @dataclass(slots=True, frozen=True)
 class Suppression:
     """A firing that did not happen, or an automation that could not be evaluated.
@@ -167,10 +265,13 @@ class Suppression:
         automation: its name.
         version: which version of its definition decided.
         bucket: which bucket, as far as it was found out.
-        reason: ``loop`` or ``error``.
+        reason: why.
         event: the event it was about; None for an absence.
         at: when, in the log's milliseconds.
         message: more, for people.
+        stage: which part of control held it back, if one did. key: which of its keys.
+        conditions: the conditions and how they came out.
+        told: how many of its kind the event of it speaks for; 0 where it is only counted.
     """
 
     automation_id: str
@@ -181,3 +282,7 @@ class Suppression:
     event: Recorded | None
     at: int
     message: str = field(default="")
+    stage: str = ""
+    key: str = ""
+    conditions: tuple[dict[str, Any], ...] = ()
+    told: int = 1

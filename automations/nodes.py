@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from .control.controls import Controls
+from .control.pipeline import Pipeline
 from .definition import Automation
 from .index import Index
 from .logtime import OpenTime
-from .triggers import Memory, Place, node_key, walk
+from .triggers import CompositeTrigger, Facts, Fired, Memory, Place, node_key, walk
 from .windows import OpenWindows
 
 
@@ -26,11 +28,12 @@ class Defined(StrEnum):
 
 @dataclass(slots=True)
 class Entry:
-    """An automation in force, with its triggers: the outermost one first."""
+    """An automation in force, with its triggers, the outermost one first, and its control."""
 
     automation: Automation
     version: int
     id: str
+    pipeline: Pipeline | None = None
     nodes: list[Node] = field(default_factory=list)
 
 
@@ -55,16 +58,25 @@ class Node:
     index: int
     depth: int
 
+    def bucket(self, facts: Facts) -> str:
+        """Return the name of the bucket that an event falls into by itself."""
+        if isinstance(self.trigger, CompositeTrigger):
+            return self.trigger.bucket_of(Fired(facts.received, facts.position, (), {}, facts))
+        found: str = self.trigger.bucket(facts)
+        return found
+
 
 class Nodes:
     """The automations in force, by id, and their triggers, by key.
 
     Args:
         windows: what the triggers remember. time: the gaps known so far.
+        controls: the stages of the automations' control.
     """
 
-    def __init__(self, windows: OpenWindows, time: OpenTime) -> None:
+    def __init__(self, windows: OpenWindows, time: OpenTime, controls: Controls) -> None:
         self._windows = windows
+        self._controls = controls
         self._time = time
         self._entries: dict[str, Entry] = {}
         self._nodes: dict[str, Node] = {}
@@ -90,24 +102,25 @@ class Nodes:
 
     def define(self, automation: Automation, version: int, position_ms: int) -> Defined:
         """Put an automation in force; see ``Evaluator.define``."""
-        before = len(list(self.of(automation.id)))
+        identity = automation.id
+        before = len(list(self.of(identity)))
         places = list(walk(automation.trigger)) if automation.enabled else []
-        kept = self._keep(automation.id, places)
-        self._entries.pop(automation.id, None)
+        kept = self._keep(identity, places)
+        self._entries.pop(identity, None)
         if not automation.enabled:
+            self._controls.remove(identity)
             return Defined.DISABLED
-        entry = self._entries[automation.id] = Entry(automation, version, automation.id)
+        fate = self._controls.define(automation, version, identity, len(kept) == len(places))
+        pipeline = self._controls.pipeline(identity)
+        entry = self._entries[identity] = Entry(automation, version, identity, pipeline)
         for place in places:
             self._plant(entry, place, None if place.path in kept else position_ms)
-        if not before:
-            return Defined.NEW
-        if not kept:
-            return Defined.RESET
-        return Defined.KEPT if len(kept) == len(places) == before else Defined.PARTLY
+        return _fate(before, fate.before, len(kept) + fate.kept, len(places) + fate.now)
 
     def remove(self, automation_id: str) -> None:
         """Take an automation out of force and close its windows."""
         self._keep(automation_id, [])
+        self._controls.remove(automation_id)
         self._entries.pop(automation_id, None)
 
     def _keep(self, automation_id: str, places: list[Place]) -> set[str]:
@@ -136,3 +149,12 @@ class Nodes:
             self.index.add(key, interest, node)
         if begins is not None and trigger.begins_when_defined:
             self._windows.put((key, ""), trigger.begin(begins, self._time))
+
+
+def _fate(triggers: int, stages: int, kept: int, now: int) -> Defined:
+    """Return what became of an automation's windows: so many were there, are kept and are now."""
+    if not triggers:
+        return Defined.NEW
+    if not kept:
+        return Defined.RESET
+    return Defined.KEPT if kept == now == triggers + stages else Defined.PARTLY

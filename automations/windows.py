@@ -1,4 +1,4 @@
-"""The open windows of all triggers, with what is due when, what changed, and what is oldest."""
+"""What triggers and stages of control have open: what is due, what changed, what is oldest."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from .control.base import Stage
 from .logtime import OpenTime
 from .timers import Key, Timers, take_earliest
 from .triggers import CompositeTrigger, Due, Memory
-from .triggers.base import Trigger
+from .triggers.base import Owner
 
 
 @dataclass(slots=True)
 class _Owner:
-    """A trigger and its windows by bucket; a composite one's deadlines change what they are for."""
+    """A trigger, or a stage of control, and its windows by bucket.
 
-    trigger: Trigger
-    composite: bool
+    Attributes:
+        shifting: whether its deadlines change what they are for.
+    """
+
+    trigger: Owner
+    shifting: bool
     windows: dict[str, Memory] = field(default_factory=dict)
 
 
@@ -44,16 +49,21 @@ class OpenWindows:
             for bucket, window in owner.windows.items():
                 yield (node, bucket), window
 
-    def own(self, node: str, trigger: Trigger) -> dict[str, Memory]:
+    def own(self, node: str, trigger: Owner) -> dict[str, Memory]:
         """Return a trigger's windows by bucket, to be read; begin with none if it is new."""
-        composite = isinstance(trigger, CompositeTrigger)
-        return self._owners.setdefault(node, _Owner(trigger, composite)).windows
+        shifting = isinstance(trigger, CompositeTrigger | Stage)
+        return self._owners.setdefault(node, _Owner(trigger, shifting)).windows
 
     def disown(self, node: str) -> None:
         """Close all windows of a trigger."""
         owner = self._owners.pop(node, None)
         if owner is not None:
             self._changed.update((node, bucket) for bucket in owner.windows)
+
+    def of(self, node: str) -> dict[str, Memory]:
+        """Return a trigger's windows by bucket, to be read."""
+        owner = self._owners.get(node)
+        return owner.windows if owner is not None else {}
 
     def get(self, key: Key) -> Memory | None:
         owner = self._owners.get(key[0])
@@ -69,7 +79,7 @@ class OpenWindows:
         before = owner.windows.get(key[1])
         owner.windows[key[1]] = window
         trigger, deadline = owner.trigger, window.deadline
-        if deadline and (before is None or before.deadline != deadline or owner.composite):
+        if deadline and (before is None or before.deadline != deadline or owner.shifting):
             self._due[trigger.due(window)].set(deadline, key)
         positions = window.positions
         if positions and trigger.pins and (before is None or before.positions[:1] != positions[:1]):

@@ -45,6 +45,7 @@ class Candidate:
         conditions: the conditions and how they came out.
         replaces: ids of the firings that are stopped for it.
         incident: the incident that it belongs to.
+        quiet: whether nothing is told of its end: its event was itself told by an automation.
         event: the event that fired it, while that is at hand; it is not kept.
     """
 
@@ -62,6 +63,7 @@ class Candidate:
     conditions: tuple[dict[str, Any], ...] = ()
     replaces: tuple[str, ...] = ()
     incident: dict[str, Any] | None = None
+    quiet: bool = False
     event: Recorded | None = None
 
     def held(self) -> Candidate:

@@ -16,6 +16,7 @@ from ..durations import Duration, format_duration, milliseconds
 from ..triggers.base import Due, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys
+from ..triggers.window import Memory
 from .base import Candidate, Kept, Ruling, Stage, dropping, passing
 
 
@@ -86,9 +87,9 @@ class Budget(Stage):
         detail = f"{self.max} in {format_duration(self.within)} are used up"
         return dropping(replace(spent, told=True), candidate, Reason.EXHAUSTED, detail)
 
-    def calls_for_then(self, memory: Spent | None) -> bool:
+    def calls_for_then(self, memory: Memory | None) -> bool:
         """Tell whether a denial, with this memory before it, is the first one of its kind."""
-        return bool(self.then) and not (memory is not None and memory.told)
+        return bool(self.then) and not (isinstance(memory, Spent) and memory.told)
 
     def _recent(self, memory: Spent | None, now: int) -> Spent:
         spent = memory or Spent()

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
+from upshot.events.event import Recorded
 from upshot.events.ids import derived_id
 
 from ..triggers.base import Due, Facts, Interest, Reason
@@ -40,6 +41,22 @@ class Incident(Kept):
     def told(self, status: str) -> dict[str, Any]:
         """Return what templates call ``firing.incident``."""
         return {"id": self.id, "status": status, "count": self.count, "opened": self.since}
+
+    def over(self, bucket: str, event: Recorded) -> Candidate:
+        """Return the firing of its end, with the event that ended it and that of its beginning."""
+        first = (self.first,) if self.first and self.first != event.position else ()
+        return Candidate(
+            bucket=bucket,
+            labels=self.labels,
+            reason=Reason.RESOLVED,
+            positions=(*first, event.position),
+            cause=event.position,
+            at=event.received,
+            caused_by=event.id,
+            causation=event.body.get("causation"),
+            incident=self.told("resolved"),
+            event=event,
+        )
 
 
 class Resolve(Selecting):

@@ -135,11 +135,24 @@ class Due(Enum):
     END = 3
 
 
-class Trigger(Protocol):
-    """What the evaluator asks of every kind of trigger. All of it is pure."""
+class Owner(Protocol):
+    """What is asked of whatever has windows that are kept."""
 
     pins: ClassVar[bool]
     """Whether the log has to keep the events that its windows refer to."""
+
+    def due(self, window: Any) -> Due:
+        """Return what the deadline of a window is for."""
+
+    def load(self, body: bytes, time: OpenTime) -> Memory:
+        """Read a window that was kept; its deadline is made anew: gaps may have been learnt."""
+
+    def rearm(self, window: Any, time: OpenTime) -> Memory:
+        """Return the window with its deadline as the gaps now known make it."""
+
+
+class Trigger(Owner, Protocol):
+    """What the evaluator asks of every kind of trigger. All of it is pure."""
 
     @property
     def begins_when_defined(self) -> bool:
@@ -150,15 +163,6 @@ class Trigger(Protocol):
 
     def labels(self, bucket: str) -> dict[str, str]:
         """Return the values that a bucket stands for, by ``for_each`` entry."""
-
-    def due(self, window: Any) -> Due:
-        """Return what the deadline of a window is for."""
-
-    def load(self, body: bytes, time: OpenTime) -> Memory:
-        """Read a window that was kept; its deadline is made anew: gaps may have been learnt."""
-
-    def rearm(self, window: Any, time: OpenTime) -> Memory:
-        """Return the window with its deadline as the gaps now known make it."""
 
     def at_deadline(self, window: Any, time: OpenTime) -> Verdict:
         """Decide what a window's deadline means, once the log is past it."""

@@ -1,0 +1,185 @@
+"""The stages of all automations in force; what is in progress, and what is told, over all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from upshot.events.event import Recorded
+
+from ..conditions import Answers, Judged
+from ..actions import Action
+from ..definition import Automation
+from ..firing import Asked, Firing
+from ..index import Index
+from ..tally import Statistics
+from ..triggers import Memory
+from ..windows import OpenWindows
+from .base import Candidate, Ruling, Stage
+from .incident import Incidents
+from .mode import Going
+from .pipeline import Outcome, Pipeline, Step
+from .progress import GIVEN_UP, Progress
+from .telling import Telling
+
+Watcher: TypeAlias = Callable[[Step, Memory | None, Candidate, Ruling | Judged], None]
+"""Who is told what each stage decides: the stage, what it remembered, on what, and how."""
+
+
+class _Awaited(NamedTuple):
+    """Whose end an event on a resource may be: a firing's, in progress for a key of its mode."""
+
+    automation: str
+    key: str
+    firing: str
+    place: int
+
+
+class Fate(NamedTuple):
+    """How many stages there were, how many go on with what they remember, how many there are."""
+
+    before: int
+    kept: int
+    now: int
+
+
+def stages_of(automation: Automation, identity: str) -> list[tuple[str, Stage | None]]:
+    """Return the stages that an automation asks for by name, in order; conditions are None."""
+    control, resolve = automation.control, automation.resolve
+    incidents = Incidents(automation=identity, resolve=resolve) if resolve is not None else None
+    found: list[Stage | None] = [control.debounce, control.batch]
+    later = [control.throttle, control.turns, automation.budget, incidents]
+    named: list[tuple[str, Stage | None]] = [(each.name, each) for each in found if each]
+    if automation.conditions:
+        named.append(("conditions", None))
+    return [*named, *((each.name, each) for each in later if each is not None)]
+
+
+class Controls:
+    """The stages of all automations in force.
+
+    Args:
+        windows: what they remember. stats: what is counted.
+        acts_since: the log's ms from which on it tells of what firings set off. Where they are
+            only tried out, it never does: then each is taken to be in progress for ``takes`` ms.
+    """
+
+    def __init__(
+        self, windows: OpenWindows, stats: Statistics, acts_since: int = 0, takes: int = 0
+    ) -> None:
+        self.windows = windows
+        self.stats = stats
+        self.telling = Telling()
+        self.watcher: Watcher | None = None
+        self.resolving: Index[Pipeline] = Index()
+        self.awaited: dict[str, _Awaited] = {}
+        self._acts_since = acts_since
+        self._takes = takes
+        self._pipelines: dict[str, Pipeline] = {}
+
+    def pipeline(self, identity: str) -> Pipeline | None:
+        """Return the stages of an automation, by its id; None where it has none."""
+        return self._pipelines.get(identity)
+
+    def define(
+        self, automation: Automation, version: int, identity: str, same_trigger: bool
+    ) -> Fate:
+        """Put the stages of an automation in force.
+
+        A stage that is unchanged goes on with what it remembers; incidents are the trigger's.
+
+        Args:
+            automation: the definition. version: which one of it. identity: the automation's id.
+            same_trigger: whether its trigger is unchanged.
+        """
+        asked = {f"{identity}!{name}": stage for name, stage in stages_of(automation, identity)}
+        there = self._take_out(identity)
+        kept = {
+            key
+            for key, stage in asked.items()
+            if stage is not None and there.get(key) == stage
+            and (same_trigger or not isinstance(stage, Incidents))
+        }  # fmt: skip
+        for key in there.keys() - kept:
+            self._forget(key)
+        if asked:
+            # One that is kept has its parts compiled already.
+            self._put_in(Pipeline(automation, version, identity, [
+                self._step(key, there[key] if key in kept else stage)
+                for key, stage in asked.items()
+            ], self))  # fmt: skip
+        return Fate(len(there), len(kept), sum(each is not None for each in asked.values()))
+
+    def remove(self, identity: str) -> None:
+        """Take the stages of an automation out of force, and forget what they remember."""
+        for key in self._take_out(identity):
+            self._forget(key)
+
+    def restored(self, node: str, key: str) -> None:
+        """Learn that a memory was restored: what is in progress is waited for again."""
+        pipeline = self._pipelines.get(node.partition("!")[0])
+        step = pipeline.step(node) if pipeline is not None else None
+        if pipeline is not None and step is not None:
+            self.await_ends(pipeline.id, key, None, step.memories.get(key))
+
+    def at_deadline(self, node: str, key: str, when: int) -> list[Outcome]:
+        """Let what waited until ``when`` (ms) at a stage go on."""
+        return self._pipelines[node.partition("!")[0]].at_deadline(node, key, when)
+
+    def learn(self, event: Recorded) -> list[Outcome]:
+        """Learn what an event says of what is in progress."""
+        found = self.awaited.get(event.resource["id"])
+        if found is None:
+            return []
+        pipeline = self._pipelines[found.automation]
+        return pipeline.ended(found.key, found.firing, event.name, found.place, event.received)
+
+    def proceed(self, asked: Asked, answers: Answers) -> list[Outcome]:
+        """Go on with a candidate whose questions are answered."""
+        return self._pipelines[asked.automation_id].proceed(asked, answers)
+
+    def begun(self, firing: Firing, actions: Sequence[Action]) -> Progress | None:
+        """Return the progress of a firing that came about; None for one that is over at once."""
+        span = GIVEN_UP if firing.at >= self._acts_since else self._takes
+        if firing.shadow or not span:
+            return None
+        return Progress.of(firing.id, actions, firing.at, span)
+
+    def await_ends(
+        self, identity: str, key: str, before: Memory | None, after: Memory | None
+    ) -> None:
+        """Wait for the ends of what is in progress after a change, and no longer for others."""
+        earlier, later = _running(before), _running(after)
+        for progress in earlier:
+            if progress not in later:
+                for resource, _ in progress.awaited():
+                    self.awaited.pop(resource, None)
+        for progress in later:
+            if progress not in earlier:
+                for resource, place in progress.awaited():
+                    self.awaited[resource] = _Awaited(identity, key, progress.firing, place)
+
+    def _step(self, key: str, stage: Stage | None) -> Step:
+        return Step(key, stage, self.windows.own(key, stage) if stage is not None else {})
+
+    def _put_in(self, pipeline: Pipeline) -> None:
+        self._pipelines[pipeline.id] = pipeline
+        resolve = pipeline.automation.resolve
+        if resolve is not None:
+            self.resolving.add(pipeline.id, resolve.interest(), pipeline)
+
+    def _take_out(self, identity: str) -> dict[str, Stage]:
+        """Take the stages of an automation out; return them, with what they remember in place."""
+        pipeline = self._pipelines.pop(identity, None)
+        self.resolving.remove(identity)
+        steps = pipeline.steps if pipeline is not None else []
+        return {step.key: step.stage for step in steps if step.stage is not None}
+
+    def _forget(self, node: str) -> None:
+        for key, memory in self.windows.of(node).items():
+            self.await_ends("", key, memory, None)
+        self.windows.disown(node)
+
+
+def _running(memory: Memory | None) -> Sequence[Progress]:
+    return memory.running if isinstance(memory, Going) else ()

@@ -1,0 +1,295 @@
+"""A candidate's way through the stages of its automation, until it is a firing or is held back.
+
+enter → stage by stage: pass, hold or drop → the firing, which may be in progress for a while
+at_deadline, ended → what waited goes on from where it waited
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ..conditions import Answers
+from ..definition import Automation, Branch
+from ..firing import Asked, Firing, Occasion, Resolution, Suppression, come_about
+from ..triggers import Facts, Memory, Reason, Verdict
+from .base import Candidate, Move, Stage
+from .budget import Budget
+from .incident import Incident
+from .judging import judged
+from .mode import Turns
+
+if TYPE_CHECKING:
+    from .controls import Controls
+
+Outcome: TypeAlias = Firing | Suppression | Resolution | Asked
+
+OWN: Final = ("automation.", "action.")
+"""How the names of the events begin by which automations tell of themselves."""
+
+
+@dataclass(slots=True)
+class Step:
+    """A stage in its place.
+
+    Attributes:
+        key: what its memories are kept under.
+        stage: the stage; None for the conditions, which remember nothing.
+        memories: by key of the stage, to be read.
+    """
+
+    key: str
+    stage: Stage | None
+    memories: dict[str, Memory]
+
+
+class Pipeline:
+    """The stages of an automation in force.
+
+    Args:
+        automation: the definition. version: which one of it. identity: the automation's id.
+        steps: its stages, in order. controls: what it shares with those of other automations.
+    """
+
+    def __init__(
+        self,
+        automation: Automation,
+        version: int,
+        identity: str,
+        steps: list[Step],
+        controls: Controls,
+    ) -> None:
+        self.automation = automation
+        self.version = version
+        self.id = identity
+        self.steps = steps
+        self._controls = controls
+        self._places = {step.key: place for place, step in enumerate(steps)}
+        self._turns = next((step for step in steps if isinstance(step.stage, Turns)), None)
+        self._asking = 0
+
+    def step(self, node: str) -> Step | None:
+        """Return the stage whose memories are kept under a key, if it is one of these."""
+        place = self._places.get(node)
+        return None if place is None else self.steps[place]
+
+    def enter(
+        self, verdict: Verdict, occasion: Occasion, labels: dict[str, str], facts: Facts | None
+    ) -> list[Outcome]:
+        """Take a firing of the trigger as far as it gets.
+
+        Args:
+            verdict: what the trigger decided. occasion: what on.
+            labels: the bucket's values, by ``for_each`` entry. facts: the event, where one fired.
+        """
+        stages = [step.stage for step in self.steps if step.stage is not None]
+        keys = {each.name: each.key_of(labels, facts) for each in stages if each.keys()}
+        candidate = Candidate(
+            bucket=occasion.bucket,
+            labels=labels,
+            reason=verdict.reason,
+            positions=verdict.positions,
+            cause=occasion.cause,
+            at=occasion.at,
+            caused_by=occasion.caused_by,
+            causation=occasion.causation,
+            value=verdict.value,
+            keys={**keys, "incident": occasion.bucket},
+            quiet=occasion.event is not None and occasion.event.name.startswith(OWN),
+            event=occasion.event,
+        )
+        outcomes: list[Outcome] = []
+        self._go(candidate, 0, outcomes)
+        return outcomes
+
+    def at_deadline(self, node: str, key: str, when: int) -> list[Outcome]:
+        """Let what waited until ``when`` (ms) at a stage go on."""
+        place = self._places[node]
+        step = self.steps[place]
+        assert step.stage is not None
+        ruling = step.stage.at_deadline(step.memories[key], when)
+        self._remember(step, key, ruling.memory)
+        outcomes: list[Outcome] = []
+        for candidate in ruling.passed:
+            self._go(candidate, place + 1, outcomes)
+        if step is self._turns:
+            self._next(key, when, outcomes)
+        return outcomes
+
+    def proceed(self, asked: Asked, answers: Answers) -> list[Outcome]:
+        """Go on with a candidate whose questions are answered."""
+        self._asking -= 1
+        outcomes: list[Outcome] = []
+        place = next(n for n, step in enumerate(self.steps) if step.stage is None)
+        known = {**asked.answers, **answers}
+        passed = self._judge(self.steps[place], asked.candidate, known, outcomes)
+        if passed is not None:
+            self._go(passed, place + 1, outcomes)
+        return outcomes
+
+    def ended(self, key: str, firing: str, event: str, place: int, now: int) -> list[Outcome]:
+        """Learn what an event says of a firing that is in progress.
+
+        Args:
+            key: the mode's key that it is in progress for. firing: its id.
+            event: the event's name. place: of the action that it is about.
+            now: the log's millisecond.
+        """
+        turns = self._turns
+        assert turns is not None
+        assert isinstance(turns.stage, Turns)
+        going: Any = turns.memories[key]
+        progress = next(each for each in going.running if each.firing == firing)
+        left = progress.after(event, place)
+        outcomes: list[Outcome] = []
+        if left is not progress:
+            self._remember(turns, key, turns.stage.changed(going, firing, left))
+            self._next(key, now, outcomes)
+        return outcomes
+
+    def resolve(self, facts: Facts, bucket: str) -> list[Outcome]:
+        """End the incident of a bucket, if one is open."""
+        step = self.steps[-1]
+        incident = step.memories.get(bucket)
+        if not isinstance(incident, Incident):
+            return []
+        self._remember(step, bucket, None)
+        event = facts.recorded
+        told = incident.told("resolved")
+        name, version = self.automation.name, self.version
+        outcomes: list[Outcome] = [
+            Resolution(self.id, name, version, incident.labels, told, event, event.received)
+        ]
+        if self.automation.on_resolve:
+            over = incident.over(bucket, event)
+            outcomes.append(self._come_about(over, Branch.ON_RESOLVE, Reason.RESOLVED))
+        return outcomes
+
+    def _go(self, candidate: Candidate, place: int, outcomes: list[Outcome]) -> None:
+        """Take a candidate through the stages from a place on."""
+        for step in self.steps[place:]:
+            if step.stage is None:
+                passed = self._ask(step, candidate, outcomes)
+            else:
+                passed = self._put(step, step.stage, candidate, outcomes)
+            if passed is None:
+                return
+            candidate = passed
+        self._fire(candidate, outcomes)
+
+    def _put(
+        self, step: Step, stage: Stage, candidate: Candidate, outcomes: list[Outcome]
+    ) -> Candidate | None:
+        """Put a candidate to a stage; return what goes on."""
+        key = candidate.keys.get(stage.name, "")
+        memory = step.memories.get(key)
+        ruling = stage.decide(memory, candidate, candidate.at)
+        if self._controls.watcher is not None:
+            self._controls.watcher(step, memory, candidate, ruling)
+        if ruling.memory is not memory:
+            self._remember(step, key, ruling.memory)
+        for each in ruling.dropped:
+            reason = ruling.reason if ruling.move is Move.DROP else Reason.DEBOUNCED
+            self._suppress(each, reason, ruling.detail, stage.name, outcomes)
+        if isinstance(stage, Budget) and ruling.dropped and stage.calls_for_then(memory):
+            outcomes.append(self._come_about(candidate, Branch.THEN, Reason.EXHAUSTED))
+        return ruling.passed[0] if ruling.passed else None
+
+    def _ask(self, step: Step, candidate: Candidate, outcomes: list[Outcome]) -> Candidate | None:
+        """Put the conditions to a candidate, after those that still wait for answers."""
+        if self._asking:
+            self._asking += 1
+            outcomes.append(Asked(self.id, candidate, ()))
+            return None
+        return self._judge(step, candidate, {}, outcomes)
+
+    def _judge(
+        self, step: Step, candidate: Candidate, answers: Answers, outcomes: list[Outcome]
+    ) -> Candidate | None:
+        about = {"id": self.id, "name": self.automation.name, "version": self.version}
+        result = judged(self.automation.conditions, candidate, about, answers)
+        if self._controls.watcher is not None:
+            self._controls.watcher(step, None, candidate, result)
+        if result.missing:
+            self._asking += 1
+            outcomes.append(Asked(self.id, candidate, result.missing, answers))
+            return None
+        candidate = replace(candidate, conditions=tuple(result.values))
+        if result.holds:
+            return candidate
+        reason = Reason.CONDITION_ERROR if result.holds is None else Reason.CONDITION_FALSE
+        self._suppress(candidate, reason, result.error, "conditions", outcomes)
+        return None
+
+    def _fire(self, candidate: Candidate, outcomes: list[Outcome]) -> None:
+        firing = self._come_about(candidate)
+        outcomes.append(firing)
+        turns = self._turns
+        if turns is None:
+            return
+        assert isinstance(turns.stage, Turns)
+        key = candidate.keys.get(turns.stage.name, "")
+        before: Any = turns.memories.get(key)
+        progress = self._controls.begun(firing, self.automation.actions)
+        after = turns.stage.begun(before, progress)
+        if after is not before:
+            self._remember(turns, key, after)
+
+    def _come_about(
+        self,
+        candidate: Candidate,
+        branch: Branch = Branch.ACTIONS,
+        reason: Reason | None = None,
+    ) -> Firing:
+        self._controls.stats.firings += 1
+        return come_about(self.id, self.automation, self.version, candidate, branch, reason)
+
+    def _next(self, key: str, now: int, outcomes: list[Outcome]) -> None:
+        """Let those go on that waited for their turn, as long as there is a place."""
+        turns = self._turns
+        assert turns is not None
+        assert isinstance(turns.stage, Turns)
+        place = self._places[turns.key] + 1
+        while True:
+            going: Any = turns.memories.get(key)
+            ruling = turns.stage.next(going, now)
+            if not ruling.passed:
+                return
+            self._remember(turns, key, ruling.memory)
+            self._go(ruling.passed[0].at_moment(now), place, outcomes)
+
+    def _remember(self, step: Step, key: str, memory: Memory | None) -> None:
+        if step is self._turns:
+            self._controls.await_ends(self.id, key, step.memories.get(key), memory)
+        if memory is not None or key in step.memories:
+            self._controls.windows.put((step.key, key), memory)
+
+    def _suppress(
+        self,
+        candidate: Candidate,
+        reason: Reason,
+        message: str,
+        stage: str,
+        outcomes: list[Outcome],
+    ) -> None:
+        controls = self._controls
+        controls.stats.suppressions += 1
+        key = candidate.keys.get(stage, "")
+        quiet = candidate.quiet
+        told = 0 if quiet else controls.telling.tells((self.id, reason.value, key), candidate.at)
+        outcomes.append(
+            Suppression(
+                automation_id=self.id,
+                automation=self.automation.name,
+                version=self.version,
+                bucket=candidate.bucket,
+                reason=reason,
+                event=candidate.event,
+                at=candidate.at,
+                message=message,
+                stage=stage,
+                key=key,
+                conditions=candidate.conditions,
+                told=told,
+            )
+        )
