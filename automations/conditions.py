@@ -71,11 +71,10 @@ def judge(expressions: Sequence[ConditionExpression], scope: Scope, answers: Ans
     """Tell whether all conditions hold; the first one that doesn't ends it.
 
     Args:
-        expressions: the conditions, in order.
-        scope: what they see; a variable may be a question, which is asked if one reads it.
+        expressions: the conditions, in order. scope: what they see.
         answers: what their look-ups found so far.
     """
-    asking = _Asking(scope.variables, answers, {each for one in expressions for each in one.reads})
+    asking = _Asking(scope.variables, answers)
     values: list[dict[str, Any]] = []
     for expression in expressions:
         holds, error = asking.evaluate(expression)
@@ -94,14 +93,15 @@ class _Asking(Scope):
     a function would be logged each time, and end the search for what else is missing.
     """
 
-    __slots__ = ("_answers", "_asked", "_wrong", "missing")
+    __slots__ = ("_answers", "_asked", "_guessed", "_wrong", "missing")
 
-    def __init__(self, variables: dict[str, Any], answers: Answers, reads: set[str]) -> None:
+    def __init__(self, variables: dict[str, Any], answers: Answers) -> None:
+        super().__init__(variables)
         self.missing: dict[Question, None] = {}
         self._answers = answers
         self._asked: dict[Question, Any] = {}
         self._wrong: list[str] = []
-        super().__init__({name: self._present(name, variables[name], reads) for name in variables})
+        self._guessed = False
 
     @property
     def context(self) -> cel.Context:
@@ -119,23 +119,18 @@ class _Asking(Scope):
 
     def evaluate(self, expression: ConditionExpression) -> tuple[bool | None, str]:
         """Return whether an expression holds, and why it has no value where that is so."""
-        self._asked, self._wrong, before = {}, [], len(self.missing)
+        self._asked, self._wrong, self._guessed = {}, [], False
         try:
             holds, error = expression.holds(self), ""
         except ExpressionFailed as failure:
             holds, error = False, str(failure)
         if self._wrong:
             error = self._wrong[0]
-        return (None if error or len(self.missing) > before else holds), error
+        return (None if error or self._guessed else holds), error
 
     def told(self) -> list[dict[str, Any]]:
         """Return what was looked up for the expression just evaluated, and found."""
         return [{"lookup": str(each), **_told(found)} for each, found in self._asked.items()]
-
-    def _present(self, name: str, value: Any, reads: set[str]) -> Any:
-        if not isinstance(value, Question):
-            return value
-        return self._answer(value) if name in reads else None
 
     def _looking_up(self, function: str) -> Callable[..., Any]:
         def look_up(*arguments: Any) -> Any:
@@ -163,6 +158,7 @@ class _Asking(Scope):
         if len(self._answers) + len(self.missing) >= MOST_QUESTIONS and asked not in self.missing:
             raise ExpressionFailed(f"conditions may look up {MOST_QUESTIONS} things at most")
         self.missing[asked] = None
+        self._guessed = True
         return None
 
 

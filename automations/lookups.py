@@ -144,3 +144,28 @@ def of_variable(name: str, known: Mapping[str, Any]) -> Any:
         most = f"{LARGEST_ANSWER // 1024} KB"
         return Unanswerable(f"the variable {name!r} has more than {most}: too much for a condition")
     return known[name]
+
+
+def of_automation(definition: Mapping[str, Any], last_fired: int | None, firings: int) -> Any:
+    """Return what ``automation`` tells of one.
+
+    Args:
+        definition: as it is stored. last_fired: when it last fired, in Unix ms; None for never.
+        firings: how often it has.
+    """
+    return {
+        "enabled": bool(definition.get("enabled", True)),
+        "paused": bool(definition.get("paused")),
+        "shadow": bool(definition.get("shadow")),
+        "last_fired": last_fired,
+        "firings": firings,
+    }
+
+
+def under(states: tuple[str, ...] | None) -> list[str]:
+    """Return the states under which runs are counted, each run under one of them at most.
+
+    A state's name is left out where its type is asked for as well, which it counts under, too.
+    """
+    asked = states or tuple(each.value for each in StateType)
+    return [name for name in asked if name == NAMES[name].value or NAMES[name].value not in asked]

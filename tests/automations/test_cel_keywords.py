@@ -100,24 +100,14 @@ def _call(
     return f"{function}({', '.join(written)})", f"{function}({', '.join(meant)})"
 
 
-def _calls(inner: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
-    return st.one_of(
-        st.builds(
-            _call,
-            st.just(function),
-            st.permutations(signature.names).map(
-                lambda names, first=signature.names[0], n=n: (
-                    first,
-                    *[name for name in names if name != first][:n],
-                )
-            ),
-            st.lists(inner, min_size=3, max_size=3),
-            st.integers(0, 1),
-            st.booleans(),
-        )
-        for function, signature in SIGNATURES.items()
-        for n in range(3)
-    )
+@st.composite
+def _calls(draw: st.DrawFn, inner: st.SearchStrategy[Pair]) -> Pair:
+    function = draw(st.sampled_from(sorted(SIGNATURES)))
+    first, *others = SIGNATURES[function].names
+    named = draw(st.lists(st.sampled_from(others), unique=True))
+    values = [draw(inner) for _ in range(1 + len(named))]
+    plain, back = draw(st.integers(0, 1)), draw(st.booleans())
+    return _call(function, (first, *named), values, plain, back)
 
 
 def _both(inner: st.SearchStrategy[Pair], form: str) -> st.SearchStrategy[Pair]:
