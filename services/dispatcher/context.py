@@ -37,6 +37,11 @@ class Definitions:
             docs = self._keep(kind, None, await self._catalog.all(kind))
         return docs  # type: ignore[no-any-return]
 
+    def forget(self, kind: str, name: str) -> None:
+        """Ask for one definition anew: it was changed here."""
+        self._found.pop((kind, name), None)
+        self._found.pop((kind, None), None)
+
     def _fresh(self, kind: str, name: str | None) -> Any:
         until, found = self._found.get((kind, name), (0.0, None))
         return found if time.monotonic() < until else None

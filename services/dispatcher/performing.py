@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from upshot.events.event import Causation
 
+from ..once import Once
 from .entry import Entry
 
 
@@ -28,6 +29,16 @@ class Job:
     causation: Causation
     done: tuple[str, ...] = ()
 
+    @property
+    def cause(self) -> tuple[str, Causation]:
+        """What makes runs change, as the registry of runs wants it."""
+        return self.triggered, self.causation
+
+    @property
+    def once(self) -> Once:
+        """What makes definitions change, as the catalog wants it."""
+        return Once(self.firing, self.index, self.triggered, self.causation)
+
 
 def job_of(entry: Entry, index: int) -> Job:
     """Return the job that an entry's action is."""
@@ -47,7 +58,9 @@ class Receiver:
 class Performer(Protocol):
     """Performs one kind of action."""
 
-    type: ClassVar[str]
+    @property
+    def type(self) -> str:
+        """The kind's name."""
 
     def receiver(self, arguments: dict[str, Any]) -> Receiver | None:
         """Return who outside is asked; None where it stays within Upshot."""

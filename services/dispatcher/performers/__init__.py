@@ -1,4 +1,4 @@
-"""The performers, one kind of action a file; a new kind is one file and one line below."""
+"""The performers: who does which kind of action; a new kind is one line below."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.flows.registry import Runs
 
+from ...catalog import Catalog
 from ..context import Definitions
 from ..performing import Performer
 from .call_webhook import CallWebhook
 from .emit_event import EmitEvent
+from .flow_runs import (
+    CancelFlowRun,
+    ChangeFlowRunState,
+    PauseFlowRun,
+    ResumeFlowRun,
+    RetryFlowRun,
+)
 from .notify import Notifier
-from .retry_flow_run import RetryFlowRun
 from .run_deployment import RunDeployment
+from .set_variable import SetVariable
+from .switching import switches
 
 
 @asynccontextmanager
@@ -28,13 +37,29 @@ async def performers(
         allow_private=settings.allow_private_webhooks, places=settings.action_concurrency
     )
     notifier = Notifier(definitions)
-    log = Log(store, dedup_ms=int(settings.dedup * 1000))
-    inner: list[Performer] = [RunDeployment(runs, definitions), RetryFlowRun(runs), EmitEvent(log)]
     try:
-        yield [*inner, webhooks, notifier]
+        yield [*_inner(settings, store, runs, definitions), webhooks, notifier]
     finally:
         notifier.close()
         await webhooks.close()
 
 
-__all__ = ["CallWebhook", "EmitEvent", "Notifier", "RetryFlowRun", "RunDeployment", "performers"]
+def _inner(
+    settings: Settings, store: Store, runs: Runs, definitions: Definitions
+) -> list[Performer]:
+    """Return the performers that ask nobody outside."""
+    catalog = Catalog(store)
+    return [
+        RunDeployment(runs, definitions),
+        RetryFlowRun(runs),
+        CancelFlowRun(runs, store),
+        ChangeFlowRunState(runs, store),
+        PauseFlowRun(runs),
+        ResumeFlowRun(runs),
+        *switches(store, catalog, definitions),
+        SetVariable(catalog, definitions),
+        EmitEvent(Log(store, dedup_ms=int(settings.dedup * 1000))),
+    ]
+
+
+__all__ = ["performers"]

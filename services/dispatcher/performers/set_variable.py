@@ -1,0 +1,37 @@
+"""Performs set-variable: the firing keeps that it was done, in the same step."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ...catalog import Catalog, Verb
+from ..context import Definitions
+from ..performing import Job, Receiver
+
+
+class SetVariable:
+    """Gives variables values.
+
+    Args:
+        catalog: where they are. definitions: what is known of them here.
+    """
+
+    type: ClassVar[str] = "set-variable"
+
+    def __init__(self, catalog: Catalog, definitions: Definitions) -> None:
+        self._catalog = catalog
+        self._definitions = definitions
+
+    def receiver(self, arguments: dict[str, Any]) -> Receiver | None:
+        return None
+
+    async def perform(self, arguments: dict[str, Any], job: Job) -> str:
+        name = arguments["name"]
+        done = await self._catalog.was_done(job.once) or await self._put(name, arguments, job)
+        self._definitions.forget("variable", name)
+        return f"set {name}" if done else f"{name} had this value already"
+
+    async def _put(self, name: str, arguments: dict[str, Any], job: Job) -> bool:
+        doc = {"name": name, "value": arguments["value"]}
+        change = await self._catalog.put("variable", name, doc, once=job.once)
+        return change.verb is not Verb.UNCHANGED
