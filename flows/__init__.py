@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from .emitting import emit_event
     from .flowdef import Flow, flow
     from .futures import TaskFuture, TaskFutureList, as_completed, wait
+    from .interaction import (
+        RunInput,
+        apause_flow_run,
+        aresume_flow_run,
+        asuspend_flow_run,
+        pause_flow_run,
+        resume_flow_run,
+        suspend_flow_run,
+    )
     from .logs import get_run_logger
     from .pool import TaskRunner, ThreadPoolTaskRunner
     from .states import State, StateType
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Deployment",
     "Flow",
+    "RunInput",
     "State",
     "StateType",
     "Task",
@@ -27,11 +37,17 @@ __all__ = [
     "TaskRunner",
     "ThreadPoolTaskRunner",
     "allow_failure",
+    "apause_flow_run",
+    "aresume_flow_run",
     "as_completed",
+    "asuspend_flow_run",
     "emit_event",
     "flow",
     "get_run_logger",
+    "pause_flow_run",
     "quote",
+    "resume_flow_run",
+    "suspend_flow_run",
     "task",
     "unmapped",
     "wait",
@@ -40,6 +56,7 @@ __all__ = [
 _MODULE_OF: Final = {
     "Deployment": "deployments",
     "Flow": "flowdef",
+    "RunInput": "interaction",
     "State": "states",
     "StateType": "states",
     "Task": "taskdef",
@@ -48,11 +65,17 @@ _MODULE_OF: Final = {
     "TaskRunner": "pool",
     "ThreadPoolTaskRunner": "pool",
     "allow_failure": "annotations",
+    "apause_flow_run": "interaction",
+    "aresume_flow_run": "interaction",
     "as_completed": "futures",
+    "asuspend_flow_run": "interaction",
     "emit_event": "emitting",
     "flow": "flowdef",
     "get_run_logger": "logs",
+    "pause_flow_run": "interaction",
     "quote": "annotations",
+    "resume_flow_run": "interaction",
+    "suspend_flow_run": "interaction",
     "task": "taskdef",
     "unmapped": "annotations",
     "wait": "futures",
