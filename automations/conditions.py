@@ -71,10 +71,12 @@ def judge(expressions: Sequence[ConditionExpression], scope: Scope, answers: Ans
     """Tell whether all conditions hold; the first one that doesn't ends it.
 
     Args:
-        expressions: the conditions, in order. scope: what they see.
+        expressions: the conditions, in order.
+        scope: what they see; a variable may be a question, which is asked where one reads it.
         answers: what their look-ups found so far.
     """
-    asking = _Asking(scope.variables, answers)
+    reads = frozenset(name for each in expressions for name in each.reads)
+    asking = _Asking(scope.variables, answers, reads)
     values: list[dict[str, Any]] = []
     for expression in expressions:
         holds, error = asking.evaluate(expression)
@@ -93,15 +95,18 @@ class _Asking(Scope):
     a function would be logged each time, and end the search for what else is missing.
     """
 
-    __slots__ = ("_answers", "_asked", "_guessed", "_wrong", "missing")
+    __slots__ = ("_answers", "_asked", "_guessed", "_open", "_wrong", "missing")
 
-    def __init__(self, variables: dict[str, Any], answers: Answers) -> None:
-        super().__init__(variables)
+    def __init__(self, variables: dict[str, Any], answers: Answers, reads: frozenset[str]) -> None:
         self.missing: dict[Question, None] = {}
         self._answers = answers
         self._asked: dict[Question, Any] = {}
         self._wrong: list[str] = []
         self._guessed = False
+        asked = {name: variables[name] for name in reads & variables.keys()}
+        asked = {name: each for name, each in asked.items() if isinstance(each, Question)}
+        super().__init__({**variables, **{name: self._answer(asked[name]) for name in asked}})
+        self._open = {name for name, each in asked.items() if each in self.missing}
 
     @property
     def context(self) -> cel.Context:
@@ -119,7 +124,8 @@ class _Asking(Scope):
 
     def evaluate(self, expression: ConditionExpression) -> tuple[bool | None, str]:
         """Return whether an expression holds, and why it has no value where that is so."""
-        self._asked, self._wrong, self._guessed = {}, [], False
+        self._asked, self._wrong = {}, []
+        self._guessed = not self._open.isdisjoint(expression.reads)
         try:
             holds, error = expression.holds(self), ""
         except ExpressionFailed as failure:

@@ -174,6 +174,17 @@ def test_an_answer_counts_into_what_an_expression_may_cost() -> None:
     assert judged(source, answers={variable("x"): [1, 2]}).holds is True
 
 
+def test_a_variable_that_is_a_question_is_asked_where_it_is_read() -> None:
+    events = Question("events", ("1-0", "2-0"))
+    scope = Scope({**VALUES, "events": events, "event": Question("event", ("2-0",))})
+    read = [ConditionExpression("events.size() == 2"), ConditionExpression("events == null")]
+    assert judge([ConditionExpression("firing.at == 5000")], scope, {}).holds is True
+    result = judge(read, scope, {})
+    assert (result.holds, result.missing, outcomes(result)) == (None, (events,), [None, None])
+    assert judge(read[:1], scope, {events: [EVENT, EVENT]}).holds is True
+    assert judge(read[:1], scope, {events: [EVENT]}).holds is False
+
+
 NAMES = ["a", "b", "c"]
 LOOKED_UP = st.sampled_from([f"variable('{name}')" for name in NAMES])
 TRUTHS = st.recursive(
