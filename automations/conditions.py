@@ -103,9 +103,9 @@ class _Asking(Scope):
         self._asked: dict[Question, Any] = {}
         self._wrong: list[str] = []
         self._guessed = False
-        asked = {name: variables[name] for name in reads & variables.keys()}
-        asked = {name: each for name, each in asked.items() if isinstance(each, Question)}
-        super().__init__({**variables, **{name: self._answer(asked[name]) for name in asked}})
+        asked = {name: each for name, each in variables.items() if isinstance(each, Question)}
+        found = {name: self._answer(asked[name]) if name in reads else None for name in asked}
+        super().__init__({**variables, **found})
         self._open = {name for name, each in asked.items() if each in self.missing}
 
     @property
