@@ -19,6 +19,7 @@ from . import (
     status,
     testing,
     tracing,
+    work_pool,
     worker,
 )
 from . import run as runs
@@ -43,6 +44,7 @@ for name, group in {
     "deployment": deployment.app,
     "run": runs.app,
     "flow": flow.app,
+    "work-pool": work_pool.app,
     "worker": worker.app,
     "dead-letter": dead_letter.app,
     "import": importing.app,

@@ -9,11 +9,13 @@ from urllib.parse import quote
 import typer
 
 from .emitting import pair
-from .printing import Column, field, say_json, show
+from .printing import Column, field, note, say_json, show
 from .session import Context, Format, Output
 from .watching import completed, tell, watch
 
-app = typer.Typer(help="Deployments: list them, run one.", no_args_is_help=True)
+app = typer.Typer(help="Deployments: list, run, pause them.", no_args_is_help=True)
+
+_Name = Annotated[str, typer.Argument(help="flow/deployment")]
 
 
 @app.command()
@@ -25,6 +27,7 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
     columns = [
         field("Name"),
         field("Pool", "work_pool"),
+        Column("Paused", lambda item: bool(item.get("paused"))),
         field("Entrypoint", wide=True),
         Column("Parameters", lambda item: item.get("parameters") or None, wide=True),
     ]
@@ -33,7 +36,7 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
-def inspect(context: Context, name: Annotated[str, typer.Argument(help="flow/deployment")]) -> None:
+def inspect(context: Context, name: _Name) -> None:
     """Show a deployment.
 
     Example: upshot deployment inspect words/readme
@@ -44,7 +47,7 @@ def inspect(context: Context, name: Annotated[str, typer.Argument(help="flow/dep
 @app.command()
 def run(
     context: Context,
-    name: Annotated[str, typer.Argument(help="flow/deployment")],
+    name: _Name,
     param: Annotated[
         list[str] | None,
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="JSON, or else text; repeatable."),
@@ -73,6 +76,26 @@ def run(
     tell(made, output)
     if wait and not completed(made):
         raise typer.Exit(1)
+
+
+@app.command()
+def pause(context: Context, name: _Name) -> None:
+    """Keep a deployment's schedules from making runs; others may still start one.
+
+    Example: upshot deployment pause etl/nightly
+    """
+    context.obj.client.post(f"/deployments/{quote(name)}/pause")
+    note(f"{name} is paused")
+
+
+@app.command()
+def resume(context: Context, name: _Name) -> None:
+    """Let a paused deployment go on.
+
+    Example: upshot deployment resume etl/nightly
+    """
+    context.obj.client.post(f"/deployments/{quote(name)}/resume")
+    note(f"{name} is on again")
 
 
 def parameter(text: str) -> tuple[str, Any]:

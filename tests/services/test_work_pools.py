@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -18,6 +20,7 @@ from upshot.events.log import START, Log
 from upshot.events.store import Store
 from upshot.flows.registry import Runs
 from upshot.services.catalog import Catalog
+from upshot.services.cli.app import run
 from upshot.services.scheduler.sweep import Sweep
 from upshot.services.switching import WORK_POOL, switch
 from upshot.services.work_pools import WorkPools
@@ -152,3 +155,22 @@ async def test_a_paused_deployment_takes_runs_that_somebody_asks_for(api: Api) -
     await api.post("/api/v1/deployments/etl/nightly/pause")
     made = await api.post("/api/v1/runs", 201, json={"deployment": "etl/nightly"})
     assert made["state"]["name"] == "Scheduled"
+
+
+def printed(api: Api, *command: str) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        assert run(["--url", api.url, *command]) == 0
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("group", "name"), [("work-pool", "heavy"), ("deployment", "etl/nightly")])
+async def test_pools_and_deployments_are_paused_from_the_command_line(
+    api: Api, group: str, name: str
+) -> None:
+    doc = {"name": "etl/nightly", "entrypoint": "/x.py:f", "work_pool": "heavy"}
+    await api.post("/api/v1/deployments", 201, json=doc)
+    for verb, paused in (("pause", "yes"), ("resume", "no")):
+        await asyncio.to_thread(printed, api, group, verb, name)
+        _, row = (await asyncio.to_thread(printed, api, group, "ls")).splitlines()
+        assert (row.split()[0], paused in row.split()) == (name, True)
