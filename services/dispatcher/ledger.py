@@ -13,6 +13,8 @@ from upshot.events.store import Argument, Store
 
 GROUP: Final = 256
 """Settlements in one call at most."""
+LINGER: Final = 0.002
+"""Seconds that a settlement waits for others: the store syncs each call to disk by itself."""
 
 
 class Ledger:
@@ -48,6 +50,7 @@ class Ledger:
         """Write what waits, as long as the task lives."""
         while True:
             await self._news.wait()
+            await asyncio.sleep(LINGER)
             self._news.clear()
             while self._waiting:
                 group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
