@@ -88,3 +88,22 @@ Duration = Annotated[
     ),
 ]
 """A span of time: ``timedelta`` inside, ``"1h30m"`` in files and JSON."""
+
+
+def _after_start(value: Any) -> Any:
+    return value.strip().removeprefix("+") if isinstance(value, str) else value
+
+
+Offset = Annotated[
+    Duration,
+    BeforeValidator(_after_start),
+    WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "pattern": WRITTEN.replace("^", r"^\s*\+?", 1),
+            "minimum": 0,
+            "examples": ["+5m", "1h30m"],
+        }
+    ),
+]
+"""A time of a test, counted from its start: ``+5m``."""

@@ -9,36 +9,16 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    WithJsonSchema,
 )
 
 from upshot.events.event import EventId, EventName, Resource
 
-from .durations import WRITTEN, Duration
+from .durations import Offset
+from .given import Given
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def _after_start(value: Any) -> Any:
-    return value.strip().removeprefix("+") if isinstance(value, str) else value
-
-
-Offset = Annotated[
-    Duration,
-    BeforeValidator(_after_start),
-    WithJsonSchema(
-        {
-            "type": ["string", "number"],
-            "pattern": WRITTEN.replace("^", r"^\s*\+?", 1),
-            "minimum": 0,
-            "examples": ["+5m", "1h30m"],
-        }
-    ),
-]
-"""A time of a test, counted from its start: ``+5m``."""
 
 
 class _Written(BaseModel):
@@ -95,6 +75,7 @@ class TestCase(_Written):
     Attributes:
         name: what it shows.
         start: when it begins, for schedules and clock times.
+        given: what conditions find when they look it up.
         events: what comes, in order.
         until: when it ends, from its start; by default with the last event.
         expect: every firing, in order; none if empty.
@@ -104,6 +85,7 @@ class TestCase(_Written):
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     start: AwareDatetime = START
+    given: Given = Given()
     events: tuple[GivenEvent, ...] = Field(default=(), max_length=1000)
     until: Offset = timedelta(0)
     expect: tuple[ExpectedFiring, ...] = Field(default=(), max_length=1000)
