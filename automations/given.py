@@ -31,9 +31,10 @@ class GivenRun(_Given):
     """A run that there is.
 
     Attributes:
-        deployment: of which deployment, ``flow/deployment``. flow: of which flow; that of the
-            deployment by default.
-        state: the state that it is in. at: when it came into it, from the test's start.
+        deployment: of which deployment, ``flow/deployment``.
+        flow: of which flow; that of the deployment by default.
+        state: the state that it is in.
+        at: when it came into that state, from the test's start.
     """
 
     deployment: Annotated[str, Field(max_length=256)] | None = None
@@ -51,9 +52,11 @@ class GivenAutomation(_Given):
     """An automation that there is.
 
     Attributes:
-        enabled: whether it is evaluated. paused: whether somebody paused it.
+        enabled: whether it is evaluated.
+        paused: whether somebody paused it.
         shadow: whether it acts on nothing.
-        last_fired: when it last fired, if it did. firings: how often it has.
+        last_fired: when it last fired, if it did.
+        firings: how often it has.
     """
 
     enabled: bool = True
