@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..mentions import mentioned
 from .base import Reason
 
 if TYPE_CHECKING:
@@ -22,21 +23,24 @@ class Check:
         expected: what it asks for.
         actual: what there was.
         met: whether that is enough; None where it was not come to, or only informs.
+        values: what an expression mentions, by path.
     """
 
     what: str
     expected: Any
     actual: Any
     met: bool | None = None
+    values: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the check as data."""
-        return {
+        told = {
             "what": self.what,
             "expected": self.expected,
             "actual": self.actual,
             "met": self.met,
         }
+        return told if self.values is None else {**told, "values": self.values}
 
 
 Checks = list[Check]
@@ -65,8 +69,8 @@ def related_checks(specs: Sequence[LabelMatch], facts: Facts) -> Checks:
     return checks
 
 
-def where_check(source: str, reason: Reason, detail: str) -> Check:
-    """Return how the ``where`` came out, as the verdict tells."""
+def where_check(source: str, reason: Reason, detail: str, facts: Facts) -> Check:
+    """Return how the ``where`` came out, as the verdict tells, and what it saw."""
     outcomes: dict[Reason, tuple[Any, bool | None]] = {
         Reason.WHERE_FALSE: (False, False),
         Reason.WHERE_ERROR: (detail, False),
@@ -75,7 +79,8 @@ def where_check(source: str, reason: Reason, detail: str) -> Check:
         Reason.NO_RELATED_MATCH: (None, None),
     }
     actual, met = outcomes.get(reason, (True, True))
-    return Check("where", source, actual, met)
+    values = None if met is None else mentioned(source, {"event": facts.body})
+    return Check("where", source, actual, met, values)
 
 
 def _shown(values: tuple[str, ...]) -> str | list[str]:

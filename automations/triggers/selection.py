@@ -74,7 +74,7 @@ class Selecting(BaseModel):
         checks = label_checks("match", self.match, facts.resource)
         checks += related_checks(self.match_related, facts)
         if self.where is not None:
-            checks.append(where_check(self.where.source, verdict.reason, verdict.detail))
+            checks.append(where_check(self.where.source, verdict.reason, verdict.detail, facts))
         return checks
 
     def _where_refusal(self, window: Memory | None, facts: Facts) -> Verdict | None:

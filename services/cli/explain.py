@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from . import times
-from .printing import cell, console, note, say_json, styled
+from .explained import tree
+from .printing import console, note, say, say_json
 from .promoting import app as app
 from .session import Context, Format, Output
-
-if TYPE_CHECKING:
-    from rich.tree import Tree
-
-_MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
 
 
 @app.command()
@@ -54,6 +48,8 @@ def explain(
         note("no event that it waits for came without firing it")
     for item in items:
         console().print(tree(item))
+        if item is not items[-1]:
+            say()
 
 
 def _event(given: str) -> Any:
@@ -65,46 +61,3 @@ def _event(given: str) -> Any:
         return json.loads(path.read_text())
     except ValueError as error:
         raise typer.BadParameter(f"{path}: not JSON: {error}", param_hint="--event") from error
-
-
-def tree(found: Mapping[str, Any]) -> Tree:
-    """Return an explanation as a tree for people."""
-    from rich.tree import Tree
-
-    event = found["event"]
-    mark, style = _MARKS[found["fired"]]
-    verb = "fires" if found["fired"] else "does not fire"
-    root = Tree(
-        styled(
-            [
-                (f"{mark} {cell(found['automation'])} {verb}: {found['reason']}", style),
-                (f"  on {cell(event['event'])} {cell(event['resource']['id'])}", ""),
-                (f"  {times.local(event['received'])}", "dim"),
-            ]
-        )
-    )
-    _grow(root, found["tree"])
-    return root
-
-
-def _grow(branch: Tree, part: Mapping[str, Any]) -> None:
-    """Add a trigger, what it asks, and the triggers within it."""
-    mark, style = _MARKS[part["fires"]]
-    bucket = ", ".join(f"{key}={cell(value)}" for key, value in part["bucket"].items())
-    head = [(f"{mark} {part['trigger']}", style), (f"  {part['verdict']}", style)]
-    head += [(f"  [{bucket}]", "cyan")] if bucket else []
-    grown = branch.add(styled([*head, (window(part["window"]), "dim")]))
-    for check in part["checks"]:
-        mark, style = _MARKS[check["met"]]
-        expected, actual = cell(check["expected"]), cell(check["actual"])
-        line = f"{cell(check['what'])}: expected {expected}, actual {actual}"
-        grown.add(styled([(f"{mark} ", style), (line, "")]))
-    for inner in part["parts"]:
-        _grow(grown, inner)
-
-
-def window(found: Mapping[str, Any] | None) -> str:
-    """Return when an open window ends."""
-    if not found or not found["ends"]:
-        return ""
-    return f"  window ends {times.local(found['ends'])}"

@@ -35,6 +35,9 @@ _LAST_PARTS: Final = {
 }
 
 
+_UNBROKEN: Final = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table.
@@ -133,10 +136,16 @@ def note(text: str) -> None:
 
 
 def console() -> Console:
-    """Return a rich console on standard output; it honours ``NO_COLOR``."""
+    """Return a rich console on standard output; it honours ``NO_COLOR``.
+
+    Lines are broken for a terminal only: programs that read them want them whole.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    width = None if sys.stdout.isatty() else _UNBROKEN
+    return Console(
+        highlight=False, emoji=False, markup=False, soft_wrap=width is not None, width=width
+    )
 
 
 def styled(parts: Iterable[tuple[object, str]]) -> Text:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.services.api_served import Api, served
-from upshot.services.cli.explain import tree
+from upshot.services.cli.explained import tree
 from upshot.services.cli.printing import console
 
 EXPLAIN = "/api/v1/automations/explain"
