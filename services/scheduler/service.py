@@ -1,6 +1,7 @@
 """What has to happen now and then, whoever else is there; several may run, as every step is atomic.
 
 due runs → queues · parked actions → the stream · lapsed runs → ended or queued again
+runs that nobody resumed in time → Failed
 entries left behind → somebody else, or the dead letters · old events, runs, firings → forgotten
 """
 
@@ -15,6 +16,7 @@ from upshot.events.store import Store
 
 from .due import moving
 from .lapsed import Lapsed
+from .pauses import Pauses
 from .periodic import Pass, every, repeat
 from .sweep import Sweep
 from .upkeep import Upkeep
@@ -29,6 +31,7 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
     often = min(1.0, settings.lease / 4)
     sweep = Sweep(store, silence_ms)
     lapsed = Lapsed(store, settings.lease_ms)
+    pauses = Pauses(store, settings.lease_ms)
     upkeep = Upkeep(
         store,
         log_retention_ms=int(settings.log_retention * 1000),
@@ -39,6 +42,8 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
         "due runs": moving(store, "enqueue_due"),
         "parked actions": moving(store, "unpark"),
         "lapsed runs": every(often, lapsed.look),
+        "late pauses": every(often, pauses.expire),
+        "parts left behind": every(settings.lease, pauses.end_parts),
         "entries left behind": every(settings.lease / 2, sweep.run),
         "silent workers": every(settings.lease / 2, upkeep.miss_workers),
         "old events": every(_MINUTE, upkeep.trim),
