@@ -5,7 +5,7 @@ from __future__ import annotations
 from .actions import Action, CallWebhook, EmitEvent, Notify, Request, RetryFlowRun, RunDeployment
 from .declarations import Deployment, Receiver, Variable, Webhook
 from .definition import Automation
-from .evaluation import Evaluator, Outcome
+from .evaluation import Evaluator
 from .exceptions import (
     AutomationsError,
     InvalidDefinition,
@@ -15,7 +15,7 @@ from .exceptions import (
     TemplateFailed,
     TerminalAutomationsError,
 )
-from .firing import Firing, Suppression
+from .firing import Asked, Firing, Outcome, Resolution, Suppression
 from .loading import Definitions, load, loads
 from .logtime import OpenTime
 from .nodes import Defined
@@ -35,6 +35,7 @@ from .triggers import (
 
 __all__ = [
     "Action",
+    "Asked",
     "Automation",
     "AutomationsError",
     "CallWebhook",
@@ -59,6 +60,7 @@ __all__ = [
     "Reason",
     "Receiver",
     "Request",
+    "Resolution",
     "RetryFlowRun",
     "RetryableAutomationsError",
     "RunDeployment",

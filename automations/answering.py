@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .conditions import Answers
 from .control.judging import OF_EVENTS, answered
-from .firing import Asked
+from .firing import Asked, Outcome
 from .lookups import Question, Unanswerable
 
 if TYPE_CHECKING:
     from upshot.events.event import Recorded
 
-    from .control.pipeline import Outcome
     from .evaluation import Evaluator
 
 Answerer: TypeAlias = Callable[[Sequence[Question], int], Answers]

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 from upshot.events.event import Recorded
 
 from .definition import Automation
-from .evaluation import Evaluator, Outcome
-from .firing import Firing
+from .evaluation import Evaluator
+from .firing import Firing, Outcome, Suppression
 from .logtime import OpenTime
 from .rendering import Lookups, render
 
@@ -117,20 +117,10 @@ class Backtest:
                 self._fired.add((outcome.at, outcome.bucket, last))
                 if len(result.firings) < self._limit:
                     result.firings.append(self._told(outcome))
-                continue
-            result.counts[outcome.reason.value] += 1
-            if len(result.suppressed) < self._limit:
-                event = outcome.event
-                result.suppressed.append(
-                    {
-                        "automation": outcome.automation,
-                        "bucket": outcome.bucket,
-                        "reason": outcome.reason.value,
-                        "at": outcome.at,
-                        "event": event and event.id,
-                        "message": outcome.message,
-                    }
-                )
+            elif isinstance(outcome, Suppression):
+                result.counts[outcome.reason.value] += 1
+                if len(result.suppressed) < self._limit:
+                    result.suppressed.append(_suppressed(outcome))
 
     def _told(self, firing: Firing) -> dict[str, Any]:
         known = (self._events.get(position) for position in firing.positions)
@@ -155,6 +145,23 @@ class Backtest:
             dropped = positions[: -MOST_REMEMBERED // 2]
         for position in dropped:
             del self._events[position]
+
+
+def _suppressed(suppression: Suppression) -> dict[str, Any]:
+    event = suppression.event
+    told: dict[str, Any] = {
+        "automation": suppression.automation,
+        "bucket": suppression.bucket,
+        "reason": suppression.reason.value,
+        "at": suppression.at,
+        "event": event and event.id,
+        "message": suppression.message,
+    }
+    if suppression.stage:
+        told |= {"stage": suppression.stage, "key": suppression.key}
+    if suppression.conditions:
+        told["conditions"] = list(suppression.conditions)
+    return told
 
 
 def difference(one: Backtest, other: Backtest) -> dict[str, Any]:

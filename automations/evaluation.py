@@ -19,9 +19,8 @@ from upshot.events.event import Recorded
 from .conditions import Answers
 from .control.controls import Controls
 from .control.loops import loop
-from .control.pipeline import Outcome
 from .definition import Automation
-from .firing import Asked, Occasion, Suppression, decided
+from .firing import Asked, Occasion, Outcome, Suppression, decided
 from .logtime import OpenTime
 from .nodes import Defined, Node, Nodes
 from .tally import Statistics

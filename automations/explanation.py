@@ -14,8 +14,7 @@ from typing import Any, Final
 from upshot.events.event import Recorded
 
 from .definition import Automation
-from .evaluation import Outcome
-from .firing import Firing, Suppression
+from .firing import Firing, Outcome, Suppression
 from .logtime import OpenTime
 from .nodes import Node
 from .triggers import Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from upshot.events.event import Causation, Recorded
 from upshot.events.ids import derived_id
@@ -286,3 +286,7 @@ class Suppression:
     key: str = ""
     conditions: tuple[dict[str, Any], ...] = ()
     told: int = 1
+
+
+Outcome: TypeAlias = Firing | Suppression | Resolution | Asked
+"""What comes of an event, or of a deadline."""

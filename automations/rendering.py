@@ -32,7 +32,7 @@ def render(
 ) -> list[dict[str, Any]]:
     """Return each action with its ``outcome``: rendered, skipped (``if``) or failed, and why."""
     context = context_of(firing.summary(), [event.body for event in events], lookups)
-    return [_rendered(action, context) for action in automation.actions]
+    return [_rendered(action, context) for action in automation.actions_of(firing.branch)]
 
 
 def _rendered(action: BaseAction, context: dict[str, Any]) -> dict[str, Any]:

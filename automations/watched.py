@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from upshot.events.event import Recorded
 
-from .evaluation import Evaluator, Outcome
+from .evaluation import Evaluator
+from .firing import Outcome
 from .nodes import Node
 from .triggers import CompositeTrigger, Facts, Fired, Memory, Reason
 from .triggers.explaining import Checks
@@ -107,12 +108,12 @@ class Watched(Evaluator):
         node = self.nodes[key]
         return node.windows.get(_bucket(node, seen.facts))
 
-    def _evaluate(self, node: Node, facts: Facts) -> Outcome | None:
+    def _evaluate(self, node: Node, facts: Facts) -> Sequence[Outcome]:
         if self._seen is not None:
             self._seen.parts[node.key] = self._leaf(node, facts)
         return super()._evaluate(node, facts)
 
-    def _decide(self, node: Node, bucket: str, fired: Mapping[int, Fired]) -> Outcome | None:
+    def _decide(self, node: Node, bucket: str, fired: Mapping[int, Fired]) -> Sequence[Outcome]:
         if self._seen is not None:
             self._seen.parts[node.key] = self._gathered(node, bucket, fired)
         return super()._decide(node, bucket, fired)

@@ -7,10 +7,10 @@ from typing import NamedTuple, TypeAlias
 
 from upshot.events.event import Recorded
 
-from ..conditions import Answers, Judged
 from ..actions import Action
+from ..conditions import Answers, Judged
 from ..definition import Automation
-from ..firing import Asked, Firing
+from ..firing import Asked, Firing, Outcome
 from ..index import Index
 from ..tally import Statistics
 from ..triggers import Memory
@@ -18,7 +18,7 @@ from ..windows import OpenWindows
 from .base import Candidate, Ruling, Stage
 from .incident import Incidents
 from .mode import Going
-from .pipeline import Outcome, Pipeline, Step
+from .pipeline import Pipeline, Step
 from .progress import GIVEN_UP, Progress
 from .telling import Telling
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EVENT: Final = "event"
 EVENTS: Final = "events"
+OF_EVENTS: Final = frozenset({EVENT, EVENTS})
 """The functions of questions for the bodies of events; the arguments are their positions."""
 
 

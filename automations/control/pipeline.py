@@ -7,11 +7,11 @@ at_deadline, ended → what waited goes on from where it waited
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from ..conditions import Answers
 from ..definition import Automation, Branch
-from ..firing import Asked, Firing, Occasion, Resolution, Suppression, come_about
+from ..firing import Asked, Firing, Occasion, Outcome, Resolution, Suppression, come_about
 from ..triggers import Facts, Memory, Reason, Verdict
 from .base import Candidate, Move, Stage
 from .budget import Budget
@@ -21,8 +21,6 @@ from .mode import Turns
 
 if TYPE_CHECKING:
     from .controls import Controls
-
-Outcome: TypeAlias = Firing | Suppression | Resolution | Asked
 
 OWN: Final = ("automation.", "action.")
 """How the names of the events begin by which automations tell of themselves."""

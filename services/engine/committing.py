@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from upshot.automations.firing import Firing, Suppression
+from upshot.automations.firing import Firing, Outcome, Resolution, Suppression
 from upshot.events.log import START, order
 from upshot.events.store import Argument
 
 from .memory import Memory
-from .outcomes import Actions, FiringRecord, suppressed_event
+from .outcomes import Actions, FiringRecord, resolved_event, suppressed_event
 
 MAX_RECORDS: Final = 200
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -26,14 +26,22 @@ class Batch:
     evaluated: int = 0
     firings: list[tuple[Firing, Actions]] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
+    resolutions: list[Resolution] = field(default_factory=list)
 
-    def add(self, outcomes: list[Firing | Suppression], memory: Memory) -> None:
-        """Keep outcomes; a firing with the actions now in force, which the batch may yet change."""
-        for outcome in outcomes:
-            if isinstance(outcome, Firing):
-                self.firings.append((outcome, memory.actions(outcome.automation_id)))
-            else:
-                self.suppressions.append(outcome)
+    def add(self, outcome: Outcome, memory: Memory) -> None:
+        """Keep an outcome; a firing with the actions now in force: the batch may change them."""
+        if isinstance(outcome, Firing):
+            self.firings.append((outcome, memory.actions(outcome)))
+        elif isinstance(outcome, Suppression):
+            self.suppressions.append(outcome)
+        elif isinstance(outcome, Resolution):
+            self.resolutions.append(outcome)
+
+    def told(self) -> list[bytes]:
+        """Return the events that tell of what was decided besides firings."""
+        events = [resolved_event(each) for each in self.resolutions]
+        events += [event for event in map(suppressed_event, self.suppressions) if event]
+        return [event.to_json() for event in events]
 
 
 def arguments(
@@ -42,7 +50,7 @@ def arguments(
     """Return the arguments of ``upshot_commit``; None when only the cursor would move."""
     windows = memory.evaluator.take_changes()
     definitions = memory.take_definitions()
-    told = [event.to_json() for event in map(suppressed_event, batch.suppressions) if event]
+    told = batch.told()
     if not (windows or definitions or told or records or batch.suppressions):
         return None
     return _flat(batch, memory, epoch, lease_ms, windows, definitions, told, records)

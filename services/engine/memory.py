@@ -10,8 +10,9 @@ import structlog
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from upshot.automations.definition import Automation
+from upshot.automations.definition import Automation, Branch
 from upshot.automations.evaluation import Evaluator
+from upshot.automations.firing import Firing
 from upshot.automations.logtime import OpenTime
 from upshot.events.event import Recorded, describe
 from upshot.events.log import START
@@ -40,12 +41,12 @@ class Memory:
         self.known_gaps = len(gaps)
         self.archived = False
         self.evaluator = Evaluator(OpenTime(gaps))
-        self._actions: dict[str, list[dict[str, Any]]] = {}
+        self._actions: dict[str, dict[Branch, list[dict[str, Any]]]] = {}
         self._definitions: dict[str, bytes] = {}
 
-    def actions(self, automation_id: str) -> list[dict[str, Any]]:
-        """Return an automation's actions as data."""
-        return self._actions[automation_id]
+    def actions(self, firing: Firing) -> list[dict[str, Any]]:
+        """Return the actions that a firing carries out, as data."""
+        return self._actions[firing.automation_id][firing.branch]
 
     def define(self, event: Recorded) -> None:
         """Put what a defining event says in force, and keep it for the next commit."""
@@ -75,7 +76,11 @@ class Memory:
             return
         if paused:
             automation = automation.model_copy(update={"enabled": False})
-        self._actions[identity] = automation.model_dump(mode="json")["actions"]
+        self._actions[identity] = {
+            branch: [each.model_dump(mode="json") for each in actions]
+            for branch in Branch
+            if (actions := automation.actions_of(branch))
+        }
         self.evaluator.define(automation, kept["version"], kept["position"])
 
     def _forget(self, identity: str) -> None:

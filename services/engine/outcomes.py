@@ -9,7 +9,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from upshot.automations.firing import Firing, Suppression
+from upshot.automations.control.pipeline import OWN
+from upshot.automations.definition import Branch
+from upshot.automations.firing import Firing, Resolution, Suppression
 from upshot.automations.triggers import Reason
 from upshot.events.event import Causation, Event, Recorded
 from upshot.events.exceptions import InvalidEvent
@@ -70,6 +72,8 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         "events": [event.id for event in events],
         "actions": [next(iter(action)) for action in actions],
         "causation": firing.causation.model_dump(),
+        "conditions": list(firing.conditions),
+        "replaces": list(firing.replaces),
     }
     entry = {
         "firing": firing.id,
@@ -78,7 +82,10 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
             "name": firing.automation,
             "version": firing.version,
         },
-        "bucket": firing.labels,
+        "bucket": firing.bucket,
+        "labels": firing.labels,
+        "positions": firing.positions,
+        "value": firing.value,
         "reason": firing.reason.value,
         "at": firing.at,
         "received": received,
@@ -88,9 +95,24 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         "causation": doc["causation"],
         "next": 0,
         "attempt": 0,
+        **_of_control(firing),
     }
     due = b"" if firing.shadow else to_json(entry)
     return FiringRecord(firing.id, firing.automation_id, firing.at, to_json(doc), due, told)
+
+
+def _of_control(firing: Firing) -> dict[str, Any]:
+    """Return what control made of a firing, as far as it made anything of it."""
+    made: dict[str, Any] = {}
+    if firing.branch is not Branch.ACTIONS:
+        made["branch"] = firing.branch.value
+    if firing.batch > 1:
+        made["batch"] = firing.batch
+    if firing.incident is not None:
+        made["incident"] = firing.incident
+    if firing.replaces:
+        made["replaces"] = list(firing.replaces)
+    return made
 
 
 def fitting(events: Sequence[Recorded]) -> list[Recorded]:
@@ -136,6 +158,7 @@ def fired_event(firing: Firing, actions: Actions, cause: Recorded | None) -> byt
             "bucket": firing.labels,
             "positions": firing.positions,
             "actions": [next(iter(action)) for action in actions],
+            **_of_control(firing),
         },
         follows=cause.id if cause else None,
         causation=firing.causation,
@@ -175,10 +198,28 @@ def untold(firing: Firing, error: ValueError | InvalidEvent) -> Suppression:
     )
 
 
+def resolved_event(resolution: Resolution) -> Event:
+    """Return ``automation.resolved``."""
+    incident, event = resolution.incident, resolution.event
+    return Event(
+        id=derived_id("resolved", incident["id"]),
+        event="automation.resolved",
+        resource=automation_resource(resolution.automation_id, resolution.automation),
+        related=[as_trigger(event.resource)],
+        payload={
+            "version": resolution.version,
+            "bucket": resolution.labels,
+            "incident": incident,
+        },
+        follows=event.id,
+        causation=_causation(event),
+    )
+
+
 def suppressed_event(suppression: Suppression) -> Event | None:
-    """Return ``automation.suppressed``; None where telling would itself go round for ever."""
+    """Return ``automation.suppressed``; None where telling would go round for ever, or flood."""
     event = suppression.event
-    if event is not None and event.name.startswith(("automation.", "action.")):
+    if not suppression.told or (event is not None and event.name.startswith(OWN)):
         return None
     return Event(
         event="automation.suppressed",
@@ -189,10 +230,21 @@ def suppressed_event(suppression: Suppression) -> Event | None:
             "reason": suppression.reason.value,
             "bucket": suppression.bucket,
             "message": suppression.message[:MAX_MESSAGE],
+            "suppressed": suppression.told,
+            **_held_back_by(suppression),
         },
         follows=event and event.id,
         causation=_causation(event),
     )
+
+
+def _held_back_by(suppression: Suppression) -> dict[str, Any]:
+    """Return which part of control it was, if it was control."""
+    if not suppression.stage:
+        return {}
+    conditions = list(suppression.conditions)
+    told = {"conditions": conditions} if conditions else {"key": suppression.key}
+    return {"stage": suppression.stage, **told}
 
 
 def _causation(event: Recorded | None) -> Causation | None:

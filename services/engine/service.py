@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 
-from upshot.automations.firing import Firing
+from upshot.automations.control.judging import OF_EVENTS, answered
+from upshot.automations.firing import Asked, Firing, Outcome
+from upshot.automations.lookups import Question
 from upshot.events.event import Recorded
 from upshot.events.exceptions import EventsError, InvalidEvent, RetryableEventsError, StaleEpoch
 from upshot.events.log import Log
@@ -25,6 +27,7 @@ from upshot.services.history.events import fetch
 from upshot.services.leadership import Leadership
 
 from . import committing
+from .lookups import Lookups
 from .memory import DEFINING, Memory, recall
 from .outcomes import Actions, FiringRecord, record, untold
 from .reading import Reader, Reading
@@ -51,6 +54,7 @@ class Engine:
         self._archive = archive
         self._log = Log(store)
         self._reader = Reader(store)
+        self._lookups = Lookups(store)
         self._lease_ms = lease_ms
         self._leadership = Leadership(store, "engine", lease_ms)
         self._renewed = 0.0
@@ -92,9 +96,9 @@ class Engine:
         while True:
             reading = await self._reader.read(batch.cursor, wait_ms=wait_ms)
             await self._learn_gaps(memory, reading)
-            self._evaluate(memory, batch, reading.events)
+            await self._evaluate(memory, batch, reading.events)
             if reading.read_until is not None:
-                batch.add(memory.evaluator.advance(reading.read_until), memory)
+                await self._keep(memory, batch, memory.evaluator.advance(reading.read_until))
             batch = await self._commit(memory, batch)
             wait_ms = 0 if reading.read_until is None else self._idle_ms(memory, reading)
 
@@ -110,19 +114,41 @@ class Engine:
                 memory.evaluator.note_gap(start, end)
             memory.known_gaps = len(gaps)
 
-    def _evaluate(
+    async def _evaluate(
         self, memory: Memory, batch: committing.Batch, events: Sequence[Recorded]
     ) -> None:
+        if not events:
+            return
+        self._at_hand = {event.position: event for event in events}
         for event in events:
             if event.own and event.name in DEFINING:
                 # What was due before is judged by the definitions that were in force then.
-                batch.add(memory.evaluator.advance(event.received), memory)
+                await self._keep(memory, batch, memory.evaluator.advance(event.received))
                 memory.define(event)
-            batch.add(memory.evaluator.on_event(event), memory)
-        if events:
-            batch.cursor = events[-1].position
-            batch.evaluated += len(events)
-            self._at_hand = {event.position: event for event in events}
+            if outcomes := memory.evaluator.on_event(event):
+                await self._keep(memory, batch, outcomes)
+        batch.cursor = events[-1].position
+        batch.evaluated += len(events)
+
+    async def _keep(
+        self, memory: Memory, batch: committing.Batch, outcomes: Sequence[Outcome]
+    ) -> None:
+        """Put outcomes into the batch; what conditions ask for is answered first."""
+        for outcome in outcomes:
+            if isinstance(outcome, Asked):
+                answers = await self._answer(outcome)
+                await self._keep(memory, batch, memory.evaluator.proceed(outcome, answers))
+            else:
+                batch.add(outcome, memory)
+
+    async def _answer(self, asked: Asked) -> dict[Question, Any]:
+        """Look up what conditions ask for; the bodies of events are in the log."""
+        events = [each for each in asked.questions if each.function in OF_EVENTS]
+        others = [each for each in asked.questions if each.function not in OF_EVENTS]
+        answers = await self._lookups.answer(others, asked.candidate.at) if others else {}
+        for question in events:
+            answers[question] = answered(question, await self._events(question.arguments))
+        return answers
 
     async def _commit(self, memory: Memory, batch: committing.Batch) -> committing.Batch:
         """Commit what there is; return the batch that the next decisions go into."""
@@ -179,13 +205,16 @@ class Engine:
 
     async def _record(self, firing: Firing, actions: Actions) -> FiringRecord:
         """Put a firing together with its events: most are at hand, older ones in the log."""
-        at_hand = self._at_hand
-        missing = [each for each in firing.positions if each not in at_hand]
-        if missing:
-            fetched = await self._fetch(missing)
-            at_hand = {**{event.position: event for event in fetched}, **at_hand}
-        events = [at_hand[each] for each in firing.positions if each in at_hand]
-        return record(firing, actions, events)
+        known = await self._events(firing.positions)
+        return record(firing, actions, [known[each] for each in firing.positions if each in known])
+
+    async def _events(self, positions: Sequence[str]) -> Mapping[str, Recorded]:
+        """Return events by position: these, as far as they are to be had, and others."""
+        missing = [each for each in positions if each not in self._at_hand]
+        if not missing:
+            return self._at_hand
+        fetched = {event.position: event for event in await self._fetch(missing)}
+        return {**fetched, **self._at_hand}
 
     async def _fetch(self, positions: Sequence[str]) -> list[Recorded]:
         """Return events from the log, and from the archive what was trimmed.

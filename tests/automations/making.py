@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator, Outcome
-from upshot.automations.firing import Firing, Suppression
+from upshot.automations.evaluation import Evaluator
+from upshot.automations.firing import Firing, Outcome, Suppression
 from upshot.events.event import Recorded
 
 ACTIONS: list[dict[str, Any]] = [{"retry-flow-run": {}}]

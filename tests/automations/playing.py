@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from tests.automations.making import automation, event, told
-from upshot.automations.evaluation import Evaluator, Outcome
+from upshot.automations.evaluation import Evaluator
+from upshot.automations.firing import Outcome
 from upshot.automations.logtime import OpenTime
 from upshot.events.event import Recorded
 
