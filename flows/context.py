@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -87,6 +87,7 @@ class Here:
 
     Attributes:
         task: None in the flow's own body.
+        parameters: of the task's call.
         transaction: the innermost one, if any.
     """
 
@@ -94,6 +95,7 @@ class Here:
     scope: Scope
     task: TaskRun | None = None
     log_prints: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     transaction: Transaction | None = None
 
 

@@ -88,6 +88,17 @@ class Definition(Generic[P, R]):
 
         return collecting_async(self.fn) if self.is_async else collecting(self.fn)
 
+    @property
+    def entrypoint(self) -> str:
+        """Where a worker finds it: ``/path/to/file.py:function``.
+
+        Raises:
+            EntrypointNotFound: it stands in no file, or inside of another function.
+        """
+        from .entrypoints import entrypoint_of
+
+        return entrypoint_of(self.fn)
+
     def _changed(self, fn: Callable[..., Any], **options: Any) -> Self:
         """Return another one of the same kind, with some options changed."""
         make: Any = type(self)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from upshot.events.event import Event, describe
-from upshot.events.exceptions import Conflict, StoreUnavailable
+from upshot.events.exceptions import Conflict
 from upshot.events.store import SyncStore
 
 from .exceptions import InvalidDeployment
@@ -114,12 +114,7 @@ def deploy(deployment: Deployment) -> str:
     Raises:
         StoreUnavailable: no service runs here that could keep it.
     """
-    from .joining import connect, join
+    from .joining import connect, join, require_lasting
 
-    joined = join()
-    if not joined.lasting:
-        raise StoreUnavailable(
-            "no Upshot runs here: start one with `upshot up`, or say where it is (UPSHOT_DATA_DIR "
-            "or UPSHOT_REDIS_URL)"
-        )
+    require_lasting(joined := join())
     return put(connect(joined), deployment)

@@ -43,6 +43,7 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
         Exception: whatever the module itself raises.
     """
     from .flowdef import Flow
+    from .taskdef import Task
 
     where, separator, name = entrypoint.rpartition(":")
     if not (separator and where and name):
@@ -52,6 +53,8 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
         found = getattr(found, part, None)
     if isinstance(found, Flow):
         return found
+    if isinstance(found, Task):
+        return found.as_flow()
     reason = "has no such name" if found is None else "that is no flow; decorate it with @flow"
     raise EntrypointNotFound(f"entrypoint {entrypoint!r}: {where} {reason}")
 

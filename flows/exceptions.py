@@ -63,6 +63,10 @@ class InvalidDeployment(TerminalFlowsError):
     """A deployment breaks a rule of its format; the message names each field."""
 
 
+class DeploymentNotFound(TerminalFlowsError):
+    """No deployment has this name."""
+
+
 class NotCompleted(TerminalFlowsError):
     """A result was asked for of a run that did not complete."""
 

@@ -158,6 +158,7 @@ class Execution:
 
     def set_up(self, flow: Flow[..., Any]) -> None:
         """Do as the flow's options say."""
+        self.context.flow = flow
         self._pool.runner = flow.task_runner
         parent = self.context.parent
         inherited = parent is not None and parent.log_prints
@@ -213,7 +214,7 @@ class Execution:
             run_logger().error("failed: %s", explain(error), exc_info=error)
             return ended_by(error)
         try:
-            delay = flow.delay(self._retries)
+            delay = flow.retry_delay(self._retries)
         except Exception as broken:  # noqa: BLE001 - the user's own function makes the delays
             run_logger().error("no retry: %s", explain(broken), exc_info=broken)
             return ended_by(broken)

@@ -61,13 +61,13 @@ class Flow(Definition[P, R]):
             return args, kwargs
         return self.signature.check(args, kwargs)
 
-    def delay(self, retry: int) -> float:
+    def retry_delay(self, retry: int) -> float:
         """Return the seconds to wait before a retry, counted from 0."""
         return delay_before(self.retry_delay_seconds, self.retries, retry)
 
     def run_name(self, bound: dict[str, Any]) -> str | None:
         """Return the name for a run with these parameters, or None where no template says."""
-        return name_from(self.flow_run_name, "flow_run_name", self.signature, bound)
+        return name_from(self.flow_run_name, "flow", self.name, self.signature, bound)
 
     def __get__(self, instance: object, owner: type | None = None) -> Flow[..., R]:
         """Bind to an instance or class, as methods are."""
@@ -99,17 +99,6 @@ class Flow(Definition[P, R]):
         from .calling import call_flow
 
         return call_flow(self, args, dict(kwargs))
-
-    @property
-    def entrypoint(self) -> str:
-        """Where a worker finds it: ``/path/to/file.py:function``.
-
-        Raises:
-            EntrypointNotFound: it stands in no file, or inside of another function.
-        """
-        from .entrypoints import entrypoint_of
-
-        return entrypoint_of(self.fn)
 
     def deploy(
         self,

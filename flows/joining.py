@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from upshot.events.embedded import EmbeddedStore, find_running
+from upshot.events.exceptions import StoreUnavailable
 from upshot.events.settings import load_settings
 from upshot.events.store import SyncStore
 
@@ -47,6 +48,19 @@ def join() -> Joined:
         folder, url = _own_store(os.getpid())
     results = str(folder.expanduser() / "results")
     return Joined(url, results, settings.lease_ms, int(settings.dedup * 1000), lasting)
+
+
+def require_lasting(joined: Joined) -> None:
+    """Do nothing where a service runs.
+
+    Raises:
+        StoreUnavailable: none does, so nobody would act on what is written.
+    """
+    if not joined.lasting:
+        raise StoreUnavailable(
+            "no Upshot runs here: start one with `upshot up`, or say where it is (UPSHOT_DATA_DIR "
+            "or UPSHOT_REDIS_URL)"
+        )
 
 
 @cache

@@ -242,28 +242,30 @@ def is_coroutine_function(fn: Any) -> bool:
 
 
 def name_from(
-    template: Naming | None, option: str, signature: Signature, bound: dict[str, Any]
+    template: Naming | None, kind: str, name: str, signature: Signature, bound: dict[str, Any]
 ) -> str | None:
     """Return a run's name by its template.
 
     Raises:
-        InvalidParameters: the template names what is no parameter; ``option`` says whose it is.
+        InvalidParameters: the template names what is no parameter.
     """
     if template is None:
         return None
     if callable(template):
-        return legible(_made(template, option, signature, bound), LONGEST_NAME)
+        return legible(_made(template, kind, name, signature.with_defaults(bound)), LONGEST_NAME)
     try:
         return legible(template.format(**signature.with_defaults(bound)), LONGEST_NAME)
     except (KeyError, IndexError, AttributeError, ValueError) as error:
-        raise InvalidParameters(f"{option}: {template!r} does not work: {error!r}") from error
+        problem = f"{kind}_run_name: {template!r} does not work: {error!r}"
+        raise InvalidParameters(problem) from error
 
 
-def _made(
-    maker: Callable[..., str], option: str, signature: Signature, bound: dict[str, Any]
-) -> str:
+def _made(maker: Callable[..., str], kind: str, name: str, parameters: dict[str, Any]) -> str:
+    from .runtime import naming
+
     takes_them = "parameters" in inspect.signature(maker).parameters
-    made = maker(parameters=signature.with_defaults(bound)) if takes_them else maker()
+    with naming(kind, name, parameters):
+        made = maker(parameters=parameters) if takes_them else maker()
     if not isinstance(made, str):
-        raise InvalidParameters(f"{option}: {maker!r} made {made!r}, which is no text")
+        raise InvalidParameters(f"{kind}_run_name: {maker!r} made {made!r}, which is no text")
     return made

@@ -117,6 +117,21 @@ def as_stored(bound: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _within(value, limit) for name, value in stored.items()}
 
 
+def as_json(name: str, value: Any) -> Any:
+    """Return a parameter as JSON that another process reads it from.
+
+    Raises:
+        InvalidParameters: that can not be; ``name`` says of which.
+    """
+    from pydantic_core import PydanticSerializationError, from_json, to_json
+
+    try:
+        body = to_json(value, inf_nan_mode="constants")
+        return from_json(body, allow_inf_nan=False)
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise InvalidParameters(f"{name}: can not be written as JSON: {error}") from None
+
+
 def _as_json(value: Any) -> Any:
     from pydantic_core import from_json, to_json
 

@@ -233,8 +233,13 @@ def related(run: FlowRun) -> list[dict[str, str]]:
     if run.pool:
         pool = {"id": f"work-pool.{derived_id('work-pool', run.pool)}", "role": "work-pool"}
         resources.append({**pool, "name": run.pool})
-    resources += [{"id": f"tag.{tag}", "role": "tag", "name": tag} for tag in run.tags[:32]]
+    resources += [tag_resource(tag) for tag in run.tags[:32]]
     return resources
+
+
+def tag_resource(tag: str) -> dict[str, str]:
+    """Return a tag as a related resource."""
+    return {"id": f"tag.{tag}", "role": "tag", "name": tag}
 
 
 def deployment_resource(name: str) -> dict[str, str]:

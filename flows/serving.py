@@ -18,13 +18,18 @@ _STDERR: Final = 2
 
 
 def serve(deployment: Deployment) -> int:
-    """Run a worker for the deployment's pool; return its exit code.
+    """Run a worker for the deployment's pool; return its exit code."""
+    return serve_pool(deployment.work_pool)
+
+
+def serve_pool(pool: str) -> int:
+    """Run a worker for a pool; return its exit code.
 
     It gets the signals that this process gets, of which the first lets it finish what it runs; and
     it never outlives this process.
     """
     command = [sys.executable, "-m", "upshot.services.cli", "worker", "start"]
-    worker = GuardedProcess([*command, "--pool", deployment.work_pool], output=_STDERR)
+    worker = GuardedProcess([*command, "--pool", pool], output=_STDERR)
     with _passing_on(worker):
         code = worker.wait()
     return 0 if code is None else code

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine, Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from .context import Here, here
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from .cache_policies import CacheKeyFn, CachePolicy
+    from .flowdef import Flow
     from .futures import TaskFuture, TaskFutureList
+    from .remote import RunFuture
     from .states import State
 
 P = ParamSpec("P")
@@ -52,14 +54,21 @@ class Task(Definition[P, R]):
         """Return a task of the same function with some options changed."""
         return self._changed(self._method or self.fn, **options)
 
-    def delay(self, retry: int) -> float:
+    @functools.cached_property
+    def code(self) -> str:
+        """Hash of what the function does; what was completed by other code is run again."""
+        from .hashing import hash_code
+
+        return hash_code(self.fn)
+
+    def retry_delay(self, retry: int) -> float:
         """Return the seconds to wait before a retry, counted from 0."""
         delay = delay_before(self.retry_delay_seconds, self.retries, retry)
         return jittered(delay, self.retry_jitter_factor)
 
     def run_name(self, bound: dict[str, Any]) -> str | None:
         """Return the name for a run with these parameters, or None where no template says."""
-        return name_from(self.task_run_name, "task_run_name", self.signature, bound)
+        return name_from(self.task_run_name, "task", self.name, self.signature, bound)
 
     def on_rollback(self, hook: Undo) -> Undo:
         """Call this with the run's transaction when what the run did is to be undone."""
@@ -161,6 +170,42 @@ class Task(Definition[P, R]):
 
         return map_task(self, self._place("map"), args, kwargs, wait_for or ())
 
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> RunFuture[R]:
+        """Ask for a run of it in the background, which a worker executes; return its future.
+
+        It is a run of its own; within a flow, a part of the flow's run. The parameters travel as
+        JSON, and become the annotated types again.
+
+        Raises:
+            InvalidParameters: one can not be written as JSON; names it.
+            EntrypointNotFound: it stands in no file that a worker could load.
+            StoreUnavailable: no service runs here.
+        """
+        from .remote import delay
+
+        return delay(self, args, dict(kwargs))
+
+    def serve(self) -> int:
+        """Run background tasks here until interrupted; return the worker's exit code."""
+        from .remote import BACKGROUND_POOL
+        from .serving import serve_pool
+
+        return serve_pool(BACKGROUND_POOL)
+
+    def as_flow(self) -> Flow[..., Any]:
+        """Return a flow of the same name and parameters that does nothing but call it."""
+        from .flowdef import Flow
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self(*args, **kwargs)
+
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            called: Any = self(*args, **kwargs)
+            return [value async for value in called] if self.is_generator else await called
+
+        wrapped = functools.wraps(self.fn)(call_async if self.is_async else call)
+        return Flow(wrapped, name=self.name)
+
     def _place(self, verb: str) -> Here:
         place = here()
         if place is None:
@@ -212,7 +257,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if fn is None:
         Task(_nothing, **options)  # a wrong option is an error where it stands
-        return partial(Task, **options)
+        return functools.partial(Task, **options)
     return Task(fn, **options)
 
 

@@ -29,15 +29,19 @@ class TaskHead:
         run: the flow run. task: the task's name.
     """
 
-    __slots__ = ("causation", "record", "related", "task")
+    __slots__ = ("causation", "record", "related", "tags", "task")
 
     def __init__(self, run: FlowRun, task: str, tags: tuple[str, ...]) -> None:
-        self.task = task
+        self.task, self.tags = task, tags
         mine = [
             {"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name},
             {"id": f"task.{derived_id('task', run.flow, task)}", "role": "task", "name": task},
             *related(run),
-            *({"id": f"tag.{tag}", "role": "tag", "name": tag} for tag in tags),
+            *(
+                {"id": f"tag.{tag}", "role": "tag", "name": tag}
+                for tag in tags
+                if tag not in run.tags
+            ),
         ]
         self.related = _text(mine[:64])
         self.record = f'"task":{_text(task)},"flow_run":"{run.id}","tags":{_text(tags)}'
@@ -52,11 +56,13 @@ class TaskRun:
 
     Attributes:
         attempt: how often its body was started, in this process and before.
+        earlier: its record from an earlier attempt of the flow run. why: it runs though such a
+            one completed.
     """
 
     __slots__ = (
         "_closed", "_context", "_head", "_held", "_label", "_lock", "_parts", "attempt",
-        "created", "id", "key", "name", "started", "state",
+        "created", "earlier", "id", "key", "name", "started", "state", "why",
     )  # fmt: skip
 
     def __init__(
@@ -67,8 +73,11 @@ class TaskRun:
         task_run_id: str,
         key: str,
         name: str,
+        code: str,
         earlier: dict[str, Any] | None = None,
+        why: str = "",
     ) -> None:
+        self.earlier, self.why = earlier, why
         self._context = context
         self._held: HeldRun = context.held
         self._head = head
@@ -81,7 +90,23 @@ class TaskRun:
             self._resume(earlier)
         label = _text(name)
         self._label = f'"resource":{{"id":"task-run.{task_run_id}","name":{label},"state":"'
-        self._parts = f'{{"id":"{task_run_id}","name":{label},"key":{_text(key)},{head.record},'
+        self._parts = (
+            f'{{"id":"{task_run_id}","name":{label},"key":{_text(key)},"code":"{code}",'
+            f"{head.record},"
+        )
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self._head.task
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self._head.tags
+
+    @property
+    def flow_run_id(self) -> str:
+        return self._context.id
 
     def _resume(self, record: dict[str, Any]) -> None:
         self.attempt, self.created = record["attempt"], record["created"]
@@ -101,7 +126,9 @@ class TaskRun:
     def _may_enter(self, state: State) -> bool:
         """Tell whether it may follow: an interruption can come right after the end of a task."""
         present = self.state
-        return present is None or not present.ended or NAMES[state.name] is StateType.SCHEDULED
+        if present is None or not present.ended or NAMES[state.name] is StateType.SCHEDULED:
+            return True
+        return present.completed and state.name == "RolledBack"
 
     def _enter(self, state: State, kept: Kept | None, path: str | None) -> None:
         previous, self.state = self.state, state
