@@ -241,9 +241,12 @@ class StorageKey(CachePolicy):
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
         try:
-            return self.template.format(parameters=inputs, flow_run=context, **inputs)
+            name = self.template.format(parameters=inputs, flow_run=context)
         except (KeyError, IndexError, AttributeError, ValueError, TypeError) as error:
             raise Unhashable(f"result_storage_key {self.template!r}: {error!r}") from error
+        if ".." in name.split("/"):
+            raise Unhashable(f"result_storage_key: {name!r} leads out of the storage")
+        return name
 
 
 INPUTS: Final = Inputs()

@@ -90,6 +90,8 @@ def submit_task(
     future = call.future
     if not future.done():
         future.help_by(call.help)
+        if place.transaction is not None and place.transaction.span is not None:
+            place.transaction.span.open.append(future)
         place.run.pool().submit(call, call.upstream)
     return future
 

@@ -39,6 +39,12 @@ class Kept:
         """Whether the body can stand in a record as it is."""
         return self.form in {"json", "typed"}
 
+    @property
+    def suffix(self) -> str:
+        """What the names of files of this form end with."""
+        kind = "pickle" if self.form.endswith("pickle") else "json"
+        return f".{kind}.z" if self.form.startswith(_COMPRESSED) else f".{kind}"
+
 
 def keep(value: Any, function: Callable[..., Any], serializer: Serializer = "json") -> Kept | None:
     """Return a result in the form that :func:`restore` undoes exactly, or None where none does.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .context import RunContext
+from .checkpoint import Checkpoint
+from .context import Here
 from .exceptions import TimedOut
 from .hooks import called
 from .logs import run_logger
 from .outcomes import explain
-from .results import INLINE_BYTES, Kept, keep
 from .states import State
 
 if TYPE_CHECKING:
@@ -21,33 +21,24 @@ class Settling:
     """Settles the attempts of one task run.
 
     Args:
-        task: what runs. run: within which flow run. task_run: enters the states.
+        task: what runs. place: from where it was called. task_run: enters the states.
+
+    Attributes:
+        checkpoint: takes what it returns.
     """
 
-    __slots__ = ("_retries", "_run", "_task", "_task_run")
+    __slots__ = ("_retries", "_task", "_task_run", "checkpoint")
 
-    def __init__(self, task: Task[..., Any], run: RunContext, task_run: TaskRun) -> None:
-        self._task, self._run, self._task_run = task, run, task_run
+    def __init__(self, task: Task[..., Any], place: Here, task_run: TaskRun) -> None:
+        self._task, self._task_run = task, task_run
+        self.checkpoint = Checkpoint(task, place, task_run)
         self._retries = 0
 
     def returned(self, value: Any) -> State:
         """Complete it with what the function returned, or end it in the state that it returned."""
         if isinstance(value, State) and value.ended:
             return self.end(value)
-        kept, path = self._keep(value)
-        state = State("Completed", data=value)
-        self._task_run.enter(state, kept, path)
-        return state
-
-    def _keep(self, value: Any) -> tuple[Kept | None, str | None]:
-        kept = keep(value, self._task.fn)
-        if kept is None or len(kept.body) <= INLINE_BYTES:
-            return kept, None
-        try:
-            return kept, self._run.files.write(self._run.id, self._task_run.id, kept.body)
-        except OSError as error:
-            run_logger().warning("the result of %s is not kept: %s", self._task_run.name, error)
-            return None, None
+        return self.checkpoint.completed(value)
 
     def failed(self, error: Exception) -> State | float:
         """Return the seconds until the next attempt, or how it ended."""
@@ -56,7 +47,7 @@ class Settling:
         if not self._may_retry(state):
             run_logger().error("failed: %s", explain(error), exc_info=error)
             return self.end(state)
-        delay = self._task.delay(self._retries)
+        delay = self._task.retry_delay(self._retries)
         self._retries += 1
         again = f"retry {self._retries} of {self._task.retries} in {delay:g} s"
         run_logger().warning("failed: %s; %s", explain(error), again)

@@ -63,19 +63,22 @@ class TaskCall:
         self.task_run, self._done = task_run_of(task, place, bound)
         self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
         self.is_async = task.is_async
-        self._settling = Settling(task, place.run, self.task_run)
+        self._settling = Settling(task, place, self.task_run)
+        self._checkpoint = self._settling.checkpoint
         self._claimed = threading.Lock()
         prints = place.log_prints if task.log_prints is None else task.log_prints
-        self.place = Here(self._run, Scope(self.task_run.id), self.task_run, prints)
+        scope, inside = Scope(self.task_run.id), self._checkpoint.transaction
+        self.place = Here(self._run, scope, self.task_run, prints, bound, inside)
         self.context = copy_context()
 
     def begin(self) -> None:
         """Record that it waits to run; one that completed before ends at once."""
         earlier = self.task_run.state
         if self._done is not None:
+            self._checkpoint.restored(self._done)
             self.future.settle(self._done)
         elif earlier is None:
-            self.task_run.enter(State("Pending"))
+            self.task_run.enter(State("Pending", self.task_run.why))
         else:
             self.task_run.enter(State("AwaitingRetry", f"was {earlier.name}"))
 
@@ -126,11 +129,14 @@ class TaskCall:
                 state = self.stopped(error)
             finally:
                 self._args, self._kwargs = (), {}
+                self._checkpoint.close()
             call_hooks(self.task, self.task_run, state)
             return state
 
     def _performed(self) -> State:
         args, kwargs = self.arguments()
+        if self._checkpoint.is_sought and (found := self._found(args, kwargs)) is not None:
+            return found
         while True:
             pass_boundary(self._run)
             outcome = self._attempt(args, kwargs)
@@ -147,6 +153,7 @@ class TaskCall:
                 state = self.stopped(error)
             finally:
                 self._args, self._kwargs = (), {}
+                await self._close_async()
             call_hooks(self.task, self.task_run, state)
             return state
 
@@ -154,12 +161,32 @@ class TaskCall:
         for future in self.upstream:
             await future.wait_async()
         args, kwargs = self.arguments()
+        if self._checkpoint.is_sought:
+            found = await self._found_async(args, kwargs)
+            if found is not None:
+                return found
         while True:
             await pass_boundary_async(self._run)
             outcome = await self._attempt_async(args, kwargs)
             if isinstance(outcome, State):
                 return outcome
             await asyncio.sleep(outcome)
+
+    def _found(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | None:
+        while isinstance(found := self._checkpoint.found(args, kwargs), float):
+            self.pause(found)  # somebody else computes it
+        return found
+
+    async def _found_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | None:
+        while True:
+            found = await asyncio.to_thread(self._checkpoint.found, args, kwargs)
+            if not isinstance(found, float):
+                return found
+            await asyncio.sleep(found)
+
+    async def _close_async(self) -> None:
+        if self._checkpoint.is_sought:
+            await asyncio.to_thread(self._checkpoint.close)
 
     def arguments(self) -> Arguments:
         """Wait for what it needs; return its arguments.

@@ -11,12 +11,13 @@ local function drop_cached(root, key)
   redis.call('ZREM', root .. ':cache:made', key)
 end
 
--- An expiry of 0 is none; a path of '' is of a file that stays where its owner put it.
+-- It expires after so many ms, or never where that is 0; a path of '' is of a file that stays.
 local function put_cached(root, key, entry, path, expires, now)
   drop_cached(root, key)
   redis.call('HSET', root .. ':cache', key, entry)
   if path ~= '' then redis.call('HSET', root .. ':cache:files', key, path) end
-  redis.call('ZADD', root .. ':cache:until', tonumber(expires) > 0 and expires or '+inf', key)
+  local till = tonumber(expires) > 0 and integer(now + tonumber(expires)) or '+inf'
+  redis.call('ZADD', root .. ':cache:until', till, key)
   redis.call('ZADD', root .. ':cache:made', now, key)
 end
 
@@ -36,7 +37,7 @@ end}
 
 -- upshot_cache root | most, key, entry, path or '', expires_ms
 -- Touches: cache, cache:files, cache:until, cache:made, litter. The oldest go when there are more than most.
-redis.register_function{function_name='upshot_cache', callback=function(keys, args)
+redis.register_function{function_name='upshot_cache', flags={'allow-oom'}, callback=function(keys, args)
   put_cached(keys[1], args[2], args[3], args[4], args[5], now_ms())
   drop_oldest(keys[1], args[1])
   return 1
