@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from upshot.events.event import Causation
 from upshot.events.ids import derived_id
@@ -24,10 +24,13 @@ class Entry(BaseModel):
     """A firing and what is left to do of it; the engine writes it, later tries carry it on.
 
     Attributes:
-        bucket: the ``for_each`` values that fired.
+        bucket: which ``for_each`` bucket fired, and ``labels`` its values.
         at: log time of the firing, Unix ms. received: log time of the event that fired it.
         cause: id of that event.
         events: the contributing events, oldest first; the last one fired it.
+        positions: where those stand in the log. value: what was measured, if anything was.
+        branch, batch, incident: what control made of the firing.
+        replaces: ids of the firings that are stopped for it.
         actions: as in the definition, each a mapping of its type to its fields.
         causation: the way that leads to what these actions do.
         next: index of the next action. attempt: how often that one was tried already.
@@ -41,6 +44,13 @@ class Entry(BaseModel):
     firing: str = Field(min_length=1)
     automation: AutomationRef
     bucket: dict[str, str] | list[str] | str
+    labels: dict[str, str] = Field(default_factory=dict)
+    positions: tuple[str, ...] = ()
+    value: float | None = None
+    branch: str = "actions"
+    batch: int = 1
+    incident: dict[str, Any] | None = None
+    replaces: tuple[str, ...] = ()
     reason: str
     at: int
     received: int
@@ -54,6 +64,14 @@ class Entry(BaseModel):
     replays: int = Field(default=0, ge=0)
     done: tuple[str, ...] = ()
     waited: int | None = None
+
+    @field_validator("causation", mode="before")
+    @classmethod
+    def _known(cls, causation: Any) -> Any:
+        """Leave out what events of this version would not have."""
+        if not isinstance(causation, dict):
+            return causation
+        return {name: value for name, value in causation.items() if name in Causation.model_fields}
 
     @property
     def began_before(self) -> bool:
@@ -97,14 +115,24 @@ class Entry(BaseModel):
             "automation": self.automation.name,
             "automation_id": self.automation.id,
             "version": self.automation.version,
-            "reason": self.reason,
             "bucket": self.bucket,
+            "labels": self.labels,
+            "reason": self.reason,
+            "positions": list(self.positions),
             "at": self.at,
+            "value": self.value,
+            "shadow": False,
+            "branch": self.branch,
+            "batch": self.batch,
+            "incident": self.incident,
         }
 
 
 def parse_entry(body: bytes) -> Entry:
-    """Check an entry; a pydantic ValidationError names each field that is wrong."""
+    """Check an entry; a pydantic ValidationError names each field that is wrong.
+
+    What another version of Upshot wrote besides is no fault, and stays with the entry.
+    """
     entry = Entry.model_validate_json(body)
     if entry.next >= len(entry.actions):
         return entry.model_copy(update={"next": len(entry.actions)})

@@ -207,7 +207,7 @@ async def test_a_poison_entry_becomes_a_dead_letter_and_others_go_on(
     ("action", "reason"),
     [
         ({"fly-to-the-moon": {}}, "the definition can't be used"),
-        ({"call-webhook": {"url": "http://x", "metod": "GET"}}, "the definition can't be used"),
+        ({"call-webhook": {"url": "http://x", "method": "FLY"}}, "the definition can't be used"),
         ({"call-webhook": {"url": "{{ event.payload.nothing.at }}"}}, "nothing"),
         ({"call-webhook": {"url": "http://x", "if": "event.payload.nothing > 3"}}, "nothing"),
         ({"call-webhook": {"url": "http://0.0.0.0:1/"}}, "not allowed: unspecified"),
