@@ -103,10 +103,10 @@ class Store:
         self._timeout = timeout
         # No `socket_timeout`: the client library keeps it by `asyncio.wait_for`, which on
         # Python 3.11 can lose a cancellation; a service would then never end.
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, max_connections=connections, timeout=timeout, **_options(None)
-        )
+        pool = redis.asyncio.ConnectionPool.from_url(url, **_options(None))
         pack_in_c(pool)
+        # In place of a blocking pool, which takes a fifth of each call's time.
+        self._places = asyncio.Semaphore(connections)
         self.client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=pool)
         self.client.response_callbacks.clear()  # answers stay as the server gives them
 
@@ -153,18 +153,18 @@ class Store:
         for command in commands:
             pipe.execute_command(*command)
         try:
-            answers: list[Any] = await self._in_time(pipe.execute())
+            answers: list[Any] = await self._in_time(pipe.execute)
         except RedisError as error:
             raise translate(error) from error
         return answers
 
     async def _send(self, *command: Argument) -> Any:
-        return await self._in_time(self.client.execute_command(*command))
+        return await self._in_time(self.client.execute_command, *command)
 
-    async def _in_time(self, answer: Awaitable[Any]) -> Any:
+    async def _in_time(self, ask: Callable[..., Awaitable[Any]], *args: Argument) -> Any:
         try:
-            async with asyncio.timeout(self._timeout):
-                return await answer
+            async with asyncio.timeout(self._timeout), self._places:
+                return await ask(*args)
         except TimeoutError as error:  # its connection is closed: a late answer reaches nobody
             raise errors.StoreUnavailable(
                 f"the store did not answer within {self._timeout:g} seconds"
