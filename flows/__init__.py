@@ -21,13 +21,22 @@ if TYPE_CHECKING:
         suspend_flow_run,
     )
     from .logs import get_run_logger
+    from .options import exponential_backoff
     from .pool import TaskRunner, ThreadPoolTaskRunner
-    from .states import State, StateType
+    from .remote import RunFuture, arun_deployment, run_deployment
+    from .runtime import runtime
+    from .states import Cancelled, Completed, Failed, State, StateType
+    from .tagging import tags
     from .taskdef import Task, task
+    from .waiting import wait_for_event
 
 __all__ = [
+    "Cancelled",
+    "Completed",
     "Deployment",
+    "Failed",
     "Flow",
+    "RunFuture",
     "RunInput",
     "State",
     "StateType",
@@ -39,23 +48,33 @@ __all__ = [
     "allow_failure",
     "apause_flow_run",
     "aresume_flow_run",
+    "arun_deployment",
     "as_completed",
     "asuspend_flow_run",
     "emit_event",
+    "exponential_backoff",
     "flow",
     "get_run_logger",
     "pause_flow_run",
     "quote",
     "resume_flow_run",
+    "run_deployment",
+    "runtime",
     "suspend_flow_run",
+    "tags",
     "task",
     "unmapped",
     "wait",
+    "wait_for_event",
 ]
 
 _MODULE_OF: Final = {
+    "Cancelled": "states",
+    "Completed": "states",
     "Deployment": "deployments",
+    "Failed": "states",
     "Flow": "flowdef",
+    "RunFuture": "remote",
     "RunInput": "interaction",
     "State": "states",
     "StateType": "states",
@@ -67,18 +86,24 @@ _MODULE_OF: Final = {
     "allow_failure": "annotations",
     "apause_flow_run": "interaction",
     "aresume_flow_run": "interaction",
+    "arun_deployment": "remote",
     "as_completed": "futures",
     "asuspend_flow_run": "interaction",
     "emit_event": "emitting",
+    "exponential_backoff": "options",
     "flow": "flowdef",
     "get_run_logger": "logs",
     "pause_flow_run": "interaction",
     "quote": "annotations",
     "resume_flow_run": "interaction",
+    "run_deployment": "remote",
+    "runtime": "runtime",
     "suspend_flow_run": "interaction",
+    "tags": "tagging",
     "task": "taskdef",
     "unmapped": "annotations",
     "wait": "futures",
+    "wait_for_event": "waiting",
 }
 
 
@@ -86,6 +111,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module, once."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    module = importlib.import_module(f".{_MODULE_OF[name]}", __name__)
+    value = module if name == "runtime" else getattr(module, name)
     globals()[name] = value
     return value

@@ -125,6 +125,18 @@ class State:
     def is_cancelled(self) -> bool:
         return self.type is StateType.CANCELLED
 
+    def is_running(self) -> bool:
+        return self.type is StateType.RUNNING
+
+    def is_pending(self) -> bool:
+        return self.type is StateType.PENDING
+
+    def is_scheduled(self) -> bool:
+        return self.type is StateType.SCHEDULED
+
+    def is_paused(self) -> bool:
+        return self.type is StateType.PAUSED
+
     def is_final(self) -> bool:
         return self.ended
 
@@ -165,3 +177,12 @@ def completed(message: str = "", data: Any = None) -> State:
 def failed(message: str = "", data: Any = None) -> State:
     """Return a Failed state; a flow or task that returns one ends in it."""
     return State("Failed", message, data=data)
+
+
+def cancelled(message: str = "", data: Any = None) -> State:
+    """Return a Cancelled state; a flow or task that returns one ends in it."""
+    return State("Cancelled", message, data=data)
+
+
+Completed, Failed, Cancelled = completed, failed, cancelled
+"""The same, as users know them elsewhere."""
