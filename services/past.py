@@ -13,14 +13,15 @@ from pydantic_core import to_json
 
 from upshot.automations.definition import Automation
 from upshot.events.event import Recorded
-from upshot.events.exceptions import NotFound
-from upshot.events.log import recorded
+from upshot.events.exceptions import EventsError, NotFound
+from upshot.events.log import milliseconds, recorded
 from upshot.events.store import Store
 
 from .catalog import Catalog, Doc, Version
 from .history.archive import Archive
 
 _PAGE: Final = 1_000
+_EVER: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,21 @@ def _in_force_since(doc: Doc, versions: Sequence[Version]) -> int | None:
 
 def _is_off(doc: Doc) -> bool:
     return bool(doc.get("paused")) or not doc.get("enabled", True)
+
+
+async def reach_ms(store: Store, events: int) -> int:
+    """Return over how many ms about so many of the latest events came, as dense as the log is."""
+    try:
+        told = await store.execute("XINFO", "STREAM", store.keys("log"))
+    except EventsError as error:
+        if "no such key" in str(error):
+            return _EVER
+        raise
+    length, first, last = int(told[b"length"]), told[b"first-entry"], told[b"last-entry"]
+    if not first or length <= events:
+        return _EVER
+    span = milliseconds(last[0].decode()) - milliseconds(first[0].decode())
+    return span * events // length
 
 
 async def find_event(store: Store, archive: Archive, identity: str) -> Recorded:

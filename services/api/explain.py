@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter
@@ -16,7 +17,7 @@ from ..engine.reading import Reader
 from ..exceptions import Refused
 from ..history.events import oldest_first
 from ..names import resolve
-from ..past import Subject, find_event, of_body, of_name
+from ..past import Subject, find_event, of_body, of_name, reach_ms
 from .answers import answer, moment_ms
 from .checking import check_one
 from .parts import Parts, Served
@@ -25,6 +26,9 @@ from .problems import field_errors
 router = APIRouter(prefix="/api/v1/automations", tags=["automations"])
 
 DAY_MS: Final = 86_400_000
+USUALLY_FOLLOWED: Final = 250_000
+MOST_FOLLOWED: Final = 1_000_000
+"""Events of the past that one explanation follows: so many take some ten seconds."""
 
 
 class ExplainRequest(BaseModel):
@@ -34,7 +38,8 @@ class ExplainRequest(BaseModel):
         automation: the name or id of a stored one, or a definition.
         event: the id of a recorded event, or an event as if it came now.
         last: instead, the latest events that were waited for and did not fire: how many.
-        since: how far back the past is looked at; by default a day before the event.
+        since: how far back the past is looked at; by default a day before the event, or as far as
+            some hundred thousand events reach.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -62,11 +67,11 @@ async def explain(parts: Served, request: ExplainRequest) -> Response:
     since = moment_ms("since", request.since)
     now = await now_ms(parts)
     if request.event is None:
-        earliest = now - DAY_MS if since is None else since
+        earliest = await _earliest(parts, now) if since is None else since
         misses = await _near_misses(parts, subject, earliest, now, request.last or 1)
         return answer({"items": [each.to_dict() for each in misses]})
     event = await _event_of(parts, request.event, now)
-    earliest = event.received - DAY_MS if since is None else since
+    earliest = await _earliest(parts, event.received) if since is None else since
     begins = subject.begins(earliest, event.received)
     explained = await _explained(parts, subject, event, begins)
     return answer({**explained.to_dict(), "version": subject.version, "since": begins})
@@ -110,12 +115,33 @@ async def _explainer(parts: Parts, subject: Subject, since: int) -> Explainer:
 async def _explained(parts: Parts, subject: Subject, event: Recorded, since: int) -> Explanation:
     """Follow the past up to the event, then explain it."""
     explainer = await _explainer(parts, subject, since)
-    async for batch in oldest_first(parts.store, parts.archive, since=since, until=event.received):
+    async for batch in _followed(parts, since, event.received):
         for each in batch:
             if each.position == event.position:
                 return explainer.explain(event)
             explainer.follow(each)
     return explainer.explain(event)
+
+
+async def _earliest(parts: Parts, until: int) -> int:
+    """Return where to begin where nobody says: where many events come, later than a day before."""
+    return max(until - DAY_MS, until - await reach_ms(parts.store, USUALLY_FOLLOWED))
+
+
+async def _followed(parts: Parts, since: int, until: int) -> AsyncIterator[list[Recorded]]:
+    """Yield the past, batch by batch.
+
+    Raises:
+        Refused: 422, there is too much of it.
+    """
+    count = 0
+    async for batch in oldest_first(parts.store, parts.archive, since=since, until=until):
+        count += len(batch)
+        if count > MOST_FOLLOWED:
+            message = f"more than {MOST_FOLLOWED:,} events came since then; say a later time"
+            errors: list[dict[str, object]] = [{"field": "since", "message": message}]
+            raise Refused(422, "invalid-request", f"since: {message}", errors=errors)
+        yield batch
 
 
 async def _near_misses(
@@ -124,6 +150,6 @@ async def _near_misses(
     since = subject.begins(earliest, now)
     explainer = await _explainer(parts, subject, since)
     misses: list[Explanation] = []
-    async for batch in oldest_first(parts.store, parts.archive, since=since, until=now):
+    async for batch in _followed(parts, since, now):
         misses = [*explainer.near_misses(batch, last), *misses][:last]
     return misses

@@ -44,7 +44,10 @@ def _head(found: Found) -> Text:
     if told := sentence(found):
         parts.append((f"\n  {told}", "bold"))
     parts.append((f"\n  {cell(event['event'])} {cell(event['resource']['id'])}", ""))
-    return styled([*parts, (f", {times.local(event['received'])}", "dim")])
+    parts.append((f", {times.local(event['received'])}", "dim"))
+    if found.get("since") is not None:
+        parts.append((f"\n  as of what came since {times.local(found['since'])}", "dim"))
+    return styled(parts)
 
 
 def _grow(branch: Tree, part: Found, found: Found) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.services.api_served import Api, served
+from upshot.services.api import explain
 from upshot.services.cli.explained import tree
 from upshot.services.cli.printing import console
 
@@ -79,6 +80,22 @@ async def test_a_wrong_question_is_refused_with_its_field(api: Api) -> None:
     wrong = await ask(api, 422, automation={**RULE, "trigger": {"threshold": 0}}, event="1")
     assert "threshold" in str(wrong["errors"])
     assert "since" in (await ask(api, 422, automation=RULE, last=1, since="long"))["detail"]
+
+
+async def test_where_many_events_come_less_of_the_past_is_followed(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(10):
+        await record(api, login(f"{n}"))
+    full = await ask(api, automation=RULE, event="9")
+    monkeypatch.setattr(explain, "USUALLY_FOLLOWED", 3)
+    part = await ask(api, automation=RULE, event="9")
+    assert full["since"] < part["since"]
+    monkeypatch.setattr(explain, "MOST_FOLLOWED", 5)
+    refused = await ask(api, 422, automation=RULE, event="9", since="1d")
+    assert refused["errors"][0]["field"] == "since"
+    refused = await ask(api, 422, automation=RULE, last=3, since="1d")
+    assert "later" in refused["detail"]
 
 
 async def test_people_see_a_tree(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
