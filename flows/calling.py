@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from .annotations import unmapped
+from .annotations import allow_failure, quote, unmapped
 from .context import Here, here
 from .exceptions import Interrupted, MappingError
 from .futures import TaskFuture, TaskFutureList
@@ -78,11 +78,20 @@ def _take(
 
 
 def submit_task(
+    task: Task[..., Any], place: Here, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> TaskFuture[Any] | State:
+    """Submit a call; return its future, or with ``return_state`` how it ended."""
+    as_state = _take(task, kwargs, "return_state", False)
+    future = _submit(task, place, args, kwargs, _take(task, kwargs, "wait_for", None) or ())
+    return (future.wait() or future.state) if as_state else future
+
+
+def _submit(
     task: Task[..., Any],
     place: Here,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    waited: Iterable[TaskFuture[Any]] = (),
+    waited: Iterable[Any],
 ) -> TaskFuture[Any]:
     """Hand a call to the flow run's pool; return its future."""
     call = TaskCall(task, place, args, kwargs, list(waited))
@@ -101,17 +110,19 @@ def map_task(
     place: Here,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    waited: Iterable[TaskFuture[Any]] = (),
-) -> TaskFutureList[Any]:
+) -> TaskFutureList[Any] | list[State]:
     """Submit one call for each item of the iterable parameters."""
+    as_states = _take(task, kwargs, "return_state", False)
+    upstream = list(_take(task, kwargs, "wait_for", None) or ())
     bound = task.signature.bind(args, kwargs)
     series = {name: list(_items(value)) for name, value in bound.items() if _iterates(value)}
     fixed = {name: _plain(value) for name, value in bound.items() if name not in series}
-    upstream = list(waited)
     futures = TaskFutureList[Any]()
     for number in range(_length(task.name, series)):
         one = {**fixed, **{name: items[number] for name, items in series.items()}}
-        futures.append(submit_task(task, place, *task.signature.call_of(one), upstream))
+        futures.append(_submit(task, place, *task.signature.call_of(one), upstream))
+    if as_states:
+        return [future.wait() or future.state for future in futures]
     return futures
 
 
@@ -126,12 +137,16 @@ def _length(name: str, series: dict[str, list[Any]]) -> int:
 
 
 def _iterates(value: Any) -> bool:
-    if isinstance(value, unmapped | str | bytes | bytearray | io.IOBase):
+    if isinstance(value, allow_failure):
+        return _iterates(value.value)
+    if isinstance(value, unmapped | quote | str | bytes | bytearray | io.IOBase):
         return False
     return isinstance(value, TaskFuture) or hasattr(value, "__iter__")
 
 
 def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, allow_failure):
+        return (allow_failure(item) for item in _items(value.value))
     found: Iterable[Any] = value.result() if isinstance(value, TaskFuture) else value
     return found
 

@@ -116,47 +116,62 @@ class Task(Definition[P, R]):
     def submit(
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
-        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> TaskFuture[T]: ...
 
     @overload
     def submit(
-        self, *args: Any, wait_for: Iterable[TaskFuture[Any]] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> State: ...
+
+    @overload
+    def submit(
+        self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
     ) -> TaskFuture[R]: ...
 
-    def submit(
-        self, *args: Any, wait_for: Iterable[TaskFuture[Any]] | None = None, **kwargs: Any
-    ) -> TaskFuture[Any]:
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
         """Run it beside the flow; return its future at once.
 
         Args:
             args, kwargs: the parameters; futures in them, also in lists and dicts, become results.
             wait_for: futures that must have ended well before it runs.
+            return_state: True waits for the end and returns the state.
 
         Raises:
             OutsideRun: no flow is under way here.
         """
         from .calling import submit_task
 
-        return submit_task(self, self._place("submit"), args, kwargs, wait_for or ())
+        return submit_task(self, self._place("submit"), args, kwargs)
 
     @overload
     def map(
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
-        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> TaskFutureList[T]: ...
 
     @overload
     def map(
-        self, *args: Any, wait_for: Iterable[TaskFuture[Any]] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> list[State]: ...
+
+    @overload
+    def map(
+        self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
     ) -> TaskFutureList[R]: ...
 
-    def map(
-        self, *args: Any, wait_for: Iterable[TaskFuture[Any]] | None = None, **kwargs: Any
-    ) -> TaskFutureList[Any]:
+    def map(self, *args: Any, **kwargs: Any) -> Any:
         """Submit it once for each item of the iterable parameters; return the futures in order.
 
         Parameters that are no iterables (text and bytes count as such), or that are
@@ -168,7 +183,7 @@ class Task(Definition[P, R]):
         """
         from .calling import map_task
 
-        return map_task(self, self._place("map"), args, kwargs, wait_for or ())
+        return map_task(self, self._place("map"), args, kwargs)
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> RunFuture[R]:
         """Ask for a run of it in the background, which a worker executes; return its future.
