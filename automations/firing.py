@@ -80,6 +80,7 @@ class Firing:
         incident: the incident that it belongs to: ``id status count opened``.
         conditions: the automation's conditions and how they came out.
         replaces: ids of the firings that are stopped for it.
+        stoppable: whether a later firing may stop it.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Firing:
     incident: dict[str, Any] | None = None
     conditions: tuple[dict[str, Any], ...] = ()
     replaces: tuple[str, ...] = ()
+    stoppable: bool = False
 
     def summary(self) -> dict[str, Any]:
         """Return what templates and the default webhook body call ``firing``."""
@@ -128,7 +130,11 @@ class Firing:
             "body": self.event.body,
         }
         causation = self.causation.model_dump(mode="json")
-        control = {"conditions": self.conditions, "replaces": self.replaces}
+        control = {
+            "conditions": self.conditions,
+            "replaces": self.replaces,
+            "stoppable": self.stoppable,
+        }
         whole = {**self.summary(), **control, "event": event, "causation": causation}
         return json.dumps(whole, separators=(",", ":")).encode()
 
@@ -215,6 +221,7 @@ def come_about(
         incident=candidate.incident,
         conditions=candidate.conditions,
         replaces=candidate.replaces,
+        stoppable=automation.control.mode == "restart",
     )
 
 

@@ -112,6 +112,8 @@ def _of_control(firing: Firing) -> dict[str, Any]:
         made["incident"] = firing.incident
     if firing.replaces:
         made["replaces"] = list(firing.replaces)
+    if firing.stoppable:
+        made["stoppable"] = True
     return made
 
 
