@@ -6,13 +6,33 @@ import argparse
 import sys
 from typing import Final
 
-from . import append, archive, engine, footprint, http_ingest, post_to_call, runs, tasks
+from . import (
+    append,
+    archive,
+    engine,
+    footprint,
+    http_ingest,
+    post_to_call,
+    post_to_evaluated,
+    runs,
+    tasks,
+)
 from .figures import Benchmark, Figure
 from .report import PAGE, machine, show, write
 
 BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
     each.BENCHMARK
-    for each in (append, http_ingest, engine, post_to_call, runs, tasks, archive, footprint)
+    for each in (
+        append,
+        http_ingest,
+        post_to_evaluated,
+        engine,
+        post_to_call,
+        runs,
+        tasks,
+        archive,
+        footprint,
+    )
 )
 
 
