@@ -166,15 +166,16 @@ def _part(
     outer = place.run
     key = f"flow:{flow.name}:{inputs_key(bound)}"
     key = f"{key}:{place.scope.count(key)}"
-    run_id = derived_id("flow-run", outer.id, place.scope.owner, key)
+    passed = outer.again.passed(flow.name)
+    run_id = derived_id("flow-run", outer.id, place.scope.owner, key, *passed)
     held = _take(outer.journal, _new_run(flow, bound, run_id, outer.held.run))
-    if held.run.state.completed:
+    while held.run.state.completed:
         done = _restored(outer.journal, flow, held.run)
         outer.journal.release(held)
         if done is not None:
             return done
-        again = derived_id("flow-run", run_id, str(outer.held.run.attempt))
-        held = _take(outer.journal, _new_run(flow, bound, again, outer.held.run))
+        run_id = derived_id("flow-run", run_id, "again")
+        held = _take(outer.journal, _new_run(flow, bound, run_id, outer.held.run))
     return Execution(held, outer.journal, outer.files, parent=outer)
 
 

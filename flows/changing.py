@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pydantic_core import to_json
+
 from .exceptions import NotRetryable
 from .pausing import Change
 from .runs import FlowRun
 from .states import RETRYABLE, State, StateType
 
 
-def retried(run: FlowRun, message: str) -> Change:
+def retried(run: FlowRun, message: str, task: str | None = None) -> Change:
     """Decide how an ended run is scheduled again.
+
+    Args:
+        task: from whose first call on what was done is done again.
 
     Raises:
         NotRetryable: it is not Failed, Crashed or Cancelled, or no worker could run it.
@@ -20,7 +25,10 @@ def retried(run: FlowRun, message: str) -> Change:
             "only an ended one that did not complete can be retried"
         )
     _require_worker(run)
-    return Change(State("AwaitingRetry", message))
+    if task is None:
+        return Change(State("AwaitingRetry", message))
+    marks = [*run.again, (task, str(run.version))]
+    return Change(State("AwaitingRetry", f"{message} from {task}"), {"again": to_json(marks)})
 
 
 def cancelled(run: FlowRun, message: str, *, occupied: bool) -> Change | None:

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from .again import Again
+
 if TYPE_CHECKING:
     from .flowdef import Flow
     from .held import HeldRun
@@ -59,6 +61,7 @@ class RunContext:
         flow: what runs, once it is known.
         folders: where files of the run lie, as far as the store knows.
         transactions: what became of the run's transactions.
+        again: from where on this attempt does again what was done.
     """
 
     held: HeldRun
@@ -70,11 +73,13 @@ class RunContext:
     remembers: bool = False
     restored: dict[str, bytes] = field(default_factory=dict)
     heads: dict[tuple[str, tuple[str, ...]], TaskHead] = field(default_factory=dict)
+    awaited: dict[bytes, str] = field(default_factory=dict)
     names: Scope = field(default_factory=Scope)
     stopping: threading.Event = field(default_factory=threading.Event)
     flow: Flow[..., Any] | None = None
     folders: set[str] = field(default_factory=set)
     transactions: TransactionLog | None = None
+    again: Again = field(default_factory=lambda: Again(()))
 
     @property
     def id(self) -> str:

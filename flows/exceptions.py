@@ -59,6 +59,10 @@ class EventTimeout(TerminalFlowsError, TimeoutError):
     """The event that a flow waited for did not come in time."""
 
 
+class NoSuchTask(TerminalFlowsError):
+    """A run has called no task of this name; the message lists those that it called."""
+
+
 class InvalidDeployment(TerminalFlowsError):
     """A deployment breaks a rule of its format; the message names each field."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from .again import Again
 from .boundary import pass_boundary, require_done
 from .context import Here, RunContext, Scope, standing
 from .exceptions import (
@@ -172,6 +173,7 @@ class Execution:
 
     def here(self) -> Here:
         """Return where the flow's own code stands, with nothing called from there yet."""
+        self.context.again = Again(self._held.run.again)
         return Here(self.context, Scope(), None, self.context.log_prints)
 
     def _attempt(

@@ -30,7 +30,8 @@ def task_run_of(
     run = place.run
     key = f"{task.name}:{inputs_key(bound)}"
     key = f"{key}:{place.scope.count(key)}"
-    task_run_id = derived_id("task-run", run.id, place.scope.owner, key)
+    passed = run.again.passed(task.name)
+    task_run_id = derived_id("task-run", run.id, place.scope.owner, key, *passed)
     task_run_id, earlier, found = _met(task, run, task_run_id)
     done = found if isinstance(found, State) else None
     name = earlier["name"] if earlier else _name(task, run, bound)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from pydantic_core import from_json
@@ -15,6 +16,7 @@ from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
 
 from .changing import cancelled, moved, retried
+from .exceptions import NoSuchTask
 from .pausing import Change, answered, paused, resumed
 from .runs import FlowRun, after, create_arguments, parse_run, transition_arguments
 from .states import State, StateType
@@ -104,13 +106,39 @@ class Runs:
         )
         return replace(changed, version=version, epoch=epoch)
 
-    async def retry(self, run_id: str, message: str = "", cause: Cause | None = None) -> FlowRun:
+    async def retry(
+        self,
+        run_id: str,
+        message: str = "",
+        cause: Cause | None = None,
+        *,
+        task: str | None = None,
+    ) -> FlowRun:
         """Schedule an ended run again; it goes on where it stopped.
+
+        Args:
+            task: does again what was done from the first call of this task, or of a flow of this
+                name, on.
 
         Raises:
             NotRetryable: it is not Failed, Crashed or Cancelled, or no worker could run it.
+            NoSuchTask: it has called none of this name.
         """
-        return await self._change(run_id, lambda run, seen: retried(run, message), cause)
+        if task is not None:
+            await self._require_called(run_id, task)
+        return await self._change(run_id, lambda run, seen: retried(run, message, task), cause)
+
+    async def _require_called(self, run_id: str, name: str) -> None:
+        run = await self.get(run_id)
+        called = {record["task"] for record in await self.tasks(run_id)}
+        if name in called:
+            return
+        created = int(datetime.fromisoformat(run.created).timestamp() * 1000)
+        async for _, other in self.newest(RunFilter(flow=name, since=created)):
+            if other.parent == run.id:
+                return
+        shown = ", ".join(sorted(called)[:20]) or "none so far"
+        raise NoSuchTask(f"from: run {run.name} has called no task {name!r}; it called {shown}")
 
     async def cancel(self, run_id: str, message: str = "", cause: Cause | None = None) -> FlowRun:
         """Ask a run to stop; one that no process has is Cancelled at once."""

@@ -12,6 +12,7 @@ from upshot.events.event import Causation, Event
 from upshot.events.ids import derived_id, new_id
 from upshot.events.store import Argument
 
+from .again import Marks
 from .names import run_name
 from .pause import Pause
 from .results import Kept
@@ -33,6 +34,7 @@ class FlowRun:
         parent: id of the flow run that this one is a part of.
         scheduled: when it was to start, where that was later than its creation.
         pause: what it waits for, while its own code has paused it.
+        again: from which tasks on it does again what was done; see ``again.py``.
         resumed: it goes on in a new process, after a pause: no new attempt.
         causes: ids of the events that made somebody change it; none of them does so twice.
     """
@@ -59,6 +61,7 @@ class FlowRun:
     scheduled: str | None = None
     pause: Pause | None = None
     resumed: bool = False
+    again: Marks = ()
     causes: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
@@ -248,6 +251,11 @@ def deployment_resource(name: str) -> dict[str, str]:
     return {"id": identity, "role": "deployment", "name": name}
 
 
+def marks_from(stored: bytes | None) -> Marks:
+    """Return the marks that a run's record has."""
+    return tuple((name, token) for name, token in from_json(stored)) if stored else ()
+
+
 def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
     """Make a run of the hash that the store keeps."""
     doc = from_json(fields[b"doc"])
@@ -269,5 +277,6 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
         causation=Causation.model_validate(causation) if causation else None,
         pause=Pause.from_json(waits) if waits else None,
         resumed=bool(fields.get(b"resumed")),
+        again=marks_from(fields.get(b"again")),
         causes=frozenset(name[3:].decode() for name in fields if name.startswith(b"by:")),
     )

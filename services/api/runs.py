@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -113,11 +113,27 @@ async def list_runs(
     return page([run for _, run in runs], following and str(following))
 
 
+class RetryRequest(BaseModel):
+    """How a run is retried.
+
+    Attributes:
+        task: `from` this task on, in the order of the calls, what was done is done again; without
+            it, what completed is not done twice.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: Annotated[str | None, Field(alias="from", min_length=1, max_length=200)] = None
+
+
 @router.post("/{run:path}/retry")
-async def retry_run(parts: Served, run: str) -> Response:
-    """Schedule an ended run again; what completed is not done twice."""
+async def retry_run(
+    parts: Served, run: str, request: Annotated[RetryRequest | None, Body()] = None
+) -> Response:
+    """Schedule an ended run again; what completed is not done twice, unless `from` says so."""
     found = await parts.recorded_runs.live(run)
-    return answer((await parts.runs.retry(found.id, "retried by hand")).to_dict())
+    task = request.task if request is not None else None
+    return answer((await parts.runs.retry(found.id, "retried by hand", task=task)).to_dict())
 
 
 @router.post("/{run:path}/cancel")

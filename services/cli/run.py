@@ -165,6 +165,10 @@ def logs(
 def retry(
     context: Context,
     run: _Run,
+    task: Annotated[
+        str | None,
+        typer.Option("--from", help="Do again what was done from this task's first call on."),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Show its log; exit 1 unless it completes.")
     ] = False,
@@ -172,10 +176,10 @@ def retry(
 ) -> None:
     """Run a failed, crashed or cancelled run again; what it completed is not done twice.
 
-    Example: upshot run retry brisk-otter --wait
+    Example: upshot run retry brisk-otter --from load --wait
     """
     client = context.obj.client
-    found = client.post(f"{path(run)}/retry")
+    found = client.post(f"{path(run)}/retry", {"from": task} if task else {})
     if wait:
         found = watch(client, found["id"], quiet=output is Format.JSON)
     tell(found, output)
