@@ -28,7 +28,7 @@ from .timers import Key
 from .triggers import Facts, Fired, Reason, Verdict
 from .windows import OpenWindows
 
-_SUPPRESSED: Final = "automation.suppressed"
+_SUPPRESSED: Final = frozenset({"automation.suppressed", "automation.shadow-suppressed"})
 
 
 class Evaluator:
@@ -282,7 +282,7 @@ class Evaluator:
         self.stats.suppressions += 1
         entry = node.entry
         event = occasion.event
-        if event is not None and event.name == _SUPPRESSED:
+        if event is not None and event.name in _SUPPRESSED:
             return ()  # the report of a suppression must not bring forth the next one, for ever
         name, version = entry.automation.name, entry.version
         kind = (entry.id, reason.value, occasion.bucket)
@@ -290,6 +290,6 @@ class Evaluator:
         return [
             Suppression(
                 entry.id, name, version, occasion.bucket, reason, event, occasion.at, message,
-                told=told,
+                told=told, shadow=entry.automation.shadow,
             )
         ]  # fmt: skip

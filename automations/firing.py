@@ -235,6 +235,7 @@ class Resolution:
         incident: ``id status count opened``.
         event: the event that ended it.
         at: when, in the log's milliseconds.
+        shadow: whether it is that of an automation that only records.
     """
 
     automation_id: str
@@ -244,6 +245,7 @@ class Resolution:
     incident: dict[str, Any]
     event: Recorded
     at: int
+    shadow: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -279,6 +281,7 @@ class Suppression:
         stage: which part of control held it back, if one did. key: which of its keys.
         conditions: the conditions and how they came out.
         told: how many of its kind the event of it speaks for; 0 where it is only counted.
+        shadow: whether it is that of an automation that only records.
     """
 
     automation_id: str
@@ -293,6 +296,7 @@ class Suppression:
     key: str = ""
     conditions: tuple[dict[str, Any], ...] = ()
     told: int = 1
+    shadow: bool = False
 
 
 Outcome: TypeAlias = Firing | Suppression | Resolution | Asked

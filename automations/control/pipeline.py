@@ -156,7 +156,16 @@ class Pipeline:
         told = incident.told("resolved")
         name, version = self.automation.name, self.version
         outcomes: list[Outcome] = [
-            Resolution(self.id, name, version, incident.labels, told, event, event.received)
+            Resolution(
+                self.id,
+                name,
+                version,
+                incident.labels,
+                told,
+                event,
+                event.received,
+                shadow=self.automation.shadow,
+            )
         ]
         if self.automation.on_resolve:
             over = incident.over(bucket, event)
@@ -289,5 +298,6 @@ class Pipeline:
                 key=key,
                 conditions=candidate.conditions,
                 told=told,
+                shadow=self.automation.shadow,
             )
         )

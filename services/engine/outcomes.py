@@ -134,6 +134,14 @@ def automation_resource(automation_id: str, name: str) -> dict[str, str]:
     return {"id": f"automation.{automation_id}", "name": name}
 
 
+def told_name(verb: str, shadow: bool) -> str:
+    """Return the name of an event by which an automation tells what it decided.
+
+    Those of a shadow have names of their own: who waits for ``automation.fired`` means real ones.
+    """
+    return f"automation.shadow-{verb}" if shadow else f"automation.{verb}"
+
+
 def as_trigger(resource: dict[str, str]) -> dict[str, str]:
     """Return a resource as a related one of what it set off: with its first labels, if many."""
     told, left = {"id": resource["id"], "role": "trigger"}, MAX_TOLD_CHARACTERS
@@ -147,9 +155,9 @@ def as_trigger(resource: dict[str, str]) -> dict[str, str]:
 
 
 def fired_event(firing: Firing, actions: Actions, cause: Recorded | None) -> bytes:
-    """Return ``automation.fired``; a shadow's has a name of its own, and so sets off no other."""
+    """Return ``automation.fired``."""
     return own_event(
-        "automation.shadow-fired" if firing.shadow else "automation.fired",
+        told_name("fired", firing.shadow),
         event_id=derived_id("fired", firing.id),
         resource=automation_resource(firing.automation_id, firing.automation),
         related=[as_trigger(cause.resource)] if cause else [],
@@ -197,6 +205,7 @@ def untold(firing: Firing, error: ValueError | InvalidEvent) -> Suppression:
         firing.event,
         firing.at,
         f"the firing can't be recorded: {error}",
+        shadow=firing.shadow,
     )
 
 
@@ -205,7 +214,7 @@ def resolved_event(resolution: Resolution) -> Event:
     incident, event = resolution.incident, resolution.event
     return Event(
         id=derived_id("resolved", incident["id"]),
-        event="automation.resolved",
+        event=told_name("resolved", resolution.shadow),
         resource=automation_resource(resolution.automation_id, resolution.automation),
         related=[as_trigger(event.resource)],
         payload={
@@ -224,7 +233,7 @@ def suppressed_event(suppression: Suppression) -> Event | None:
     if not suppression.told or (event is not None and event.name.startswith(OWN)):
         return None
     return Event(
-        event="automation.suppressed",
+        event=told_name("suppressed", suppression.shadow),
         resource=automation_resource(suppression.automation_id, suppression.automation),
         related=[as_trigger(event.resource)] if event else [],
         payload={

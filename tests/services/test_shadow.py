@@ -55,6 +55,37 @@ async def test_what_a_shadow_decides_sets_off_no_other(store: Store) -> None:
     assert not {"automation.fired", "action.triggered"} & set(told)
 
 
+async def test_all_that_a_shadow_tells_has_names_of_its_own(store: Store) -> None:
+    doc = {
+        **shadow("s"),
+        "control": {"throttle": {"limit": 1, "per": "1h"}},
+        "resolve": {"expect": ["tock"]},
+        "on_resolve": [{"notify": {"to": "me", "title": "over"}}],
+    }
+    await apply(store, doc, automation("others", expect=["automation.suppressed"]))
+    await Log(store).append([event(), event(), event("tock")])
+    async with engine(store):
+        await settled(store)
+    told = [each for each in await names(store) if each.startswith("automation.shadow-")]
+    assert sorted(told) == [
+        "automation.shadow-fired",
+        "automation.shadow-fired",
+        "automation.shadow-resolved",
+        "automation.shadow-suppressed",
+    ]
+    assert [each["branch"] for each in await firings(store)] == ["actions", "on_resolve"]
+    assert await entries(store) == []
+    assert await counter(store, "firings:shadow") == 2
+
+
+async def test_a_shadow_is_never_in_progress(store: Store) -> None:
+    await apply(store, {**shadow("s"), "control": {"mode": "single"}})
+    await Log(store).append([event(), event(), event()])
+    async with engine(store):
+        await settled(store)
+    assert len(await firings(store)) == 3
+
+
 async def test_a_shadow_fires_once_however_often_the_engine_starts(store: Store) -> None:
     await apply(store, shadow("s", threshold=2, within="1h"))
     for number in range(4):
