@@ -146,10 +146,10 @@ class Pipeline:
         return outcomes
 
     def resolve(self, facts: Facts, bucket: str) -> list[Outcome]:
-        """End the incident of a bucket, if one is open."""
+        """End the incident of a bucket, if one is open and the event says that it is over."""
         step = self.steps[-1]
-        incident = step.memories.get(bucket)
-        if not isinstance(incident, Incident):
+        incident, resolve = step.memories.get(bucket), self.automation.resolve
+        if not isinstance(incident, Incident) or resolve is None or not resolve.ends(facts):
             return []
         self._remember(step, bucket, None)
         event = facts.recorded
