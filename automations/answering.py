@@ -14,6 +14,7 @@ from .lookups import Question, Unanswerable
 if TYPE_CHECKING:
     from upshot.events.event import Recorded
 
+    from .definition import Automation
     from .evaluation import Evaluator
 
 Answerer: TypeAlias = Callable[[Sequence[Question], int], Answers]
@@ -44,6 +45,11 @@ def settled(
             found.setdefault(each, answered(each, events))
         left.extendleft(reversed(evaluator.proceed(outcome, found)))
     return final
+
+
+def looks_up(automation: Automation) -> bool:
+    """Tell whether its conditions look anything up."""
+    return any(each.calls for each in automation.conditions)
 
 
 def nothing(questions: Sequence[Question], at: int) -> Answers:

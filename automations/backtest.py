@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from upshot.events.event import Recorded
 
+from .answering import Answerer, nothing, settled
 from .definition import Automation
 from .evaluation import Evaluator
 from .firing import Firing, Outcome, Suppression
@@ -62,7 +63,7 @@ class Backtest:
         since: the log's millisecond at which it comes into force.
         gaps: spans in which the log was closed to outside senders, in ms.
         version: of the definition. limit: how many firings, and suppressions, are kept.
-        lookups: what templates see besides.
+        lookups: what templates see besides. answerer: answers what conditions look up.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Backtest:
         version: int = 1,
         limit: int = 1000,
         lookups: Lookups | None = None,
+        answerer: Answerer = nothing,
     ) -> None:
         self.automation = automation.model_copy(update={"enabled": True})
         self.result = Result()
@@ -81,6 +83,7 @@ class Backtest:
         self._evaluator.define(self.automation, version, since)
         self._limit = limit
         self._lookups = lookups or Lookups()
+        self._answerer = answerer
         self._events: dict[str, Recorded] = {}
         self._fired: set[Moment] = set()
 
@@ -110,6 +113,8 @@ class Backtest:
 
     def _keep(self, outcomes: Iterable[Outcome]) -> None:
         result = self.result
+        if self.automation.conditions:
+            outcomes = settled(self._evaluator, outcomes, self._answerer, self._events)
         for outcome in outcomes:
             if isinstance(outcome, Firing):
                 result.counts["firings"] += 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +12,10 @@ from upshot.events.event import Recorded
 from .backtest import Backtest
 from .definition import Automation
 from .durations import format_duration, milliseconds
+from .given import OfGiven
 from .rendering import Lookups
 from .testcases import ExpectedFiring, TestCase
+from .triggers import Reason
 from .triggers.clock import milliseconds_of
 
 
@@ -59,12 +61,27 @@ def run_one(automation: Automation, case: TestCase, lookups: Lookups | None = No
     start = milliseconds_of(case.start)
     events = list(_events(case, start))
     ends = max([start + milliseconds(case.until), *(each.received for each in events)])
-    backtest = Backtest(automation, start, lookups=lookups)
+    backtest = Backtest(
+        automation,
+        start,
+        lookups=_with_variables(lookups or Lookups(), case.given.variables),
+        answerer=OfGiven(case.given, case.start),
+    )
     backtest.feed(events)
     # What is due at the very end is due: the clock has come past it.
     result = backtest.finish(ends + 1)
-    problems = tuple(_problems(case, start, result.firings))
+    problems = (*_problems(case, start, result.firings), *_unanswered(result.suppressed))
     return Ended(automation.name, case.name, problems)
+
+
+def _with_variables(lookups: Lookups, given: Mapping[str, Any]) -> Lookups:
+    return replace(lookups, variables={**lookups.variables, **given}) if given else lookups
+
+
+def _unanswered(suppressed: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield why conditions could not be judged: most often, a test doesn't say what there is."""
+    failed = [each["message"] for each in suppressed if each["reason"] == Reason.CONDITION_ERROR]
+    yield from (f"condition: {message}" for message in dict.fromkeys(failed))
 
 
 def _events(case: TestCase, start: int) -> Iterator[Recorded]:
