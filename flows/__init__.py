@@ -7,6 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .annotations import allow_failure, quote, unmapped
+    from .cache_policies import (
+        DEFAULT,
+        FLOW_PARAMETERS,
+        INPUTS,
+        NO_CACHE,
+        RUN_ID,
+        TASK_SOURCE,
+        CacheKeyFnPolicy,
+        CachePolicy,
+        IsolationLevel,
+        task_input_hash,
+    )
     from .deployments import Deployment
     from .emitting import emit_event
     from .flowdef import Flow, flow
@@ -25,17 +37,29 @@ if TYPE_CHECKING:
     from .pool import TaskRunner, ThreadPoolTaskRunner
     from .remote import RunFuture, arun_deployment, run_deployment
     from .runtime import runtime
+    from .spans import transaction
     from .states import Cancelled, Completed, Failed, State, StateType
     from .tagging import tags
     from .taskdef import Task, task
+    from .transactions import CommitMode, Transaction, get_transaction
     from .waiting import wait_for_event
 
 __all__ = [
+    "DEFAULT",
+    "FLOW_PARAMETERS",
+    "INPUTS",
+    "NO_CACHE",
+    "RUN_ID",
+    "TASK_SOURCE",
+    "CacheKeyFnPolicy",
+    "CachePolicy",
     "Cancelled",
+    "CommitMode",
     "Completed",
     "Deployment",
     "Failed",
     "Flow",
+    "IsolationLevel",
     "RunFuture",
     "RunInput",
     "State",
@@ -45,6 +69,7 @@ __all__ = [
     "TaskFutureList",
     "TaskRunner",
     "ThreadPoolTaskRunner",
+    "Transaction",
     "allow_failure",
     "apause_flow_run",
     "aresume_flow_run",
@@ -55,6 +80,7 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "get_transaction",
     "pause_flow_run",
     "quote",
     "resume_flow_run",
@@ -63,26 +89,39 @@ __all__ = [
     "suspend_flow_run",
     "tags",
     "task",
+    "task_input_hash",
+    "transaction",
     "unmapped",
     "wait",
     "wait_for_event",
 ]
 
 _MODULE_OF: Final = {
+    "CacheKeyFnPolicy": "cache_policies",
+    "CachePolicy": "cache_policies",
     "Cancelled": "states",
+    "CommitMode": "transactions",
     "Completed": "states",
+    "DEFAULT": "cache_policies",
     "Deployment": "deployments",
+    "FLOW_PARAMETERS": "cache_policies",
     "Failed": "states",
     "Flow": "flowdef",
+    "INPUTS": "cache_policies",
+    "IsolationLevel": "cache_policies",
+    "NO_CACHE": "cache_policies",
+    "RUN_ID": "cache_policies",
     "RunFuture": "remote",
     "RunInput": "interaction",
     "State": "states",
     "StateType": "states",
+    "TASK_SOURCE": "cache_policies",
     "Task": "taskdef",
     "TaskFuture": "futures",
     "TaskFutureList": "futures",
     "TaskRunner": "pool",
     "ThreadPoolTaskRunner": "pool",
+    "Transaction": "transactions",
     "allow_failure": "annotations",
     "apause_flow_run": "interaction",
     "aresume_flow_run": "interaction",
@@ -93,6 +132,7 @@ _MODULE_OF: Final = {
     "exponential_backoff": "options",
     "flow": "flowdef",
     "get_run_logger": "logs",
+    "get_transaction": "transactions",
     "pause_flow_run": "interaction",
     "quote": "annotations",
     "resume_flow_run": "interaction",
@@ -101,6 +141,8 @@ _MODULE_OF: Final = {
     "suspend_flow_run": "interaction",
     "tags": "tagging",
     "task": "taskdef",
+    "task_input_hash": "cache_policies",
+    "transaction": "spans",
     "unmapped": "annotations",
     "wait": "futures",
     "wait_for_event": "waiting",
