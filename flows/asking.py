@@ -32,7 +32,7 @@ class Question:
         message: of the paused state.
         read: makes the value to return of an answer; raises what the flow is to meet, or
             InvalidInput to ask again.
-        late: makes what to raise when the time is over.
+        late: makes what to raise when the time is over; None where others say when it is.
         seconds: how long to wait; None for ever.
         stay: seconds after which the process leaves, where it can; None never.
     """
@@ -40,7 +40,7 @@ class Question:
     pause: Pause
     message: str
     read: Callable[[dict[str, Any]], Any]
-    late: Callable[[], Exception]
+    late: Callable[[], Exception] | None
     seconds: float | None
     stay: float | None
 
@@ -111,7 +111,10 @@ class _Asking:
     def _found(self) -> dict[str, Any] | None:
         key = self._journal.store.keys("run", self._held.run.id)
         stored = self._journal.execute("HGET", key, ANSWER + self._question.pause.key)
-        return from_json(stored) if stored else None
+        found: dict[str, Any] | None = from_json(stored) if stored else None
+        # What was no answer counts for the attempt in which it was given; another one asks again.
+        lasts = found is None or found.get("attempt") in {None, self._held.run.attempt}
+        return found if lasts else None
 
     def _pause(self) -> None:
         seconds, pause = self._question.seconds, self._question.pause
@@ -143,13 +146,13 @@ class _Asking:
         return None
 
     def _is_over(self, passed: float) -> bool:
-        seconds = self._question.seconds
+        seconds = self._question.seconds if self._question.late is not None else None
         return self._given_up.is_set() or (seconds is not None and passed >= seconds)
 
     def _give_up(self) -> None:
         """Go on without an answer, unless one came in this moment."""
-        running = State("Running", "it waits no longer")
+        running, late = State("Running", "it waits no longer"), self._question.late
         self._journal.transition(self._held, running, more={"pause": b""})
         self._held.halted = False
         if self._found() is None:
-            raise self._question.late()
+            raise Interrupted("nobody waits") if late is None else late()

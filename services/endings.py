@@ -44,11 +44,11 @@ def fate(run: FlowRun, loss: Loss, message: str) -> State | None:
     """Return the state that a run without a process enters, or None when it is well as it is.
 
     A run that was to be cancelled is Cancelled, however its process ended: what was asked for
-    came true, and nothing may take it for a crash to be healed. A paused one needs no process:
-    another one goes on with it when it is resumed.
+    came true, and nothing may take it for a crash to be healed. A paused one needs no process,
+    where a worker can start another one when it is resumed.
     """
     kind = run.state.type
-    if kind in ENDED or kind in {StateType.SCHEDULED, StateType.PAUSED}:
+    if kind in ENDED or kind is StateType.SCHEDULED or (kind is StateType.PAUSED and run.pool):
         return None
     if kind is StateType.CANCELLING:
         return State("Cancelled", message)
@@ -89,7 +89,7 @@ async def settle(
             lapsed = loss is Loss.LAPSED
             state = fate(run, loss, message) if run.epoch == epoch else None
             if state is None:
-                if run.epoch == epoch and run.state.type is StateType.PAUSED:
+                if run.epoch == epoch and run.state.type is StateType.PAUSED:  # it waits on
                     await store.call("leave_run", run.id, run.epoch, int(lapsed))
                 return None
             ended = await runs.transition(run, state, own=False, only_if_lapsed=lapsed)

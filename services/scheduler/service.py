@@ -1,7 +1,7 @@
 """What has to happen now and then, whoever else is there; several may run, as every step is atomic.
 
 due runs → queues · parked actions → the stream · lapsed runs → ended or queued again
-runs that nobody resumed in time → Failed
+runs that nobody resumed in time → Failed · runs that wait for an event → on with it
 entries left behind → somebody else, or the dead letters · old events, runs, firings → forgotten
 """
 
@@ -16,10 +16,12 @@ from upshot.events.store import Store
 
 from .due import moving
 from .lapsed import Lapsed
+from .litter import Litter
 from .pauses import Pauses
 from .periodic import Pass, every, repeat
 from .sweep import Sweep
 from .upkeep import Upkeep
+from .waits import Waits
 
 _MINUTE: Final = 60.0
 _LEASES_LEFT_BEHIND: Final = 2
@@ -43,11 +45,13 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
         "parked actions": moving(store, "unpark"),
         "lapsed runs": every(often, lapsed.look),
         "late pauses": every(often, pauses.expire),
+        "waits for events": Waits(store, settings.lease_ms).work,
         "parts left behind": every(settings.lease, pauses.end_parts),
         "entries left behind": every(settings.lease / 2, sweep.run),
         "silent workers": every(settings.lease / 2, upkeep.miss_workers),
         "old events": every(_MINUTE, upkeep.trim),
         "old runs": every(_MINUTE, upkeep.forget),
+        "litter": every(_MINUTE, Litter(store).sweep),
         "idle consumers": every(10 * _MINUTE, sweep.forget_consumers),
     }
 

@@ -96,6 +96,9 @@ def test_a_run_without_a_process(name: str, pool: str, loss: Loss, expected: str
 def test_a_paused_run_stays_paused_however_its_process_went(loss: Loss) -> None:
     assert fate(run("Suspended"), loss, "gone") is None
     assert fate(run("Paused"), loss, "gone") is None
+    by_hand = fate(run("Paused", ""), loss, "gone")  # nobody could go on with it
+    assert by_hand is not None
+    assert by_hand.name == "Crashed"
 
 
 def test_an_exit_is_told_in_words() -> None:
