@@ -31,14 +31,14 @@ async def fill(api: Api, count: int, name: str = "order.placed") -> None:
 
 
 async def listed(api: Api, **query: Any) -> list[dict[str, Any]]:
-    """Return all items over all pages."""
+    """Return all items over all pages, without what a stalled machine adds: a closure of the log."""
     found, cursor = [], None
     while True:
         page = await api.get(EVENTS, params=query | ({"cursor": cursor} if cursor else {}))
         found += page["items"]
         cursor = page["next"]
         if cursor is None:
-            return found
+            return [item for item in found if item["event"] != "log.reopened"]
 
 
 async def test_events_come_newest_first_with_their_place_in_the_log(api: Api) -> None:
