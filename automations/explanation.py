@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from upshot.events.event import Recorded
 
+from .answering import Answerer, nothing, settled
+from .backtest import MOST_REMEMBERED
 from .definition import Automation
 from .firing import Firing, Outcome, Suppression
 from .logtime import OpenTime
@@ -67,7 +69,7 @@ class Explainer:
         automation: the definition; one that is disabled is explained as if it were not.
         since: the log's millisecond at which it comes into force.
         gaps: spans in which the log was closed to outside senders, in ms.
-        version: of the definition.
+        version: of the definition. answerer: answers what conditions look up.
     """
 
     def __init__(
@@ -76,8 +78,11 @@ class Explainer:
         since: int,
         gaps: Iterable[tuple[int, int]] = (),
         version: int = 1,
+        answerer: Answerer = nothing,
     ) -> None:
         self._automation = automation
+        self._answerer = answerer
+        self._events: dict[str, Recorded] = {}
         self._evaluator = Watched(OpenTime(gaps))
         enabled = automation.model_copy(update={"enabled": True})
         self._evaluator.define(enabled, version, since)
@@ -85,20 +90,35 @@ class Explainer:
 
     def follow(self, event: Recorded) -> None:
         """Take an event of the past as the engine would."""
-        self._evaluator.on_event(event)
+        self._settled(event, self._evaluator.on_event(event))
+
+    def follow_all(self, events: Iterable[Recorded]) -> None:
+        """Take events of the past, oldest first."""
+        for event in events:
+            self.follow(event)
 
     def explain(self, event: Recorded) -> Explanation:
         """Take an event as the engine would, and say what it does."""
         evaluator = self._evaluator
-        evaluator.advance(event.received)
+        self._settled(event, evaluator.advance(event.received))
         seen = evaluator.watch(event)
-        outcomes = evaluator.on_event(event)
+        outcomes = self._settled(event, evaluator.on_event(event))
         nodes = list(evaluator.nodes.of(self._automation.id))
         tree = _tree(nodes, evaluator.unwatch(seen))
         fired, reason = _conclusion(outcomes, tree)
         if fired and not self._automation.enabled:
             fired, reason = False, "disabled"
         return Explanation(self._automation.name, event, fired, reason, tree)
+
+    def _settled(self, event: Recorded, outcomes: list[Outcome]) -> list[Outcome]:
+        """Return what follows once what conditions ask is answered."""
+        if not self._automation.conditions:
+            return outcomes
+        if self.awaits(event):
+            self._events[event.position] = event
+            if len(self._events) > MOST_REMEMBERED:
+                del self._events[next(iter(self._events))]
+        return settled(self._evaluator, outcomes, self._answerer, self._events)
 
     def awaits(self, event: Recorded) -> bool:
         """Tell whether the event's name is one that some trigger waits for."""

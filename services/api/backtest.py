@@ -24,6 +24,7 @@ from ..past import Subject
 from .answers import answer, moment_ms
 from .explain import now_ms, subject_of
 from .parts import Parts, Served
+from .present import beside, present, told
 
 router = APIRouter(prefix="/api/v1/automations", tags=["automations"])
 
@@ -56,7 +57,8 @@ class BacktestRequest(BaseModel):
 async def backtest(parts: Served, request: BacktestRequest) -> Response:
     """Run an automation over the recorded events by the code that runs live, acting on nothing.
 
-    Actions are filled in as they would have been; `variables` and `deployment` are today's.
+    Actions are filled in as they would have been; `variables` and `deployment` are today's, and
+    so is what conditions look up.
     """
     now = await now_ms(parts)
     since = moment_ms("since", request.since) or 0
@@ -67,23 +69,25 @@ async def backtest(parts: Served, request: BacktestRequest) -> Response:
     subjects = [await subject_of(parts, request.automation)]
     if request.against is not None:
         subjects.append(await subject_of(parts, request.against))
-    tests = await _tests(parts, subjects, since, request.limit)
+    tests = await _tests(parts, subjects, since, request.limit, now)
     if request.progress:
         lines = _lines(parts, tests, since, min(until, now))
         return StreamingResponse(lines, media_type="application/x-ndjson")
     async for _ in _run(parts, tests, since, min(until, now)):
         pass
-    return answer(_result(tests, min(until, now)))
+    return answer(await _result(tests, min(until, now)))
 
 
-async def _tests(parts: Parts, subjects: list[Subject], since: int, limit: int) -> list[Backtest]:
+async def _tests(
+    parts: Parts, subjects: list[Subject], since: int, limit: int, now: int
+) -> list[Backtest]:
     gaps = await Reader(parts.store).gaps()
     docs = await parts.catalog.all("variable")
     variables = {name: doc.get("value") for name, doc in docs.items()}
     lookups = Lookups(variables, await parts.catalog.all("deployment"))
+    given: dict[str, Any] = {"lookups": lookups, "answerer": present(parts, now), "limit": limit}
     return [
-        Backtest(each.automation, since, gaps, version=each.version, limit=limit, lookups=lookups)
-        for each in subjects
+        Backtest(each.automation, since, gaps, version=each.version, **given) for each in subjects
     ]
 
 
@@ -91,17 +95,19 @@ async def _run(parts: Parts, tests: list[Backtest], since: int, until: int) -> A
     """Feed the past to the tests; yield how far it is, in ms."""
     async for batch in oldest_first(parts.store, parts.archive, since=since, until=until):
         for test in tests:
-            test.feed(batch)
+            await beside(test.automation, test.feed, batch)
         yield batch[-1].received
 
 
-def _result(tests: list[Backtest], until: int) -> dict[str, Any]:
+async def _result(tests: list[Backtest], until: int) -> dict[str, Any]:
     # What is due at the last millisecond is due: the log is read past it.
-    results = [test.finish(until + 1).to_dict() for test in tests]
+    finished = [await beside(test.automation, test.finish, until + 1) for test in tests]
+    results = [each.to_dict() for each in finished]
+    result = {**results[0], **told(*(test.automation for test in tests))}
     if len(tests) == 1:
-        return results[0]
+        return result
     against = {"automation": tests[1].automation.name, "counts": results[1]["counts"]}
-    return {**results[0], "against": {**against, **difference(*tests)}}
+    return {**result, "against": {**against, **difference(*tests)}}
 
 
 async def _lines(
@@ -113,8 +119,8 @@ async def _lines(
         async for at in _run(parts, tests, since, until):
             count += 1
             if count % _EVERY == 1:
-                told = {"events": tests[0].result.events, "since": since, "at": at, "until": until}
-                yield to_json({"progress": told}) + b"\n"
-        yield to_json({"result": _result(tests, until)}) + b"\n"
+                line = {"events": tests[0].result.events, "since": since, "at": at, "until": until}
+                yield to_json({"progress": line}) + b"\n"
+        yield to_json({"result": await _result(tests, until)}) + b"\n"
     except (EventsError, ServicesError) as error:  # the status is sent: the line tells of it
         yield to_json({"error": str(error)}) + b"\n"

@@ -21,6 +21,7 @@ from ..past import Subject, find_event, of_body, of_name, reach_ms
 from .answers import answer, moment_ms
 from .checking import check_one
 from .parts import Parts, Served
+from .present import beside, present, told
 from .problems import field_errors
 
 router = APIRouter(prefix="/api/v1/automations", tags=["automations"])
@@ -60,7 +61,8 @@ class ExplainRequest(BaseModel):
 async def explain(parts: Served, request: ExplainRequest) -> Response:
     """Explain what an automation does on an event: each part's verdict, expected against actual.
 
-    The past before the event is evaluated as the engine does it, and nothing is acted on.
+    The past before the event is evaluated as the engine does it, and nothing is acted on; what
+    conditions look up is what there is now.
     `last` answers `{"items": […]}`, the latest near misses, newest first.
     """
     subject = await subject_of(parts, request.automation)
@@ -69,12 +71,14 @@ async def explain(parts: Served, request: ExplainRequest) -> Response:
     if request.event is None:
         earliest = await _earliest(parts, now) if since is None else since
         misses = await _near_misses(parts, subject, earliest, now, request.last or 1)
-        return answer({"items": [each.to_dict() for each in misses]})
+        items = [each.to_dict() for each in misses]
+        return answer({"items": items, **told(subject.automation)})
     event = await _event_of(parts, request.event, now)
     earliest = await _earliest(parts, event.received) if since is None else since
     begins = subject.begins(earliest, event.received)
     explained = await _explained(parts, subject, event, begins)
-    return answer({**explained.to_dict(), "version": subject.version, "since": begins})
+    begun = {"version": subject.version, "since": begins}
+    return answer({**explained.to_dict(), **begun, **told(subject.automation)})
 
 
 async def subject_of(parts: Parts, automation: str | dict[str, Any]) -> Subject:
@@ -109,18 +113,21 @@ async def _event_of(parts: Parts, given: str | dict[str, Any], now: int) -> Reco
 
 async def _explainer(parts: Parts, subject: Subject, since: int) -> Explainer:
     gaps = await Reader(parts.store).gaps()
-    return Explainer(subject.automation, since, gaps, subject.version)
+    answerer = present(parts, await now_ms(parts))
+    return Explainer(subject.automation, since, gaps, subject.version, answerer)
 
 
 async def _explained(parts: Parts, subject: Subject, event: Recorded, since: int) -> Explanation:
     """Follow the past up to the event, then explain it."""
     explainer = await _explainer(parts, subject, since)
     async for batch in _followed(parts, since, event.received):
-        for each in batch:
-            if each.position == event.position:
-                return explainer.explain(event)
-            explainer.follow(each)
-    return explainer.explain(event)
+        positions = [each.position for each in batch]
+        found = event.position in positions
+        before = batch[: positions.index(event.position)] if found else batch
+        await beside(subject.automation, explainer.follow_all, before)
+        if found:
+            break
+    return await beside(subject.automation, explainer.explain, event)
 
 
 async def _earliest(parts: Parts, until: int) -> int:
@@ -151,5 +158,6 @@ async def _near_misses(
     explainer = await _explainer(parts, subject, since)
     misses: list[Explanation] = []
     async for batch in _followed(parts, since, now):
-        misses = [*explainer.near_misses(batch, last), *misses][:last]
+        found = await beside(subject.automation, explainer.near_misses, batch, last)
+        misses = [*found, *misses][:last]
     return misses
