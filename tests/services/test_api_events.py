@@ -31,7 +31,7 @@ async def fill(api: Api, count: int, name: str = "order.placed") -> None:
 
 
 async def listed(api: Api, **query: Any) -> list[dict[str, Any]]:
-    """Return all items over all pages, without what a stalled machine adds: a closure of the log."""
+    """Return all items over all pages; what a stalled machine adds, a closed log, left out."""
     found, cursor = [], None
     while True:
         page = await api.get(EVENTS, params=query | ({"cursor": cursor} if cursor else {}))
