@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from upshot.events.log import START
 from upshot.events.places import Place
 from upshot.events.settings import Settings
 from upshot.events.store import Store
@@ -56,11 +57,20 @@ class Archive:
 
     async def kept(self) -> bool:
         """Tell whether anybody archives this log."""
-        return bool(await self._store.execute("HEXISTS", self._store.keys("cursors"), "archiver"))
+        return await self._cursor() is not None
+
+    async def _cursor(self) -> bytes | None:
+        found: bytes | None = await self._store.execute(
+            "HGET", self._store.keys("cursors"), "archiver"
+        )
+        return found
 
     async def reader(self) -> Reader | None:
-        """Return what reads the database; None where nobody archives this log."""
-        if not await self.kept():
+        """Return what reads the database; None where nothing of this log is in it.
+
+        An archiver that has only just begun may not even have made the tables yet.
+        """
+        if await self._cursor() in (None, START.encode()):
             return None
         if self._reader is None:
             # In a thread: it takes half a second, and other requests go on.

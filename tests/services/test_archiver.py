@@ -274,6 +274,16 @@ async def test_the_log_is_trimmed_behind_the_archive_only(by_hand: Steps, tmp_pa
     assert len(archived_positions(tmp_path)) == 100
 
 
+async def test_an_archiver_that_has_only_begun_holds_no_list_up(by_hand: Steps) -> None:
+    log = Log(by_hand.store)
+    await log.expect("archiver")
+    assert await by_hand.archive.kept()
+    assert await by_hand.archive.reader() is None  # its tables are not there yet
+    await log.append([event(1)])
+    await by_hand.catch_up()
+    assert await by_hand.archive.reader() is not None
+
+
 async def test_its_place_is_told_even_when_memory_is_short(by_hand: Steps) -> None:
     store = by_hand.store
     await Log(store).append([event(1)])
