@@ -25,7 +25,7 @@ def test_the_commands_of_the_page_exist_with_their_options() -> None:
 
     root = get_command(app)
     commands = [shlex.split(line[2:]) for line in re.findall(r"^\$ .*", PAGE, re.MULTILINE)]
-    assert len(commands) == 6
+    assert len(commands) == 7
     for _, group, name, *arguments in commands:
         command = root.commands[group].commands[name]  # type: ignore[attr-defined]
         options = {option for each in command.params for option in each.opts}
