@@ -28,7 +28,8 @@ def retried(run: FlowRun, message: str, task: str | None = None) -> Change:
     if task is None:
         return Change(State("AwaitingRetry", message))
     marks = [*run.again, (task, str(run.version))]
-    return Change(State("AwaitingRetry", f"{message} from {task}"), {"again": to_json(marks)})
+    again = {"again": to_json(marks)}
+    return Change(State("AwaitingRetry", f"{message} from {task}"), fields={**again})
 
 
 def cancelled(run: FlowRun, message: str, *, occupied: bool) -> Change | None:

@@ -77,10 +77,11 @@ class Keeper:
         try:
             kept = keep(value, self._task.fn, keeping.serializer)
         except Exception as error:  # noqa: BLE001 - pickling is code of the value's own
-            return self._fail(f"can't be pickled: {explain(error)}", error)
-        if kept is None and keeping.policy is not None and not keeping.required:
-            run_logger().warning("%s", self._say(_not_json(value)))
-        return kept if kept is not None or not keeping.required else self._fail(_not_json(value))
+            self._fail(f"can't be pickled: {explain(error)}", error)
+            return None
+        if kept is None:
+            self._fail(_not_json(value))
+        return kept
 
     def place(self, kept: Kept | None, there: str | None = None) -> Place:
         """Put a result where it belongs: the record, the file that has it already, or its own file.
