@@ -66,7 +66,7 @@ class Definition(Generic[P, R]):
 
     def _described(self) -> dict[str, str]:
         name = str(getattr(self.fn, "__name__", type(self.fn).__name__))
-        return {"name": name, "description": inspect.getdoc(self.fn) or ""}
+        return {"name": name, "description": inspect.cleandoc(self.fn.__doc__ or "")}
 
     def _settings(self) -> dict[str, Any]:
         settings = {name: value for name, value in self._options.items() if name not in self.hooks}

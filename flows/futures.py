@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from .states import State
 
@@ -121,18 +121,26 @@ class TaskFutureList(list[TaskFuture[R]]):
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[R]:
         """Return what each returned, in order; see :meth:`TaskFuture.result`."""
-        if timeout is not None and wait(self, timeout):
+        if timeout is not None and wait(self, timeout).not_done:
             raise TimeoutError(f"not all tasks ended within {timeout} seconds")
         return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
 
-def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> list[TaskFuture[Any]]:
-    """Wait for the end of all; return those that had not ended after ``timeout`` seconds."""
+class Waited(NamedTuple):
+    """The futures that had ended when the wait was over, and those that had not."""
+
+    done: set[TaskFuture[Any]]
+    not_done: set[TaskFuture[Any]]
+
+
+def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Waited:
+    """Wait for the end of all, ``timeout`` seconds at most."""
     waited = list(futures)
     deadline = None if timeout is None else time.monotonic() + timeout
     for future in waited:
         future.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-    return [future for future in waited if not future.done()]
+    done = {future for future in waited if future.done()}
+    return Waited(done, set(waited) - done)
 
 
 def as_completed(futures: Iterable[TaskFuture[R]]) -> Iterator[TaskFuture[R]]:
