@@ -28,6 +28,9 @@ NEAR: Final = frozenset(
     | {Reason.WHERE_FALSE, Reason.WHERE_ERROR, Reason.GATHERED, Reason.VETOED, Reason.WAITING_OUT}
     | {Reason.OUT_OF_ORDER, Reason.SUSTAINING, Reason.UNRECOVERED, Reason.WITHIN_LIMITS}
     | {Reason.WARMING_UP, Reason.NO_DATA, Reason.NO_VALUE, Reason.LOOP, Reason.ERROR}
+    | {Reason.UNSETTLED, Reason.DEBOUNCED, Reason.COLLECTING, Reason.THROTTLED, Reason.EXHAUSTED}
+    | {Reason.CONDITION_FALSE, Reason.CONDITION_ERROR, Reason.WAITS_ITS_TURN, Reason.QUEUE_FULL}
+    | {Reason.IN_PROGRESS, Reason.MAX_IN_PROGRESS}
 )
 """Reasons for which an event that was waited for did not fire."""
 
@@ -42,6 +45,7 @@ class Explanation:
         fired: whether it fires.
         reason: what it fires on, or the first reason why it does not, by name.
         tree: the outermost trigger.
+        shadow: whether it only records that it fires.
     """
 
     automation: str
@@ -49,6 +53,7 @@ class Explanation:
     fired: bool
     reason: str
     tree: Part
+    shadow: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as data."""
@@ -57,6 +62,7 @@ class Explanation:
             "automation": self.automation,
             "event": {**shown, "received": self.event.received},
             "fired": self.fired,
+            "shadow": self.shadow,
             "reason": self.reason,
             "tree": self.tree.to_dict(),
         }
@@ -108,7 +114,8 @@ class Explainer:
         fired, reason = _conclusion(outcomes, tree)
         if fired and not self._automation.enabled:
             fired, reason = False, "disabled"
-        return Explanation(self._automation.name, event, fired, reason, tree)
+        name, shadow = self._automation.name, self._automation.shadow
+        return Explanation(name, event, fired, reason, tree, shadow=shadow)
 
     def _settled(self, event: Recorded, outcomes: list[Outcome]) -> list[Outcome]:
         """Return what follows once what conditions ask is answered."""

@@ -75,6 +75,25 @@ def test_a_disabled_automation_is_explained_as_if_it_were_not() -> None:
     assert (found.fired, found.reason, found.tree.fires) == (False, "disabled", True)
 
 
+def test_a_shadow_is_told_as_one() -> None:
+    rule = automation(expect=["a"])
+    assert explained(rule, event("a", 1)).to_dict()["shadow"] is False
+    shadow = rule.model_copy(update={"shadow": True})
+    told = explained(shadow, event("a", 1)).to_dict()
+    assert (told["fired"], told["shadow"]) == (True, True)
+
+
+def test_what_control_held_back_is_a_near_miss() -> None:
+    rule = Automation.model_validate(
+        {
+            **automation(expect=["a"]).model_dump(mode="json"),
+            "control": {"throttle": {"limit": 1, "per": "1h"}},
+        }
+    )
+    (miss,) = Explainer(rule, 0).near_misses([event("a", 1), event("a", 2)], 5)
+    assert miss.reason == "throttled"
+
+
 def test_a_compound_shows_each_of_its_triggers() -> None:
     parts = [{"expect": ["a"]}, {"expect": ["b"]}, {"expect": ["c"]}]
     rule = automation(type="compound", require="all", within="10m", triggers=parts)
