@@ -51,7 +51,9 @@ key                    type    what it holds
 ``firings``            zset    firing → ms
 ``firing:<id>``        hash    ``doc`` and the outcome of each action, ``0``, ``1``, …;
                                ``begun:<n>`` counts an action that dispatchers did not survive,
-                               ``put:<n>`` marks one that has changed definitions
+                               ``put:<n>`` marks one that has changed definitions; of one that
+                               may be stopped ``under`` is the action under way, and ``replaced``
+                               the firing that stopped it
 ``actions``            stream  firings whose actions are to be done; group ``dispatchers``
 ``later``              zset    parked action → ms at which it is tried again
 ``parked``             hash    parked action → its entry

@@ -74,6 +74,10 @@ class BaseAction(BaseModel):
         """Return the request's arguments; each kind of action says what they are."""
         raise NotImplementedError
 
+    def told(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return what the record of a firing shows of the request's arguments: no secrets."""
+        return arguments
+
     @field_validator("timeout")
     @classmethod
     def _some_time(cls, timeout: timedelta) -> timedelta:

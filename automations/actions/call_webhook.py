@@ -10,6 +10,7 @@ from pydantic import Field
 from ..exceptions import TemplateFailed
 from ..templates import Template, TemplateData, render_data
 from .base import BaseAction, Variables
+from .secrets import masked_headers, masked_url
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
 _URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
@@ -45,6 +46,16 @@ class CallWebhook(BaseAction):
                 name: _header(name, each, variables) for name, each in self.headers.items()
             },
             "body": self._body(variables),
+        }
+
+    def told(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments without passwords; the firing need not repeat itself as a body."""
+        firing = self.body is None and arguments["body"] is not None
+        return {
+            **arguments,
+            "url": masked_url(arguments["url"]),
+            "headers": masked_headers(arguments["headers"]),
+            **({"body": "(the firing with its events)"} if firing else {}),
         }
 
     def _body(self, variables: Variables) -> Any:

@@ -10,6 +10,7 @@ from pydantic import field_validator
 from ..exceptions import TemplateFailed
 from ..templates import Template, TemplateData, render_data
 from .base import BaseAction, Variables
+from .secrets import HIDDEN
 
 VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -40,6 +41,10 @@ class SetVariable(BaseAction):
         if why := _refusal(name):
             raise TemplateFailed(f"name: {why}")
         return {"name": name, "value": render_data(self.value, variables)}
+
+    def told(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments without the value: a variable may hold a secret."""
+        return {**arguments, "value": HIDDEN}
 
 
 def _refusal(name: str) -> str | None:

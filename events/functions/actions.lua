@@ -30,13 +30,35 @@ redis.register_function{function_name='upshot_settle', flags={'allow-oom'}, call
   return settled
 end}
 
--- upshot_park root | entry, body, due_ms
--- Touches: later, parked, actions. Puts an entry aside until a later try; its place is free.
+-- upshot_begin root | firing id, action index
+-- Touches: firing:<id>. An action of a firing that may be stopped begins, unless the firing was
+-- stopped. Returns '' or the id of the firing that replaced it.
+redis.register_function{function_name='upshot_begin', flags={'allow-oom'}, callback=function(keys, args)
+  local key = keys[1] .. ':firing:' .. args[1]
+  local by = redis.call('HGET', key, 'replaced')
+  if by then return by end
+  redis.call('HSET', key, 'under', args[2])
+  return ''
+end}
+
+-- upshot_replace root | firing id, id of the firing that replaces it
+-- Touches: firing:<id>. From now on none of its actions begins. Returns its fields, or nothing of
+-- one that is not there.
+redis.register_function{function_name='upshot_replace', flags={'allow-oom'}, callback=function(keys, args)
+  local key = keys[1] .. ':firing:' .. args[1]
+  if redis.call('HEXISTS', key, 'doc') == 0 then return {} end
+  redis.call('HSETNX', key, 'replaced', args[2])
+  return redis.call('HGETALL', key)
+end}
+
+-- upshot_park root | entry, body, due_ms, (id of a firing that may be stopped)
+-- Touches: later, parked, actions, firing:<id>. Puts an entry aside until a later try; its place is free.
 -- An entry that is gone was given to somebody else meanwhile, who decides about it. Returns 1 or 0.
 redis.register_function{function_name='upshot_park', flags={'allow-oom'}, callback=function(keys, args)
   local root = keys[1]
   if redis.call('XDEL', root .. ':actions', args[1]) == 0 then return 0 end
   redis.call('XACK', root .. ':actions', 'dispatchers', args[1])
+  if args[4] then redis.call('HDEL', root .. ':firing:' .. args[4], 'under') end
   redis.call('HSET', root .. ':parked', args[1], args[2])
   redis.call('ZADD', root .. ':later', now_ms() + tonumber(args[3]), args[1])
   return 1

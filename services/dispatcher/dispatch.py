@@ -1,10 +1,11 @@
 """One entry on its way: each of its actions in turn is decided, performed, and written down.
 
 1. read the entry; one that can't be read is buried as it is
-2. leave out what is settled already (another delivery did it)
-3. ``if``; fill the templates in
-4. perform, in the receiver's lane and within the timeout
-5. settle the outcome, or park the entry for a later try, or bury the action and go on
+2. stop the firings that it replaces
+3. leave out what is settled already (another delivery did it), or all when it was replaced itself
+4. ``if``; fill the templates in
+5. perform, in the receiver's lane and within the timeout
+6. settle the outcome, or park the entry for a later try, or bury the action and go on
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import asyncio
 import random
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 import structlog
@@ -32,52 +31,21 @@ from upshot.flows.states import timestamp
 from ..exceptions import LaneFull, NeverFinished, ServicesError, TryFailed
 from ..rendering import Renderer
 from . import outcomes
-from .compiled import Compiled, compile_action
+from .compiled import compile_action
 from .context import Contexts
 from .entry import Entry, parse_entry
 from .lanes import Lanes
 from .ledger import Ledger
 from .outcomes import Ending, Outcome
 from .performing import Performer, job_of
-from .retrying import GivenUp, Retries, after_failure
+from .replacing import Replacing
+from .retrying import GivenUp, after_failure
 from .suspects import SUSPECT, Suspects
+from .trying import Step, Try
 
 log = structlog.get_logger(__name__)
 
-NO_RETRIES: Final = Retries(0, 1.0)
 _EXPECTED: Final = (ServicesError, EventsError, FlowsError, AutomationsError, TimeoutError)
-
-
-class Step(Enum):
-    """Where an entry stands after one of its actions."""
-
-    NEXT = "the next action follows"
-    OVER = "the entry is done with: settled, parked or buried"
-
-
-@dataclass(slots=True)
-class Try:
-    """One try of one action: when it began, and what is known of it by now.
-
-    Attributes:
-        size: bytes of the entry, which the templates see most of.
-    """
-
-    entry_id: str
-    entry: Entry
-    index: int
-    started: str
-    compiled: Compiled | None = None
-    waited: int | None = None
-    size: int = 0
-
-    @property
-    def last(self) -> bool:
-        return self.index + 1 == len(self.entry.actions)
-
-    @property
-    def retries(self) -> Retries:
-        return self.compiled.retries if self.compiled else NO_RETRIES
 
 
 class Dispatch:
@@ -86,7 +54,7 @@ class Dispatch:
     Args:
         store: to look up what is settled. ledger: to write down what came of it.
         performers: one for each type of action. contexts: what templates see.
-        renderer: fills them in.
+        replacing: stops firings for later ones. renderer: fills templates in.
     """
 
     def __init__(
@@ -95,8 +63,10 @@ class Dispatch:
         ledger: Ledger,
         contexts: Contexts,
         performers: Iterable[Performer],
+        replacing: Replacing,
         renderer: Renderer | None = None,
     ) -> None:
+        self._replacing = replacing
         self._renderer = renderer or Renderer()
         self._store = store
         self._ledger = ledger
@@ -114,6 +84,8 @@ class Dispatch:
             log.error("entry of the actions stream can't be read", entry=entry_id, why=why)
             await self._ledger.bury(outcomes.poison_arguments(entry_id, body, why))
             return
+        if entry.replaces and not entry.next:
+            await self._replacing.stop_others(entry)
         settled = await self._settled(entry) if entry.began_before else {}
         act = self._alone if entry.n >= SUSPECT else self._action
         for index in range(entry.next, len(entry.actions)):
@@ -148,6 +120,10 @@ class Dispatch:
 
     async def _action(self, attempt: Try) -> Step:
         """Try one action and write down what came of it."""
+        by = await self._replacing.begin(attempt.entry, attempt.index)
+        if by is not None:
+            await self._replacing.stop(attempt.entry_id, attempt.entry, attempt.index, by)
+            return Step.OVER
         try:
             ending, detail = await self._try(attempt)
         except LaneFull as error:
@@ -157,18 +133,22 @@ class Dispatch:
         except Exception as error:
             log.exception("an action raised what it should not", firing=attempt.entry.firing)
             return await self._failed(attempt, error)
-        outcome = outcomes.outcome_of(attempt.entry, attempt.index, ending, attempt.started, detail)
-        return await self._settle(attempt, outcome)
+        await self._replacing.ended(attempt.entry, attempt.index)
+        return await self._settle(attempt, attempt.outcome(ending, detail))
 
     async def _try(self, attempt: Try) -> tuple[Ending, str]:
         compiled = attempt.compiled = compile_action(attempt.entry.actions[attempt.index])
         context = await self._contexts.of(attempt.entry, compiled.needs)
         condition = compiled.action.condition
-        if condition is not None and not condition.holds(Scope(context)):
-            return Ending.SKIPPED, f"if: {condition.source} is false"
+        if condition is not None:
+            holds = condition.holds(Scope(context))
+            attempt.condition = {"expression": condition.source, "holds": holds}
+            if not holds:
+                return Ending.SKIPPED, f"if: {condition.source} is false"
         request = await self._renderer.render(
             compiled.action, context, effort=compiled.effort, size=attempt.size
         )
+        attempt.arguments = compiled.action.told(request.arguments)
         performer = self._performers[request.type]
         receiver = performer.receiver(request.arguments)
         if receiver is None:
@@ -204,7 +184,7 @@ class Dispatch:
         log.info("receiver is busy", firing=attempt.entry.firing, why=str(error))
         entry = attempt.entry
         parked = entry.at_action(attempt.index, entry.attempt, done=entry.done)
-        await self._ledger.park(attempt.entry_id, parked.to_json(), delay)
+        await self._ledger.park(attempt.entry_id, parked, delay)
         return Step.OVER
 
     async def _failed(self, attempt: Try, error: Exception) -> Step:
@@ -218,14 +198,14 @@ class Dispatch:
             "action is tried again later", firing=entry.firing, index=index,
             delay=round(step.delay, 3), why=str(error),
         )  # fmt: skip
-        await self._ledger.park(attempt.entry_id, parked.to_json(), step.delay)
+        await self._ledger.park(attempt.entry_id, parked, step.delay)
         return Step.OVER
 
     async def _give_up(self, attempt: Try, step: GivenUp, error: Exception) -> Step:
         entry, index = attempt.entry, attempt.index
         ending = Ending.DEAD_LETTERED if step.exhausted else Ending.FAILED
         detail = str(error) if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {error}"
-        outcome = outcomes.outcome_of(entry, index, ending, attempt.started, detail)
+        outcome = attempt.outcome(ending, detail)
         log.warning("action given up", firing=entry.firing, index=index, why=detail)
         await self._ledger.bury(
             outcomes.bury_arguments(

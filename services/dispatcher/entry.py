@@ -31,6 +31,7 @@ class Entry(BaseModel):
         positions: where those stand in the log. value: what was measured, if anything was.
         branch, batch, incident: what control made of the firing.
         replaces: ids of the firings that are stopped for it.
+        stoppable: whether a later firing may stop this one.
         actions: as in the definition, each a mapping of its type to its fields.
         causation: the way that leads to what these actions do.
         next: index of the next action. attempt: how often that one was tried already.
@@ -51,6 +52,7 @@ class Entry(BaseModel):
     batch: int = 1
     incident: dict[str, Any] | None = None
     replaces: tuple[str, ...] = ()
+    stoppable: bool = False
     reason: str
     at: int
     received: int

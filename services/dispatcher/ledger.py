@@ -11,6 +11,8 @@ import stamina
 from upshot.events.exceptions import RetryableEventsError
 from upshot.events.store import Argument, Store
 
+from .entry import Entry
+
 GROUP: Final = 256
 """Settlements in one call at most."""
 LINGER: Final = 0.002
@@ -38,9 +40,10 @@ class Ledger:
         self._news.set()
         await done
 
-    async def park(self, entry_id: str, body: bytes, delay: float) -> None:
+    async def park(self, entry_id: str, entry: Entry, delay: float) -> None:
         """Put an entry aside for ``delay`` seconds."""
-        await self._call("park", entry_id, body, round(delay * 1000))
+        stoppable = (entry.firing,) if entry.stoppable else ()
+        await self._call("park", entry_id, entry.to_json(), round(delay * 1000), *stoppable)
 
     async def bury(self, arguments: Sequence[Argument]) -> None:
         """Put an action among the dead letters."""

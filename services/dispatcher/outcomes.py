@@ -38,7 +38,12 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an action of a firing ended; times in ISO 8601."""
+    """How an action of a firing ended; times in ISO 8601.
+
+    Attributes:
+        arguments: as they were filled in, as far as that came.
+        condition: its ``if``, and whether that held; None without one.
+    """
 
     type: str
     outcome: Ending
@@ -46,8 +51,11 @@ class Outcome:
     started: str
     ended: str
     detail: str
+    arguments: Any = None
+    condition: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        """Return what events tell of it: no arguments, which are large and nobody's business."""
         return {
             "type": self.type,
             "outcome": self.outcome.value,
@@ -58,7 +66,13 @@ class Outcome:
         }
 
     def to_json(self) -> bytes:
-        return to_json(self.to_dict())
+        """Return what the record of the firing keeps of it."""
+        told = self.to_dict()
+        if self.condition is not None:
+            told["if"] = self.condition
+        if self.arguments is not None:
+            told["arguments"] = self.arguments
+        return to_json(told)
 
     @property
     def counter(self) -> str:
@@ -66,11 +80,19 @@ class Outcome:
         return f"actions:{kind}:{self.outcome.value}"
 
 
-def outcome_of(entry: Entry, index: int, ending: Ending, started: str, detail: str) -> Outcome:
+def outcome_of(
+    entry: Entry,
+    index: int,
+    ending: Ending,
+    started: str,
+    detail: str,
+    arguments: Any = None,
+    condition: dict[str, Any] | None = None,
+) -> Outcome:
     """Put together how the present try of an action ended it."""
     attempts = entry.attempt + (ending is not Ending.SKIPPED)
-    kind = entry.type_of(index)
-    return Outcome(kind, ending, attempts, started, timestamp(), detail[:MAX_DETAIL])
+    kind, told = entry.type_of(index), detail[:MAX_DETAIL]
+    return Outcome(kind, ending, attempts, started, timestamp(), told, arguments, condition)
 
 
 def told_as(outcome: Outcome) -> list[str]:

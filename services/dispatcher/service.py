@@ -31,6 +31,7 @@ from .dispatch import Dispatch
 from .intake import Intake
 from .ledger import Ledger
 from .performers import performers
+from .replacing import Replacing
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +112,8 @@ async def run(
     ledger, renderer = Ledger(store), Renderer()
     try:
         async with performers(settings, store, runs, definitions) as doers:
-            dispatch = Dispatch(store, ledger, Contexts(definitions, runs), doers, renderer)
+            contexts, replacing = Contexts(definitions, runs), Replacing(store, ledger, runs)
+            dispatch = Dispatch(store, ledger, contexts, doers, replacing, renderer)
             await _run(store, ledger, Dispatcher(settings, store, dispatch), registry)
     finally:
         await renderer.close()

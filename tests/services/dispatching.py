@@ -69,7 +69,9 @@ class Service:
 
     async def outcomes(self, firing: str) -> dict[str, Any]:
         fields = await self.store.execute("HGETALL", self.store.keys("firing", firing))
-        return {index.decode(): from_json(body) for index, body in fields.items()}
+        return {
+            index.decode(): from_json(body) for index, body in fields.items() if index.isdigit()
+        }
 
     async def outcome(self, firing: str, index: int = 0) -> dict[str, Any]:
         await until(lambda: self._has(firing, index))
