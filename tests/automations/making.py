@@ -40,7 +40,8 @@ def feed(evaluator: Evaluator, *events: Recorded) -> list[Outcome]:
 
 def told(outcomes: list[Outcome]) -> list[tuple[str, str, int]]:
     """What came out: (reason, bucket, at)."""
-    return [(each.reason.value, each.bucket, each.at) for each in outcomes]
+    both = [each for each in outcomes if isinstance(each, Firing | Suppression)]
+    return [(each.reason.value, each.bucket, each.at) for each in both]
 
 
 def firings(outcomes: list[Outcome]) -> list[Firing]:

@@ -43,7 +43,7 @@ def test_what_is_used_up_is_told_once(line: str, budget: dict[str, Any], came: s
 )
 def test_no_span_sees_more_than_the_budget(steps: list[int], most: int, within: int) -> None:
     evaluator = evaluating(rule(budget={"max": most, "within": f"{within}ms"}))
-    at, times = 1000, []
+    at, times = 1000, list[int]()
     for number, step in enumerate(steps):
         at += step
         allowed = len([each for each in times if each > at - within]) < most

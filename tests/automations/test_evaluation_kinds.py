@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.automations.making import automation, event, firings
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator, Outcome
+from upshot.automations.evaluation import Evaluator
+from upshot.automations.firing import Outcome
 from upshot.automations.logtime import OpenTime
 from upshot.events.event import Recorded
 
