@@ -88,7 +88,7 @@ def test_what_a_flow_returns_decides_how_it_ends(seen: Seen, returned: Any, name
     def f() -> Any:
         return returned()
 
-    state: Any = f(return_state=True)  # type: ignore[call-arg]
+    state: Any = f(return_state=True)
     assert state.name == name
     assert seen.only_run().state.name == name
 
@@ -113,7 +113,7 @@ def test_parameters_become_the_annotated_types(seen: Seen) -> None:
         assert isinstance(order, Order)
         return order.due, tags, ratio
 
-    assert f({"id": "7", "due": "2026-01-02"}, ["a", "a"], ratio="2.5") == (  # type: ignore[arg-type]
+    assert f({"id": "7", "due": "2026-01-02"}, ["a", "a"], ratio="2.5") == (  # type: ignore[call-overload]
         date(2026, 1, 2),
         {"a"},
         2.5,
@@ -125,7 +125,7 @@ def test_wrong_parameters_fail_the_run_and_are_all_named(seen: Seen) -> None:
     def f(order: Order, count: int) -> None: ...
 
     with pytest.raises(InvalidParameters) as error:
-        f({"id": "x"}, count="many")  # type: ignore[arg-type]
+        f({"id": "x"}, count="many")  # type: ignore[call-overload]
     assert "order.id: Input should be a valid integer" in str(error.value)
     assert "order.due: Field required" in str(error.value)
     assert "count: Input should be a valid integer" in str(error.value)
@@ -139,7 +139,7 @@ def test_parameters_are_left_alone_where_that_is_wished(seen: Seen) -> None:
     def f(x: int) -> Any:
         return x
 
-    assert f("3") == "3"  # type: ignore[arg-type]
+    assert f("3") == "3"  # type: ignore[call-overload]
 
 
 def test_a_call_that_does_not_fit_makes_no_run(seen: Seen) -> None:
@@ -147,7 +147,7 @@ def test_a_call_that_does_not_fit_makes_no_run(seen: Seen) -> None:
     def f(x: int) -> None: ...
 
     with pytest.raises(TypeError, match="missing a required argument: 'x'"):
-        f()  # type: ignore[call-arg]
+        f()  # type: ignore[call-overload]
     assert seen.runs() == []
 
 
@@ -240,7 +240,7 @@ def test_a_flow_called_in_a_flow_is_a_run_of_its_own(seen: Seen) -> None:
 
     @flow
     async def outer() -> Any:
-        return inner(double.submit(1)), await inner_async(5)  # type: ignore[arg-type]
+        return inner(double.submit(1)), await inner_async(5)  # type: ignore[call-overload]
 
     assert asyncio.run(outer()) == (4, 11)
     runs = {(run.flow, str(run.parameters.get("x"))): run for run in seen.runs()}
@@ -285,7 +285,7 @@ def test_a_failed_part_raises_in_the_flow_that_called_it(seen: Seen) -> None:
     def f() -> str:
         with pytest.raises(KeyError):
             part()
-        state: Any = part(return_state=True)  # type: ignore[call-arg]
+        state: Any = part(return_state=True)
         return str(state.name)
 
     assert f() == "Failed"

@@ -133,7 +133,7 @@ def test_an_error_without_words_fails_the_run(seen: Seen) -> None:
     def f() -> None:
         raise Untold
 
-    state: State = f(return_state=True)  # type: ignore[call-arg,assignment]
+    state: State = f(return_state=True)
     assert (state.name, state.message) == ("Failed", "Untold: (it can't be shown: RuntimeError)")
 
 
@@ -142,7 +142,7 @@ def test_a_delay_that_can_not_be_made_fails_the_run(seen: Seen) -> None:
     def f() -> None:
         raise ValueError("mine")
 
-    state: State = f(return_state=True)  # type: ignore[call-arg,assignment]
+    state: State = f(return_state=True)
     assert (state.name, state.message) == ("Failed", "ZeroDivisionError: division by zero")
     assert isinstance(state.data.__context__, ValueError)
 
@@ -161,7 +161,7 @@ def test_a_state_that_is_no_end_fails_the_run_that_returns_it(seen: Seen, name: 
     def f() -> State:
         return State(name)
 
-    ended: State = f(return_state=True)  # type: ignore[call-arg]
+    ended: State = f(return_state=True)
     assert ended.name == "Failed"
     assert seen.only_run().state.name == "Failed"
 

@@ -65,7 +65,7 @@ def test_every_event_of_a_task_run_keeps_the_format_of_events(seen: Seen) -> Non
 
     @flow(tags=["t"])
     def f() -> State:
-        return named("1", return_state=True)  # type: ignore[call-arg, return-value]
+        return named("1", return_state=True)
 
     with pytest.raises(ValueError, match="quotes"):
         f()
@@ -187,7 +187,7 @@ def test_a_failed_task_raises_its_own_exception(seen: Seen) -> None:
     def f() -> str:
         with pytest.raises(ValueError, match="no 7"):
             fail(7)
-        state: Any = fail(8, return_state=True)  # type: ignore[call-arg]
+        state: Any = fail(8, return_state=True)
         assert isinstance(state, State)
         return f"{state.name} {state.message}"
 
@@ -260,7 +260,7 @@ def test_a_timeout_error_of_the_users_own_is_a_failure(seen: Seen) -> None:
 
     @flow
     async def f() -> str:
-        state: Any = await refused(return_state=True)  # type: ignore[call-arg]
+        state: Any = await refused(return_state=True)
         return str(state.name)
 
     assert asyncio.run(f()) == "Failed"
@@ -347,7 +347,7 @@ def test_a_task_may_return_the_state_to_end_in(seen: Seen) -> None:
 
     @flow
     def f() -> str:
-        state: Any = judged(return_state=True)  # type: ignore[call-arg]
+        state: Any = judged(return_state=True)
         return f"{state.name}: {state.message}"
 
     assert f() == "Failed: not good enough"
@@ -381,7 +381,7 @@ def test_a_call_that_does_not_fit_is_a_type_error(seen: Seen) -> None:
     @flow
     def f() -> None:
         with pytest.raises(TypeError, match="missing a required argument"):
-            double()  # type: ignore[call-arg]
+            double()  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
             double.submit(1, z=2)
 
