@@ -14,10 +14,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from tests.automations.hostile_cases import VALUES
+from tests.automations.hostile_cases import LOOKED_UP, VALUES
 from upshot.automations.actions import Action, BaseAction
+from upshot.automations.conditions import ConditionExpression, judge
 from upshot.automations.exceptions import AutomationsError
 from upshot.automations.expressions import ActionExpression, Scope
+from upshot.automations.lookups import Question
 from upshot.services.rendering import effort_of, process
 from upshot.services.rendering.renderer import QUICK
 
@@ -27,7 +29,7 @@ SIZE = len(json.dumps(VALUES))
 def attempt(kind: str, source: str) -> str:
     """Do what the service does with one of them; return what came of it."""
     try:
-        return _expression(source) if kind == "expression" else _template(source)
+        return _KINDS[kind](source)
     except AutomationsError as error:
         return f"{type(error).__name__}: {error}"
     except ValueError as error:
@@ -36,6 +38,16 @@ def attempt(kind: str, source: str) -> str:
 
 def _expression(source: str) -> str:
     return str(ActionExpression(source).holds(Scope(VALUES)))
+
+
+def _condition(source: str) -> str:
+    """Judge a condition in as many rounds as it asks for."""
+    condition = ConditionExpression(source)
+    answers: dict[Question, Any] = {}
+    scope = Scope({name: VALUES[name] for name in ("event", "events", "firing", "automation")})
+    while (judged := judge([condition], scope, answers)).missing:
+        answers |= {each: LOOKED_UP[each.function] for each in judged.missing}
+    return f"ExpressionFailed: {judged.error}" if judged.error else str(judged.holds)
 
 
 def _template(source: str) -> str:
@@ -50,6 +62,9 @@ def _template(source: str) -> str:
     if "failed" in answer:
         return f"TemplateFailed: {answer['failed']}"
     return str(answer["arguments"]["body"])
+
+
+_KINDS = {"expression": _expression, "condition": _condition, "template": _template}
 
 
 def _resident() -> int:
@@ -83,6 +98,7 @@ def tried(kind: str, source: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     attempt("expression", "event.id.matches('a') || event.payload.items.exists(i, i > 0)")
+    attempt("condition", "event.id.matches('a') || variable('x') == runs('*', state='Running')")
     attempt("template", "{% for i in range(3) %}{{ i }}{% endfor %}{{ event.id | upper }}")
     for line in sys.stdin:
         print(json.dumps(tried(**json.loads(line))), flush=True)

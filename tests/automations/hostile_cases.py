@@ -34,6 +34,15 @@ VALUES: Final[dict[str, Any]] = {
 }
 _P = "event.payload"
 
+LOOKED_UP: Final[dict[str, Any]] = {
+    "runs": 3,
+    "variable": [[n, n] for n in range(4_000)],
+    "automation": {"enabled": True, "last_fired": None, "firings": 1},
+}
+"""What the look-ups of conditions find: a variable as large as one may be."""
+
+_V = "variable('v')"
+
 EXPRESSIONS: Final = [
     # growth
     f"{_P}.rows.map(a, {_P}.big + {_P}.big).size() == 3",
@@ -267,3 +276,60 @@ TEMPLATES: Final = [
     "{{ ",
     "{% if %}",
 ]
+
+CONDITIONS: Final = [
+    # look-ups without end
+    f"{_P}.rows.all(a, variable(string(a)) != null)",
+    f"{_P}.rows.all(a, runs('flow:' + string(a)) == 3)",
+    f"{_P}.many.exists(a, automation(string(a)).firings > 9)",
+    f"{_P}.rows.all(a, {_P}.rows.all(b, variable('v') != null))",
+    " && ".join(f"variable('v{n}') != null" for n in range(60)),
+    "variable(" * 60 + "'v'" + ")" * 60 + " == 1",
+    "variable(" * 70 + "'v'" + ")" * 70 + " == 1",
+    "variable('a', default=" * 60 + "1" + ")" * 60 + " == 1",
+    "runs(" * 400 + "'*'" + ")" * 400 + " == 1",
+    # what they find, again and again
+    f"{_V}.all(a, {_V}.all(b, a == b))",
+    f"{_V}.all(a, a in {_V})",
+    f"{_V}.map(a, {_V}).size() == 1",
+    f"{_V}.map(a, a).map(b, b).size() == 1",
+    f"{_V}.filter(a, a[0] > 1).map(a, {_V}).size() > 1",
+    "[" + ", ".join([_V] * 100) + "].size() == 1",
+    " + ".join([_V] * 100) + " == []",
+    f"{_V}.all(a, string({_V}[0]).size() > 1)",
+    _V + "[0]" * 300 + " == 1",
+    _V + ".a" * 600 + " == 1",
+    f"variable('v', default={_P}.big + {_P}.big) == {_V}",
+    # arguments that are none
+    f"runs({_P}.big) == 0",
+    f"runs('flow:' + {_P}.big) == 0",
+    f"runs('*', state={_P}.many) == 0",
+    f"runs('*', state={_P}.names) == 0",
+    f"runs('*', since={_P}.big) == 0",
+    "runs('*', since='99999999999999999999d') == 0",
+    "runs('*', since=duration('100000h')) == 0",
+    "runs('*', since=-1) == 0",
+    f"variable({_P}) == 0",
+    f"automation({_P}.names) == 0",
+    "runs(null, null, null) == 0",
+    "runs(b'\\xff') == 0",
+    "variable('\\ud800') == 0",
+    "variable('\\u0000', default='\\u0000') == 0",
+    # keywords
+    "runs(" + "state=" * 300 + "1)",
+    "runs('*'" + ", state='Running'" * 100 + ")",
+    "runs('*', " + "(" * 300 + ")" * 300 + ")",
+    "runs('*', state=" + "[" * 300 + "]" * 300 + ")",
+    "runs('*', state='",
+    "runs('*', state=r'\\') == 0",
+    "runs('*', state='''')') == 0",
+    "runs('*' // state='Running'",
+    "runs" * 400 + "('*')",
+    "runs.runs.runs('*') == 0",
+    "'*'.runs() == 0",
+    "[runs].all(runs, runs('*') == 0)",
+    "[1].all(variable, variable('v') == variable)",
+    "runs('*').__class__ == 0",
+    "automation('a').__class__ == 0",
+]
+"""Conditions, which look things up."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.automations.hostile_cases import EXPRESSIONS, TEMPLATES, VALUES
+from tests.automations.hostile_cases import CONDITIONS, EXPRESSIONS, TEMPLATES, VALUES
 from tests.automations.making import automation, event, feed, firings
 from upshot.automations.evaluation import Evaluator
 from upshot.automations.logtime import OpenTime
@@ -63,6 +63,17 @@ def test_a_hostile_expression_is_refused_or_fails_soon(
 
 
 @pytest.mark.skipif(not LINUX, reason="memory is read from /proc")
+@pytest.mark.parametrize("source", CONDITIONS, ids=name)
+def test_a_hostile_condition_is_refused_or_fails_soon(
+    box: subprocess.Popen[str], source: str
+) -> None:
+    told = tried(box, "condition", source)
+    assert told["ms"] <= MOST_MS, told
+    assert told["mb"] <= MOST_MB, told
+    assert told["outcome"].startswith(("InvalidExpression", "ExpressionFailed", "True", "False"))
+
+
+@pytest.mark.skipif(not LINUX, reason="memory is read from /proc")
 @pytest.mark.parametrize("source", TEMPLATES, ids=name)
 def test_a_hostile_template_is_refused_or_fails_soon(
     box: subprocess.Popen[str], source: str
@@ -89,6 +100,7 @@ def test_no_template_breaks_out_or_changes_what_others_see(
 def test_there_are_more_than_enough_of_them() -> None:
     assert len(set(EXPRESSIONS)) >= 80
     assert len(set(TEMPLATES)) >= 100
+    assert len(set(CONDITIONS)) >= 40
 
 
 def conditions() -> dict[str, Any]:
