@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from upshot.events.event import Recorded
+from upshot.events.exceptions import EventsError
 from upshot.events.log import BATCH, some_recorded
-from upshot.events.store import Store
+from upshot.events.store import Commands, Store
 
 SILENT_MS: Final = 1000
 """Connected or not, who has not said for so long that senders are heard may be stopped."""
+
+PATIENT_MS: Final = 1000
+"""Who waits so long does not wait for a certain moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +55,19 @@ class Reader:
         """
         keys = self._keys
         # The rest of the pipeline is carried out when this wakes: no second way there and back.
-        wait = ("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", keys("log"), cursor)
-        *_, subscribers, mark, gaps, clock, entries = await self._store.pipeline(
-            [
-                *([wait] if wait_ms else []),
-                ("PUBSUB", "NUMSUB", keys("intake")),
-                ("GET", keys("intake")),
-                ("ZCARD", keys("gaps")),
-                ("TIME",),
-                ("XRANGE", keys("log"), f"({cursor}", "+", "COUNT", limit),
-            ]
-        )
+        # It counts whole milliseconds that have begun: a wait of 4 is over after 5.
+        block = max(1, wait_ms - 1)
+        wait = ("XREAD", "COUNT", 1, "BLOCK", block, "STREAMS", keys("log"), cursor)
+        commands: Commands = [
+            *([wait] if wait_ms else []),
+            ("PUBSUB", "NUMSUB", keys("intake")),
+            ("GET", keys("intake")),
+            ("ZCARD", keys("gaps")),
+            ("TIME",),
+            ("XRANGE", keys("log"), f"({cursor}", "+", "COUNT", limit),
+        ]
+        answers = await self._answers(commands, wait_ms)
+        *_, subscribers, mark, gaps, clock, entries = answers
         now = int(clock[0]) * 1000 + int(clock[1]) // 1000
         # Where no API ever ran, nobody outside could have been kept from sending.
         closed = mark is not None and not (
@@ -73,6 +81,25 @@ class Reader:
             closed_since=int(mark) if closed else None,
             gaps=gaps,
         )
+
+    async def _answers(self, commands: Commands, wait_ms: int) -> list[Any]:
+        """Return the answers to commands of which the first one may wait so long."""
+        if not 0 < wait_ms < PATIENT_MS:
+            return await self._store.pipeline(commands)
+        # The event loop's timers may be early by a millisecond.
+        timer = asyncio.get_running_loop().call_later((wait_ms + 1) / 1000, self._nudge)
+        try:
+            return await self._store.pipeline(commands)
+        finally:
+            timer.cancel()
+
+    def _nudge(self) -> None:
+        """Wake the store: by itself it looks but ten times a second at who waited long enough."""
+        self._nudging = asyncio.ensure_future(self._ping())  # or nobody would hold the task
+
+    async def _ping(self) -> None:
+        with suppress(EventsError):  # the call that waits meets the same, and tells of it
+            await self._store.execute("PING")
 
     async def gaps(self) -> list[tuple[int, int]]:
         """Return every span in which the log was closed, in ms."""

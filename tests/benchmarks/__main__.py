@@ -16,6 +16,7 @@ from . import (
     post_to_evaluated,
     runs,
     tasks,
+    windows,
 )
 from .figures import Benchmark, Figure
 from .report import PAGE, machine, show, write
@@ -27,6 +28,7 @@ BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
         http_ingest,
         post_to_evaluated,
         engine,
+        windows,
         post_to_call,
         runs,
         tasks,

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 Verdict = Literal["met", "missed", ""]
 
-_DECIMALS: Final = {"ms": 2, "µs": 1, "MB": 1, "% of a core": 2}
+_DECIMALS: Final = {"s": 2, "ms": 2, "µs": 1, "MB": 1, "% of a core": 2}
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,8 @@ def _round(
 async def _last_from_outside(store: Store) -> str:
     """Return the position of the newest event that is not the engine's own."""
     newest = await store.execute("XREVRANGE", store.keys("log"), "+", "-", "COUNT", 5 * BATCH)
-    return next(position.decode() for position, (kind, _) in newest if kind == b"e")
+    position: bytes = next(position for position, (kind, _) in newest if kind == b"e")
+    return position.decode()
 
 
 async def _cursor(store: Store) -> tuple[int, int]:

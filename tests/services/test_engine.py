@@ -26,9 +26,10 @@ from tests.services.engines import (
 )
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.ids import derived_id
-from upshot.events.log import Log
+from upshot.events.log import START, Log
 from upshot.events.store import Argument, Store
 from upshot.services.catalog import Catalog, Verb
+from upshot.services.engine.reading import PATIENT_MS, Reader
 from upshot.services.switching import switch
 
 PAST = (int(time.time()) - 7200) * 1000
@@ -420,3 +421,18 @@ async def test_an_owner_with_nothing_to_do_keeps_its_lease(store: Store) -> None
         assert await store.execute("HGET", store.keys("lease", "engine"), "epoch") == b"1"
         assert not await store.call("take_lease", "engine", "somebody else", 1000)
     assert await cursor(store) == "0-0"
+
+
+async def test_a_short_wait_wakes_the_store_when_it_is_over(store: Store) -> None:
+    """By itself a store that nobody talks to lets it go on for up to a tenth of a second more."""
+    reader = Reader(store)
+    await store.execute("CONFIG", "RESETSTAT")
+    for _ in range(10):  # one of them may be over by chance before it has to wake the store
+        await reader.read(START, wait_ms=3)
+    assert b"cmdstat_ping" in await store.execute("INFO", "commandstats")
+
+
+async def test_a_wait_for_nothing_in_particular_leaves_the_store_alone(store: Store) -> None:
+    await store.execute("CONFIG", "RESETSTAT")
+    await Reader(store).read(START, wait_ms=PATIENT_MS)
+    assert b"cmdstat_ping" not in await store.execute("INFO", "commandstats")
