@@ -257,7 +257,7 @@ def test_an_absence_loop_is_stopped_but_a_healed_heartbeat_may_be_missed_again()
     evaluator.define(beat, 1, 0)
     way = {"depth": 1, "chain": [], "automations": {missing.id: 1, beat.id: 1}}
     outcomes = feed(evaluator, event(A, 10, causation=way)) + evaluator.advance(1500)
-    both = [*firings(outcomes), *suppressions(outcomes)]
+    both: list[Any] = [*firings(outcomes), *suppressions(outcomes)]
     assert sorted((each.automation, each.reason.value) for each in both) == [
         ("beat", "absent"), ("missing", "loop"),
     ]  # fmt: skip
