@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -11,27 +11,21 @@ import typer
 from . import times
 from .printing import Column, cell, field, note, say, say_json, show, show_one
 from .session import Context, Format, Output
+from .waiting import summary
 
 app = typer.Typer(help="Automations: list, inspect, pause, delete.", no_args_is_help=True)
 
 _Name = Annotated[str, typer.Argument(help="The automation's name.")]
 _FIRINGS = 10
+_CLOSER: Final = ("match", "match_related", "where", "for_each")
+"""Fields of a trigger that its summary leaves out."""
+_USUAL: Final = {"max_depth": 1}
 _ON_STYLES: Final = {"on": "green", "shadow": "cyan"}
 
 
 def path(name: str) -> str:
     """Return the API's path of an automation."""
     return f"/automations/{quote(name, safe='')}"
-
-
-def summary(trigger: Mapping[str, Any]) -> str:
-    """Return what a trigger waits for, in a few words."""
-    expected = ", ".join(trigger.get("expect") or []) or "any event"
-    threshold, within = trigger.get("threshold", 1), trigger.get("within")
-    absent = "no " if trigger.get("posture") == "Proactive" else ""
-    count = f"{threshold} x " if threshold != 1 else ""
-    window = f" within {within}" if within not in (None, 0, "0s", "0") else ""
-    return f"{absent}{count}{expected}{window}"
 
 
 def actions(automation: Mapping[str, Any]) -> str:
@@ -81,17 +75,26 @@ def inspect(context: Context, name: _Name, output: Output = Format.TABLE) -> Non
         "description": found.get("description"),
         "on": is_on(found),
         "waits for": summary(found.get("trigger", {})),
-        **{f"  {key}": value for key, value in _closer(found.get("trigger", {})).items()},
+        **{f"  {key}": value for key, value in _set(found.get("trigger", {}), _CLOSER).items()},
         "actions": actions(found),
+        **_set(found, ("conditions", "control", "budget", "resolve", "on_resolve")),
     }
     show_one(found, output, rows)
     say()
     show_firings(firings, output)
 
 
-def _closer(trigger: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {"type", "posture", "expect", "threshold", "within"}
-    return {key: value for key, value in trigger.items() if key not in shown and value}
+def _set(found: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """Return those of the fields that say something, without what says nothing within them."""
+    said: dict[str, Any] = {key: _said(found.get(key)) for key in keys}
+    return {key: value for key, value in said.items() if value}
+
+
+def _said(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    unsaid: tuple[Any, ...] = (None, [], {}, "")
+    return {k: _said(v) for k, v in value.items() if v not in (*unsaid, _USUAL.get(k))}
 
 
 def show_firings(firings: list[dict[str, Any]], output: Format) -> None:

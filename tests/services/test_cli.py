@@ -260,6 +260,7 @@ SHADOW = """
 automations:
   - name: cautious
     shadow: true
+    control: {throttle: {limit: 100, per: 1h}}
     trigger: {type: event, expect: [order.cancelled]}
     actions: [{emit-event: {event: order.missed, resource: {id: "{{ event.resource.id }}"}}}]
 """
@@ -268,6 +269,8 @@ automations:
 def test_a_shadow_fires_without_acting_until_it_is_promoted(service: Service) -> None:
     assert service.run("apply", "-f", "-", given=SHADOW).returncode == 0
     assert "shadow" in service.run("automation", "ls").stdout
+    assert '{"throttle": {"limit": 100' in service.run("automation", "inspect", "cautious").stdout
+    assert "control" not in service.run("automation", "inspect", "heal").stdout
     service.run("event", "emit", "order.cancelled", "-r", "order.1")
     firings = ("automation", "firings", "cautious")
     eventually(lambda: found(service, *firings), "the shadow has fired")
