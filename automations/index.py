@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from .matching import glob
+from .matching import name_glob
 from .triggers import Interest
 
 MAX_NAMES: Final = 10_000
@@ -128,7 +128,8 @@ class Index(Generic[T]):
         if len(self._resolved) >= MAX_NAMES:
             self._resolved.clear()
         exact = [self._by_pattern[name]] if name in self._by_pattern else []
-        matched = (self._by_pattern[each] for each in self._globs if glob(each).fullmatch(name))
+        fitting = (each for each in self._globs if name_glob(each).fullmatch(name))
+        matched = (self._by_pattern[each] for each in fitting)
         self._resolved[name] = named = (*exact, *matched)
         return named
 

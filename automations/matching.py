@@ -25,6 +25,32 @@ def glob(pattern: str) -> re.Pattern[str]:
     return re.compile(f"{head}{middle}.*{rest[-1]}", re.DOTALL)
 
 
+OWN: Final = ("automation.", "action.")
+"""How the names of the events begin by which automations tell of themselves."""
+
+
+@lru_cache(maxsize=4096)
+def name_glob(pattern: str) -> re.Pattern[str]:
+    """Compile a glob of event names; one that begins with ``*`` leaves out ``OWN``.
+
+    What automations tell of themselves has to be named: each of them that waits for ``*`` would
+    otherwise be set off by all the others, and by itself.
+    """
+    if not pattern.startswith("*"):
+        return glob(pattern)
+    own = "|".join(map(re.escape, OWN))
+    return re.compile(f"(?!{own}){glob(pattern).pattern}", re.DOTALL)
+
+
+def unexpected(name: str, names: Sequence[str]) -> str:
+    """Return an event's name, and why it is left out where one of these globs seems to fit."""
+    globs = (each for each in names if each.startswith("*"))
+    if name.startswith(OWN) and any(glob(each).fullmatch(name) for each in globs):
+        kind = name.partition(".")[0]
+        return f"{name}: {kind}.* has to be named; a glob that begins with * leaves it out"
+    return name
+
+
 @dataclass(slots=True, frozen=True)
 class Mismatch:
     """The first label that did not match.

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from ..durations import Duration, milliseconds
 from ..logtime import OpenTime
+from ..matching import unexpected
 from .base import Due, Facts, Interest, Reason, Verdict
 from .explaining import Check, Checks, name_check
 from .selection import Bucketed, Named, Names, Selecting
@@ -158,7 +159,8 @@ class EventTrigger(Bucketed, Selecting):
         """Return why the event is not this trigger's business, or None if it is."""
         compiled = self.compiled
         if not (facts.name in compiled.expected or facts.name in compiled.opening):
-            return Verdict(window, Reason.NOT_EXPECTED, detail=facts.name)
+            detail = unexpected(facts.name, self.interest().names)
+            return Verdict(window, Reason.NOT_EXPECTED, detail=detail)
         return self.refusal(window, facts)
 
     def _decide_presence(self, window: Window | None, facts: Facts, time: OpenTime) -> Verdict:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from ..durations import Duration, milliseconds
 from ..logtime import OpenTime
-from ..matching import LabelMatch
+from ..matching import LabelMatch, unexpected
 from .base import Due, Facts, Interest, Reason, Verdict
 from .explaining import Checks, label_checks, name_check
 from .selection import Bucketed, Named, Names, Selecting
@@ -95,7 +95,8 @@ class FreshnessTrigger(Bucketed, Selecting):
     def decide(self, window: Window | None, facts: Facts, time: OpenTime) -> Verdict:
         """Decide whether the event makes it fresh again."""
         if facts.name not in self.named:
-            return Verdict(window, Reason.NOT_EXPECTED, detail=facts.name)
+            detail = unexpected(facts.name, self.names)
+            return Verdict(window, Reason.NOT_EXPECTED, detail=detail)
         if (mismatch := self.of_asset.mismatch(facts.resource)) is not None:
             return Verdict(window, Reason.NO_MATCH, detail=str(mismatch))
         if (refusal := self.refusal(window, facts)) is not None:

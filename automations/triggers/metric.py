@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from ..durations import Duration, milliseconds
 from ..exceptions import ExpressionFailed
 from ..logtime import OpenTime
+from ..matching import unexpected
 from ..numbers import NumberExpression
 from .base import Due, Facts, Interest, Reason, Verdict
 from .explaining import Check, Checks, name_check
@@ -145,7 +146,8 @@ class MetricTrigger(Bucketed, OfRuns):
     def decide(self, window: Measured | None, facts: Facts, time: OpenTime) -> Verdict:
         """Decide what an event means for the measure of its bucket."""
         if facts.name not in self.named:
-            return Verdict(window, Reason.NOT_EXPECTED, detail=facts.name)
+            detail = unexpected(facts.name, self.names)
+            return Verdict(window, Reason.NOT_EXPECTED, detail=detail)
         if (refusal := self.refusal(window, facts)) is not None:
             return refusal
         try:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..exceptions import ExpressionFailed
 from ..expressions import Expression
-from ..matching import LabelMatch, Matches, glob
+from ..matching import LabelMatch, Matches, name_glob
 from .base import Facts, Reason, Verdict
 from .buckets import ForEach, bucket_of, reader, values_of
 from .explaining import Checks, label_checks, related_checks, where_check
@@ -25,7 +25,7 @@ Names = Annotated[
     BeforeValidator(_as_list),
     Field(max_length=100),
 ]
-"""Event names or globs such as ``flow-run.*``."""
+"""Event names or globs such as ``flow-run.*``; ``*`` leaves out what automations tell of."""
 
 Related = Annotated[Matches, BeforeValidator(_as_list)]
 Keys = Annotated[ForEach, BeforeValidator(_as_list)]
@@ -38,7 +38,7 @@ class Named:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._exact = frozenset(name for name in names if "*" not in name)
-        self._globs = tuple(glob(name) for name in names if "*" in name)
+        self._globs = tuple(name_glob(name) for name in names if "*" in name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._exact or any(each.fullmatch(name) for each in self._globs)
