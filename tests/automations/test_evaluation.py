@@ -233,7 +233,7 @@ def test_an_automation_does_not_fire_on_what_it_caused_itself() -> None:
 
 def test_the_report_of_a_suppression_is_not_reported_itself() -> None:
     evaluator = Evaluator()
-    one = automation(expect="*")
+    one = automation(expect="automation.*")
     evaluator.define(one, 1, 0)
     way = {"depth": 1, "chain": [], "automations": {one.id: 1}}
     assert feed(evaluator, event("automation.suppressed", 1, causation=way)) == []
