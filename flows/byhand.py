@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from upshot.events.ids import derived_id
@@ -13,14 +12,15 @@ from upshot.events.store import SyncStore
 from .arguments import futures_in, resolve
 from .context import Here, here
 from .execution import Execution, aside
+from .flow_results import restored
 from .flowgenerator import iterate_run, iterate_run_async
 from .held import HeldRun
 from .inputs import inputs_key
 from .joining import join
 from .journal import Journal
-from .logs import capture, run_logger
+from .logs import capture
 from .parameters import as_stored
-from .results import Kept, ResultFiles, restore
+from .results import ResultFiles
 from .runs import FlowRun, create_arguments, new_run, transition_arguments
 from .states import State, StateType
 from .tagging import with_current
@@ -170,7 +170,7 @@ def _part(
     run_id = derived_id("flow-run", outer.id, place.scope.owner, key, *passed)
     held = _take(outer.journal, _new_run(flow, bound, run_id, outer.held.run))
     while held.run.state.completed:
-        done = _restored(outer.journal, flow, held.run)
+        done = restored(outer.journal, flow, held.run)
         outer.journal.release(held)
         if done is not None:
             return done
@@ -192,15 +192,3 @@ def _take(journal: Journal, run: FlowRun) -> HeldRun:
     goes_on = {"resumed": b"1"} if there.state.type is StateType.PAUSED else None
     journal.call("transition", *transition_arguments(there, state, own=False, more=goes_on))
     return journal.hold(journal.read(run.id) or there)
-
-
-def _restored(journal: Journal, flow: Flow[..., Any], run: FlowRun) -> State | None:
-    key = journal.store.keys("run", run.id)
-    body, form = journal.execute("HMGET", key, "result", "checkpoint")
-    if not (body and form):
-        return None
-    try:
-        return replace(run.state, data=restore(Kept(form.decode(), body), flow.fn))
-    except ValueError as error:
-        run_logger().warning("flow %s runs again: its result is gone: %s", flow.name, error)
-        return None

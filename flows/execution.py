@@ -20,9 +20,11 @@ from .exceptions import (
     Interrupted,
     InvalidParameters,
     NotCompleted,
+    ResultNotKept,
     Suspending,
     TimedOut,
 )
+from .flow_results import Fields, keep_result
 from .generating import consumed
 from .held import HeldRun
 from .hooks import call_hooks
@@ -30,7 +32,7 @@ from .journal import Journal
 from .logs import run_logger
 from .outcomes import ended_by, ended_with, explain
 from .pool import Pool, TaskRunner, ThreadPoolTaskRunner
-from .results import Kept, ResultFiles, keep
+from .results import Kept, ResultFiles
 from .states import State, StateType, legible
 from .stopping import Stop, stoppable
 from .timeouts import await_within, call_within
@@ -40,8 +42,6 @@ R = TypeVar("R")
 if TYPE_CHECKING:
     from .flowdef import Flow
 
-MAX_RESULT_BYTES: Final = 256 * 1024
-"""Larger results of flows are not kept in the run's record."""
 _FINAL: Final = (InvalidParameters, EntrypointNotFound)  # no retry mends these
 _GRACE: Final = 3.0  # seconds that interrupted tasks get to clean up
 
@@ -297,8 +297,9 @@ class Execution:
         if self._pool.opened is not None:
             self._pool.opened.close()
         if not (self._held.left or self._held.run.state.ended):
+            state, result, fields = self._with_result(flow, state)
             last = replace(state, message=legible(state.message))
-            self._journal.transition(self._held, last, result=_kept(flow, state))
+            self._journal.transition(self._held, last, result=result, more=fields)
             with standing(self.here()):
                 self.hook(flow)
         self._journal.release(self._held)
@@ -306,12 +307,16 @@ class Execution:
         _log.info("flow run %s is %s %s", run.name, run.state.name, run.state.message)
         return replace(run.state, data=state.data)
 
+    def _with_result(
+        self, flow: Flow[..., Any] | None, state: State
+    ) -> tuple[State, Kept | None, Fields]:
+        if flow is None or not state.completed:
+            return state, None, {}
+        try:
+            return state, *keep_result(flow, self.context, state.data)
+        except ResultNotKept as error:
+            return ended_by(error), None, {}
 
-def _kept(flow: Flow[..., Any] | None, state: State) -> Kept | None:
-    if flow is None or not state.completed:
-        return None
-    kept = keep(state.data, flow.fn)
-    return kept if kept is not None and len(kept.body) <= MAX_RESULT_BYTES else None
 
 
 async def aside(function: Callable[..., R], *args: Any) -> R:
