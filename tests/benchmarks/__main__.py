@@ -9,6 +9,7 @@ from typing import Final
 from . import (
     append,
     archive,
+    asking,
     engine,
     footprint,
     http_ingest,
@@ -33,6 +34,7 @@ BENCHMARKS: Final[tuple[Benchmark, ...]] = tuple(
         runs,
         tasks,
         archive,
+        asking,
         footprint,
     )
 )
