@@ -5,7 +5,7 @@ the firing → the version that decided → its events, of the log and the archi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,14 +15,13 @@ from upshot.automations.actions import Action, BaseAction
 from upshot.automations.exceptions import AutomationsError
 from upshot.automations.expressions import Scope
 from upshot.automations.rendering import Lookups, context_of
-from upshot.events.event import Recorded, describe
-from upshot.events.log import Log, order
+from upshot.events.event import describe
 from upshot.events.store import Store
 
 from .catalog import Catalog, Doc
 from .exceptions import ServicesError
 from .history.archive import Archive
-from .history.events import fetch
+from .history.events import at
 from .rendering import Renderer, effort_of
 
 _ADAPTER: Final[TypeAdapter[BaseAction]] = TypeAdapter(Action)
@@ -37,7 +36,7 @@ class Shadows:
     """
 
     def __init__(self, store: Store, archive: Archive) -> None:
-        self._log, self._archive = Log(store), archive
+        self._store, self._archive = store, archive
         self._catalog = Catalog(store)
         self._renderer = Renderer(1)
 
@@ -71,17 +70,11 @@ class Shadows:
         return None
 
     async def _context(self, firing: Mapping[str, Any]) -> dict[str, Any]:
-        events = await self._events(firing["positions"])
+        events = await at(self._store, self._archive, firing["positions"])
         docs = await self._catalog.all("variable")
         variables = {name: doc.get("value") for name, doc in docs.items()}
         lookups = Lookups(variables, await self._catalog.all("deployment"))
         return context_of(firing, [event.body for event in events], lookups)
-
-    async def _events(self, positions: Sequence[str]) -> list[Recorded]:
-        found = await self._log.fetch(positions)
-        there = {event.position for event in found}
-        found += await fetch(self._archive, [each for each in positions if each not in there])
-        return sorted(found, key=lambda event: order(event.position))
 
     async def _would(self, action: Doc, context: dict[str, Any], size: int) -> dict[str, Any]:
         try:

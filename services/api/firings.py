@@ -5,9 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from ..history.firings import find, search
+from ..history.events import at
+from ..history.firings import brief, find, search
 from .answers import Cursor, Limit, answer, page, place_of
 from .parts import Served
+from .tail import show
 
 router = APIRouter(prefix="/api/v1/firings", tags=["firings"])
 
@@ -21,13 +23,23 @@ async def list_firings(
     items, following = await search(
         parts.store, parts.archive, automation, limit=limit, before=before
     )
-    return page([firing for _, firing in items], following and str(following))
+    return page([brief(firing) for _, firing in items], following and str(following))
+
+
+@router.get("/{firing}/events")
+async def list_events_of_firing(parts: Served, firing: str) -> Response:
+    """List the events that a firing came of, oldest first, as far as they are kept."""
+    found = await find(parts.store, parts.archive, firing)
+    events = await at(parts.store, parts.archive, found.get("positions") or [])
+    return page([show(event) for event in events])
 
 
 @router.get("/{firing}")
 async def show_firing(parts: Served, firing: str) -> Response:
-    """Show a firing: its reason, its events, and the `outcomes` of its actions by index.
+    """Show a firing: its reason, its `conditions` with their values, and what became of it.
 
+    The `outcomes` of its actions by index tell of each its `arguments` as they were filled in
+    (at most 8 KB, without secrets), its `if` and whether that held, and how it ended.
     Those of a shadow tell what each action `would` have done, filled in as of now.
     """
     found = await find(parts.store, parts.archive, firing)

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from .explained import tree
+from .firing import app as app
 from .printing import console, note, say, say_json
-from .promoting import app as app
 from .session import Context, Format, Output
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from upshot.events.event import Recorded
 from upshot.events.exceptions import EventsError
-from upshot.events.log import BATCH, START, milliseconds, order, recorded
+from upshot.events.log import BATCH, START, Log, milliseconds, order, recorded
 from upshot.events.store import Store
 
 from .archive import Archive
@@ -168,3 +168,11 @@ async def fetch(archive: Archive, positions: Sequence[str]) -> list[Recorded]:
         assert reader is not None
         found += await reader.events_at(positions[first : first + BATCH])
     return found
+
+
+async def at(store: Store, archive: Archive, positions: Sequence[str]) -> list[Recorded]:
+    """Return the events at these positions of the log or, behind it, the archive, oldest first."""
+    found = await Log(store).fetch(positions)
+    there = {event.position for event in found}
+    found += await fetch(archive, [each for each in positions if each not in there])
+    return sorted(found, key=lambda event: order(event.position))

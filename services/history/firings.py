@@ -78,7 +78,18 @@ async def find(store: Store, archive: Archive | None, firing: str) -> dict[str, 
 def shown_firing(fields: dict[bytes, bytes]) -> dict[str, Any]:
     """Return a firing as answers show it, from what the store keeps."""
     doc = from_json(fields[b"doc"])
+    if by := fields.get(b"replaced"):
+        doc["replaced_by"] = by.decode()
     return {**doc, "outcomes": _of_shadow(doc) if doc.get("shadow") else _settled(fields)}
+
+
+def brief(firing: dict[str, Any]) -> dict[str, Any]:
+    """Return a firing as lists show it: without what its actions were filled in with."""
+    outcomes = {
+        index: {name: value for name, value in outcome.items() if name != "arguments"}
+        for index, outcome in firing["outcomes"].items()
+    }
+    return {**firing, "outcomes": outcomes}
 
 
 def _settled(fields: dict[bytes, bytes]) -> dict[str, Any]:
