@@ -15,8 +15,10 @@ from upshot.events.event import Recorded
 
 from .answering import Answerer, nothing, settled
 from .backtest import MOST_REMEMBERED
-from .definition import Automation
-from .firing import Firing, Outcome, Suppression
+from .control.base import Move
+from .control.explaining import StagePart
+from .definition import Automation, Branch
+from .firing import Asked, Firing, Outcome, Resolution, Suppression
 from .logtime import OpenTime
 from .nodes import Node
 from .triggers import Reason
@@ -45,6 +47,7 @@ class Explanation:
         fired: whether it fires.
         reason: what it fires on, or the first reason why it does not, by name.
         tree: the outermost trigger.
+        control: the stages of control, in order, and what each did with the firing.
         shadow: whether it only records that it fires.
     """
 
@@ -53,6 +56,7 @@ class Explanation:
     fired: bool
     reason: str
     tree: Part
+    control: list[StagePart]
     shadow: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,6 +69,7 @@ class Explanation:
             "shadow": self.shadow,
             "reason": self.reason,
             "tree": self.tree.to_dict(),
+            "control": [stage.to_dict() for stage in self.control],
         }
 
 
@@ -111,11 +116,13 @@ class Explainer:
         outcomes = self._settled(event, evaluator.on_event(event))
         nodes = list(evaluator.nodes.of(self._automation.id))
         tree = _tree(nodes, evaluator.unwatch(seen))
-        fired, reason = _conclusion(outcomes, tree)
+        control = evaluator.control(seen)
+        own = [each for each in outcomes if _is_of(each, event)]
+        fired, reason = _conclusion(own, control, tree)
         if fired and not self._automation.enabled:
             fired, reason = False, "disabled"
         name, shadow = self._automation.name, self._automation.shadow
-        return Explanation(name, event, fired, reason, tree, shadow=shadow)
+        return Explanation(name, event, fired, reason, tree, control, shadow)
 
     def _settled(self, event: Recorded, outcomes: list[Outcome]) -> list[Outcome]:
         """Return what follows once what conditions ask is answered."""
@@ -156,13 +163,24 @@ def _tree(nodes: list[Node], parts: dict[str, Part]) -> Part:
     return parts[nodes[0].key]
 
 
-def _conclusion(outcomes: list[Outcome], tree: Part) -> tuple[bool, str]:
+def _is_of(outcome: Outcome, event: Recorded) -> bool:
+    """Tell whether the event itself brought something about, rather than what had waited."""
+    return not isinstance(outcome, Asked) and outcome.event is event
+
+
+def _conclusion(outcomes: list[Outcome], control: list[StagePart], tree: Part) -> tuple[bool, str]:
     """Return whether it fired, and on what; else the first reason why it did not."""
-    for kind in (Firing, Suppression):
-        for outcome in outcomes:
-            if isinstance(outcome, kind):
-                return kind is Firing, outcome.reason.value
-    return False, _first(tree).value
+    firings = [each for each in outcomes if isinstance(each, Firing)]
+    for firing in firings:
+        if firing.branch is not Branch.THEN:
+            return True, firing.reason.value
+    for outcome in outcomes:
+        if isinstance(outcome, Suppression):
+            return False, outcome.reason.value
+        if isinstance(outcome, Resolution):
+            return False, Reason.RESOLVED.value
+    held = (each.reason for each in control if each.verdict is Move.HOLD)
+    return False, (next(held, None) or _first(tree)).value
 
 
 def _first(part: Part) -> Reason:

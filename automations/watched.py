@@ -8,6 +8,12 @@ from typing import Any
 
 from upshot.events.event import Recorded
 
+from .conditions import Judged
+from .control import explaining
+from .control.base import Candidate, Ruling
+from .control.explaining import StagePart
+from .control.loops import loop
+from .control.pipeline import Step
 from .evaluation import Evaluator
 from .firing import Outcome
 from .nodes import Node
@@ -63,10 +69,18 @@ class Part:
 
 @dataclass(slots=True)
 class Seen:
-    """What was decided on one event, by the triggers' keys."""
+    """What was decided on one event, by the triggers' keys and by those of control's stages."""
 
     facts: Facts
     parts: dict[str, Part] = field(default_factory=dict)
+    stages: dict[str, StagePart] = field(default_factory=dict)
+
+    def note(
+        self, step: Step, memory: Memory | None, candidate: Candidate, ruling: Ruling | Judged
+    ) -> None:
+        """Remember what a stage decides on a firing by this event."""
+        if candidate.event is self.facts.recorded:
+            self.stages[step.key] = explaining.decided(step, memory, candidate, ruling)
 
 
 class Watched(Evaluator):
@@ -77,6 +91,7 @@ class Watched(Evaluator):
     def watch(self, event: Recorded) -> Seen:
         """Remember what is decided on this event."""
         self._seen = Seen(Facts(event))
+        self._controls.watcher = self._seen.note
         return self._seen
 
     def unwatch(self, seen: Seen) -> dict[str, Part]:
@@ -89,8 +104,30 @@ class Watched(Evaluator):
         for key, part in seen.parts.items():
             part.window = part.window or _window(self._window_of(key, seen))
             self._place(part, self.nodes[key], seen)
-        self._seen = None
+        self._seen = self._controls.watcher = None
         return seen.parts
+
+    def control(self, seen: Seen) -> list[StagePart]:
+        """Return what each stage of control decided, in order, or how it stands."""
+        node = next(self.nodes.of(self._only()))
+        found = self._guarded(node, seen.facts)
+        pipeline = node.entry.pipeline
+        if pipeline is None:
+            return found
+        bucket = node.bucket(seen.facts)
+        labels = node.trigger.labels(bucket)
+        return found + [
+            seen.stages.get(step.key) or explaining.idle(pipeline, step, bucket, labels, seen.facts)
+            for step in pipeline.steps
+        ]
+
+    def _guarded(self, node: Node, facts: Facts) -> list[StagePart]:
+        """Return what the loop guard says, where something led to the event."""
+        causation, most = facts.body.get("causation"), node.entry.automation.control.max_depth
+        if not causation:
+            return []
+        why = loop(causation, node.entry.id, most)
+        return [explaining.guarded(facts, node.entry.id, most, why)]
 
     def _only(self) -> str:
         return next(iter(self.nodes.ids()))
@@ -106,7 +143,7 @@ class Watched(Evaluator):
 
     def _window_of(self, key: str, seen: Seen) -> Memory | None:
         node = self.nodes[key]
-        return node.windows.get(_bucket(node, seen.facts))
+        return node.windows.get(node.bucket(seen.facts))
 
     def _evaluate(self, node: Node, facts: Facts) -> Sequence[Outcome]:
         if self._seen is not None:
@@ -142,18 +179,11 @@ class Watched(Evaluator):
 
     def _idle(self, node: Node, seen: Seen) -> Part:
         """Return a trigger of triggers none of which fired."""
-        bucket = _bucket(node, seen.facts)
+        bucket = node.bucket(seen.facts)
         window = node.windows.get(bucket)
         checks = node.trigger.explain(window, (), False)
         reason = Reason.GATHERED if window is not None else Reason.NOT_OPEN
         return _part(node, bucket, reason, False, "", checks)
-
-
-def _bucket(node: Node, facts: Facts) -> str:
-    if isinstance(node.trigger, CompositeTrigger):
-        return node.trigger.bucket_of(Fired(facts.received, facts.position, (), {}, facts))
-    found: str = node.trigger.bucket(facts)
-    return found
 
 
 def _part(

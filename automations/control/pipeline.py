@@ -15,7 +15,7 @@ from ..firing import Asked, Firing, Occasion, Outcome, Resolution, Suppression, 
 from ..triggers import Facts, Memory, Reason, Verdict
 from .base import Candidate, Move, Stage
 from .budget import Budget
-from .incident import Incident
+from .incident import Incident, Incidents
 from .judging import judged
 from .mode import Turns
 
@@ -81,7 +81,7 @@ class Pipeline:
             labels: the bucket's values, by ``for_each`` entry. facts: the event, where one fired.
         """
         stages = [step.stage for step in self.steps if step.stage is not None]
-        keys = {each.name: each.key_of(labels, facts) for each in stages if each.keys()}
+        keys = {each.name: self.key_of(each, occasion.bucket, labels, facts) for each in stages}
         candidate = Candidate(
             bucket=occasion.bucket,
             labels=labels,
@@ -92,13 +92,17 @@ class Pipeline:
             caused_by=occasion.caused_by,
             causation=occasion.causation,
             value=verdict.value,
-            keys={**keys, "incident": occasion.bucket},
+            keys={name: key for name, key in keys.items() if key},
             quiet=occasion.event is not None and occasion.event.name.startswith(OWN),
             event=occasion.event,
         )
         outcomes: list[Outcome] = []
         self._go(candidate, 0, outcomes)
         return outcomes
+
+    def key_of(self, stage: Stage, bucket: str, labels: dict[str, str], facts: Facts | None) -> str:
+        """Return which key of a stage a firing of the trigger falls under."""
+        return bucket if isinstance(stage, Incidents) else stage.key_of(labels, facts)
 
     def at_deadline(self, node: str, key: str, when: int) -> list[Outcome]:
         """Let what waited until ``when`` (ms) at a stage go on."""
