@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import times
 from .printing import cell, styled
 from .reasons import sentence, shown
+from .stages import MARKS, conditions, words
 
 if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
 _MARKS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
-_MOVES: Final = {"pass": True, "hold": None, "drop": False}
 _COUNTS: Final = {"threshold": "", "require": " have fired", "steps": " are done"}
 """What is counted, and the words after ``2 of 3``."""
 _ELSEWHERE: Final = "event_not_expected"
@@ -28,8 +28,7 @@ def tree(found: Found) -> Tree:
 
     root = Tree(_head(found), guide_style="dim")
     _grow(root, found["tree"], found)
-    for stage in found.get("control") or []:
-        root.add(_stage(stage))
+    _control(root, found.get("control") or [])
     return root
 
 
@@ -160,15 +159,21 @@ def _window(part: Found, found: Found) -> str:
     return f", window ends {_moment(window['ends'], found)}"
 
 
-def _stage(stage: Found) -> Text:
-    """Return what a stage of control made of the firing."""
-    mark, style = _MARKS[_MOVES.get(stage["verdict"])]
-    parts = [(f"{mark} ", style), (cell(stage["name"]), style)]
-    if stage["verdict"] != "pass" and stage.get("reason"):
-        parts.append((f"  {stage['reason']}", style))
-    if stage.get("detail"):
-        parts.append((f"  {cell(stage['detail'])}", ""))
-    return styled(parts)
+def _control(branch: Tree, stages: Sequence[Found]) -> None:
+    """Add what each stage of control made of the firing."""
+    if not stages:
+        return
+    grown = branch.add(styled([("control", "bold")]))
+    for stage in stages:
+        mark, style = MARKS[stage["verdict"]]
+        parts = [(f"{mark} ", style), (cell(stage["stage"]), style)]
+        if stage["verdict"] not in ("pass", None):
+            parts.append((f"  {stage['reason']}", style))
+        about = words(stage)
+        below = grown.add(styled([*parts, (f"  {about}" if about else "", "dim")]))
+        for met, told in conditions(stage):
+            mark, style = _MARKS[met]
+            below.add(styled([(f"{mark} ", style), (told, "")]))
 
 
 def _moment(ms: float, found: Found) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from . import times
 from .printing import cell
+from .stages import conditions, words
 
 Found = Mapping[str, Any]
 
@@ -44,14 +45,20 @@ def sentence(found: Found) -> str:
     reason = found["reason"]
     for stage in found.get("control") or []:
         if stage.get("reason") == reason and stage["verdict"] != "pass":
-            return cell(stage.get("detail") or _WORDS.get(reason, "")).strip("-")
+            return f"{cell(stage['stage'])}: {_of_stage(stage)}"
     part = next((each for each in _parts(found["tree"]) if each["verdict"] == reason), None)
-    words = _WORDS.get(reason, "")
+    said = _WORDS.get(reason, "")
     if part is None or found["fired"]:
-        return words
+        return said
     if reason in _DECIDED_BY_A_CHECK:
-        return next(_unmet(part), words)
-    return _counted(words, part)
+        return next(_unmet(part), said)
+    return _counted(said, part)
+
+
+def _of_stage(stage: Found) -> str:
+    """Return why a stage held a firing back; conditions: the one that does not hold."""
+    failed = (told for met, told in conditions(stage) if met is False)
+    return next(failed, "") or words(stage)
 
 
 def _parts(part: Found) -> Iterator[Found]:
@@ -73,13 +80,13 @@ def _unmet(part: Found) -> Iterator[str]:
             yield f"{cell(check['what'])}: expected {expected}, actual {actual}"
 
 
-def _counted(words: str, part: Found) -> str:
+def _counted(said: str, part: Found) -> str:
     """Return the words with the count so far and the end of the window, where they speak of it."""
     count = next((check for check in part["checks"] if check["what"] in _COUNTS), None)
     window = part["window"] or {}
     ends = times.local(window.get("ends")).rpartition(" ")[2]
     counted = f"{shown(count['actual'])} of {shown(count['expected'])}" if count else "?"
-    return words.format(ends=ends, counted=counted)
+    return said.format(ends=ends, counted=counted)
 
 
 def shown(value: Any) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.automations.making import automation, event
+from tests.automations.making import event
+from upshot.automations.definition import Automation
 from upshot.automations.explanation import Explainer
 from upshot.services.cli import times
 from upshot.services.cli.explained import tree
@@ -17,8 +18,15 @@ MINUTE = 60_000
 FAILED = {"expect": ["login.failed"], "for_each": ["id"], "threshold": 3, "within": "5m"}
 
 
+def made(rule: dict[str, Any]) -> Automation:
+    """Return the automation of a trigger, or of the fields of one."""
+    whole = rule if "trigger" in rule else {"trigger": rule}
+    actions = [{"notify": {"to": "me", "title": "x"}}]
+    return Automation.model_validate({"name": "one", "actions": actions, **whole})
+
+
 def explained(rule: dict[str, Any], *steps: tuple[str, int, Mapping[str, Any]]) -> dict[str, Any]:
-    explainer = Explainer(automation(**rule), 0)
+    explainer = Explainer(made(rule), 0)
     events = [event(name, at * MINUTE, **more) for name, at, more in steps]
     for each in events[:-1]:
         explainer.follow(each)
@@ -85,23 +93,54 @@ def test_what_came_although_it_must_not_is_marked(shown: Any) -> None:
 
 
 def test_each_stage_of_control_has_its_line(shown: Any) -> None:
-    found = explained({"expect": ["a.b"]}, ("a.b", 1, {}))
-    stages = [
-        {"name": "throttle", "verdict": "pass", "reason": "passed", "detail": "1 of 5 in 1h"},
-        {
-            "name": "budget",
-            "verdict": "drop",
-            "reason": "budget_exhausted",
-            "detail": "3 of 3 in 1d",
-        },
-    ]
-    lines = shown({**found, "fired": False, "reason": "budget_exhausted", "control": stages})
+    rule = {
+        "trigger": {"expect": ["a.b"]},
+        "conditions": ["event.payload.n < 9"],
+        "control": {"throttle": {"limit": 5, "per": "1h"}, "mode": "parallel"},
+        "budget": {"max": 2, "within": "1d"},
+    }
+    steps = [("a.b", at, {"payload": {"n": at}}) for at in (1, 2, 3)]
+    lines = shown(explained(rule, *steps[:2]))
+    assert lines[0] == "✓ one fires: threshold_reached"
+    lines = shown(explained({**rule, "control": {}}, *steps))
     assert lines[0] == "✗ one does not fire: budget_exhausted"
-    assert lines[1] == "  3 of 3 in 1d"
-    assert lines[-2:] == [
-        "├── ✓ throttle  1 of 5 in 1h",
-        "└── ✗ budget  budget_exhausted  3 of 3 in 1d",
+    assert lines[1].startswith("  budget: 2 in 1d, 2 used, free at ")
+    at = lines.index("└── control")
+    assert lines[at + 1 : at + 3] == ["    ├── ✓ conditions", "    │   └── ✓ event.payload.n < 9"]
+    assert lines[at + 3].startswith("    └── ✗ budget  budget_exhausted  2 in 1d, 2 used, free at ")
+
+
+def test_a_condition_that_does_not_hold_is_the_reason(shown: Any) -> None:
+    rule = {"trigger": {"expect": ["a.b"]}, "conditions": ["event.payload.n < 9"]}
+    lines = shown(explained(rule, ("a.b", 1, {"payload": {"n": 10}})))
+    assert lines[:2] == [
+        "✗ one does not fire: condition_false",
+        "  conditions: event.payload.n < 9",
     ]
+
+
+def test_every_stage_can_be_shown(shown: Any) -> None:
+    rule = {
+        "trigger": {"expect": ["a.b"]},
+        "control": {
+            "debounce": {"period": "1m"},
+            "batch": {"max_size": 3, "timeout": "1h"},
+            "throttle": {"limit": 1, "per": "1h"},
+            "mode": "single",
+        },
+        "resolve": {"expect": ["c.d"]},
+    }
+    lines = shown(explained(rule, ("a.b", 1, {})))
+    assert lines[0] == "✗ one does not fire: waiting_for_quiet"
+    assert lines[1] == f"  debounce: 1m, goes on at {clock(2)}"
+    told = [line.split()[2] for line in lines[lines.index("└── control") + 1 :]]
+    assert told == ["debounce", "batch", "throttle", "mode", "incident"]
+
+
+def test_an_open_incident_is_told(shown: Any) -> None:
+    rule = {"trigger": {"expect": ["a.b"]}, "resolve": {"expect": ["c.d"]}}
+    lines = shown(explained(rule, ("a.b", 1, {}), ("a.b", 2, {})))
+    assert lines[-1] == f"    └── ✓ incident  open since {clock(1)}, 2 firings"
 
 
 def test_what_comes_from_outside_can_not_reach_the_terminal(shown: Any) -> None:
