@@ -66,7 +66,7 @@ class Settings(BaseSettings):
         worker_concurrency: flow processes that one worker runs at a time.
         action_concurrency: actions that one dispatcher does at a time.
         warm_parents: processes with imports done that a worker keeps, at most.
-        allow_private_webhooks: whether call-webhook may reach private and loopback addresses.
+        allow_private_webhooks: whether call-webhook and notify may reach private addresses.
         log_level, log_format: of Upshot's own log; ``auto`` is for people on a terminal, else JSON.
     """
 

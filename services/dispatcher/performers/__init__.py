@@ -33,10 +33,9 @@ async def performers(
     settings: Settings, store: Store, runs: Runs, definitions: Definitions
 ) -> AsyncIterator[list[Performer]]:
     """Give a performer for each kind of action, and close what they hold open at the end."""
-    webhooks = CallWebhook(
-        allow_private=settings.allow_private_webhooks, places=settings.action_concurrency
-    )
-    notifier = Notifier(definitions)
+    private = settings.allow_private_webhooks
+    webhooks = CallWebhook(allow_private=private, places=settings.action_concurrency)
+    notifier = Notifier(definitions, allow_private=private)
     try:
         yield [*_inner(settings, store, runs, definitions), webhooks, notifier]
     finally:

@@ -15,6 +15,7 @@ from upshot.events.exceptions import NotFound
 from ...exceptions import ActionFailed, TryFailed
 from ..context import Definitions
 from ..performing import Job, Receiver
+from .watched import watched
 
 THREADS: Final = 32
 PLACES: Final = 8
@@ -35,12 +36,14 @@ class Notifier:
 
     Args:
         definitions: where receivers are.
+        allow_private: whether private and loopback addresses may be reached.
     """
 
     type: ClassVar[str] = "notify"
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, *, allow_private: bool) -> None:
         self._definitions = definitions
+        self._allow_private = allow_private
         self._threads = ThreadPoolExecutor(THREADS, "notify")
         self._overheard = Overheard()
 
@@ -89,8 +92,10 @@ class Notifier:
         body = arguments["body"] or arguments["title"]
         title = arguments["title"] if arguments["body"] else ""
         kind = apprise.NotifyType(_TYPES[arguments["severity"]])
-        with self._overheard as said:
+        with self._overheard as said, watched(allow_private=self._allow_private) as watch:
             taken = service.notify(body=body, title=title, notify_type=kind)
+        if watch.refused:
+            raise ActionFailed(f"receiver {name!r}: the address is not allowed: {watch.refused}")
         if not taken:
             raise refused(name, said)
 
