@@ -32,15 +32,16 @@ if TYPE_CHECKING:
         resume_flow_run,
         suspend_flow_run,
     )
+    from .limits import concurrency, rate_limit
     from .logs import get_run_logger
     from .options import exponential_backoff
     from .pool import TaskRunner, ThreadPoolTaskRunner
     from .remote import RunFuture, arun_deployment, run_deployment
     from .runtime import runtime
-    from .spans import transaction
     from .states import Cancelled, Completed, Failed, State, StateType
     from .tagging import tags
     from .taskdef import Task, task
+    from .transacting import transaction
     from .transactions import CommitMode, Transaction, get_transaction
     from .waiting import wait_for_event
 
@@ -76,6 +77,7 @@ __all__ = [
     "arun_deployment",
     "as_completed",
     "asuspend_flow_run",
+    "concurrency",
     "emit_event",
     "exponential_backoff",
     "flow",
@@ -83,6 +85,7 @@ __all__ = [
     "get_transaction",
     "pause_flow_run",
     "quote",
+    "rate_limit",
     "resume_flow_run",
     "run_deployment",
     "runtime",
@@ -128,6 +131,7 @@ _MODULE_OF: Final = {
     "arun_deployment": "remote",
     "as_completed": "futures",
     "asuspend_flow_run": "interaction",
+    "concurrency": "limits",
     "emit_event": "emitting",
     "exponential_backoff": "options",
     "flow": "flowdef",
@@ -135,6 +139,7 @@ _MODULE_OF: Final = {
     "get_transaction": "transactions",
     "pause_flow_run": "interaction",
     "quote": "annotations",
+    "rate_limit": "limits",
     "resume_flow_run": "interaction",
     "run_deployment": "remote",
     "runtime": "runtime",
@@ -142,7 +147,7 @@ _MODULE_OF: Final = {
     "tags": "tagging",
     "task": "taskdef",
     "task_input_hash": "cache_policies",
-    "transaction": "spans",
+    "transaction": "transacting",
     "unmapped": "annotations",
     "wait": "futures",
     "wait_for_event": "waiting",

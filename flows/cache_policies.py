@@ -227,28 +227,6 @@ class CacheKeyFnPolicy(CachePolicy):
         return key
 
 
-@dataclass(frozen=True)
-class StorageKey(CachePolicy):
-    """The name under which the result is stored is the key as well.
-
-    Attributes:
-        template: text that may name parameters: ``"sales-{parameters[day]}.json"``.
-    """
-
-    template: str
-
-    def compute_key(
-        self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
-    ) -> str | None:
-        try:
-            name = self.template.format(parameters=inputs, flow_run=context)
-        except (KeyError, IndexError, AttributeError, ValueError, TypeError) as error:
-            raise Unhashable(f"result_storage_key {self.template!r}: {error!r}") from error
-        if ".." in name.split("/"):
-            raise Unhashable(f"result_storage_key: {name!r} leads out of the storage")
-        return name
-
-
 INPUTS: Final = Inputs()
 TASK_SOURCE: Final = _TaskSource()
 RUN_ID: Final = _RunId()

@@ -18,9 +18,10 @@ from .states import State
 
 if TYPE_CHECKING:
     from .memo import Memo
+    from .spans import Span
     from .taskdef import Task
     from .taskrun import TaskRun
-    from .transactions import Span, TaskTransaction
+    from .transactions import TaskTransaction
 
 _TRANSACTIONS = "transactions"
 """Folder of large results that stay for later transactions of the same key."""

@@ -15,8 +15,9 @@ from .cache_policies import (
     CacheKeyFnPolicy,
     CachePolicy,
     IsolationLevel,
-    StorageKey,
+    TaskRunContext,
 )
+from .exceptions import Unhashable
 from .results import SERIALIZERS, Serializer
 
 if TYPE_CHECKING:
@@ -70,6 +71,28 @@ CHECKS: Final[dict[str, Callable[[Any], None]]] = {
     "result_storage_key": _check_result_storage_key,
 }
 """What refuses a value of each option, naming it."""
+
+
+@dataclass(frozen=True)
+class StorageKey(CachePolicy):
+    """The name under which the result is stored is the key as well.
+
+    Attributes:
+        template: text that may name parameters: ``"sales-{parameters[day]}.json"``.
+    """
+
+    template: str
+
+    def compute_key(
+        self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
+    ) -> str | None:
+        try:
+            name = self.template.format(parameters=inputs, flow_run=context)
+        except (KeyError, IndexError, AttributeError, ValueError, TypeError) as error:
+            raise Unhashable(f"result_storage_key {self.template!r}: {error!r}") from error
+        if ".." in name.split("/"):
+            raise Unhashable(f"result_storage_key: {name!r} leads out of the storage")
+        return name
 
 
 @dataclass(frozen=True, slots=True)

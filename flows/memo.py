@@ -13,10 +13,11 @@ from pydantic_core import from_json, to_json
 
 from upshot.events.store import Argument
 
-from .cache_policies import StorageKey, TaskRunContext
+from .cache_policies import TaskRunContext
 from .context import RunContext
 from .hashing import hashed
 from .keeping import MOST_CACHED, Keeper, Place
+from .keeping_options import StorageKey
 from .logs import run_logger
 from .outcomes import explain
 from .results import Kept, ResultFiles, restore
