@@ -27,6 +27,10 @@ class Conflict(RetryableEventsError):
     """The record changed since it was read: read it again and decide anew."""
 
 
+class LimitReached(Conflict):
+    """As many are under way as a limit allows; the message names it."""
+
+
 class StaleEpoch(TerminalEventsError):
     """The writer lost its lease to another one and may not write any more."""
 

@@ -30,6 +30,12 @@ key                    type    what it holds
 ``pauses``             zset    paused run → ms until which it waits, where that ends
 ``waits``              hash    run that waits for an event → log position of its pause
 ``wake:<run>``         list    not empty once the run goes on: its process waits for that
+``slots:<limit>``      hash    token, ``<run>/<what of it>`` → slots of the limit that it has
+``line``               string  counts those that stood in line
+``line:<limit>``       zset    token that waits for slots → its place: by priority, as they came
+``asked:<run>``        hash    token → JSON: the limits that it asked for, whether it has them
+``granted:<run>``      list    tokens that got their slots: the run's process waits for that
+``rate:<limit>``       string  ms up to which the limit's rate is used up
 ``queue:<pool>``       stream  flow runs waiting for a worker, field ``r``; group ``workers``
 ``pools``              set     pools that have a queue
 ``workers``            hash    worker → JSON: pool, host, pid, when it was last seen, runs it has

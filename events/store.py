@@ -22,9 +22,21 @@ from .packing import pack_in_c
 FUNCTIONS_VERSION: Final = 1
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
 
-_PARTS: Final = ("core", "log", "leases", "docs", "runs", "cache", "engine", "actions", "upkeep")
+_PARTS: Final = (
+    "core",
+    "log",
+    "leases",
+    "limits",
+    "docs",
+    "runs",
+    "cache",
+    "engine",
+    "actions",
+    "upkeep",
+)
 _REFUSALS: Final[dict[str, type[errors.EventsError]]] = {
     "CONFLICT": errors.Conflict,
+    "LIMIT": errors.LimitReached,
     "STALE": errors.StaleEpoch,
     "ILLEGAL": errors.IllegalTransition,
     "MISSING": errors.NotFound,

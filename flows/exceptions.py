@@ -51,6 +51,18 @@ class FlowPauseTimeout(TerminalFlowsError, TimeoutError):
     """Nobody resumed a paused flow run in time."""
 
 
+class LimitTimeout(RetryableFlowsError, TimeoutError):
+    """No slot of a limit became free in time."""
+
+
+class LimitTooSmall(TerminalFlowsError):
+    """More slots were asked for than the limit has in all."""
+
+
+class NoLimit(TerminalFlowsError):
+    """No limit of that name is there, and ``strict`` wants one."""
+
+
 class InvalidWait(TerminalFlowsError):
     """A flow waits for an event in a way that can't be understood; the message names the field."""
 

@@ -29,6 +29,7 @@ from .exceptions import OutsideRun
 from .held import Entry, HeldRun, fit, flatten
 from .results import Kept
 from .runs import FlowRun, after, parse_run, transition_arguments
+from .slots import Slots
 from .states import State, StateType
 
 EXIT_LOST: Final = 70
@@ -63,6 +64,7 @@ class Journal:
     ) -> None:
         self.store = store
         self.lease_ms = lease_ms
+        self.slots = Slots(self)
         self._lost = lost
         self._backlog = Backlog()
         self._process = os.getpid()
@@ -187,7 +189,8 @@ class Journal:
         return parse_run(fields) if fields else None
 
     def close(self) -> None:
-        """Write what waits and end the thread."""
+        """Write what waits and end the threads."""
+        self.slots.close()
         self.flush()
         self._closing = True
         self._hurry.set()

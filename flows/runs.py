@@ -123,7 +123,16 @@ def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tup
     doc: dict[str, Any] = {key: getattr(run, key) for key in _DOC}
     doc["tags"] = run.tags
     doc["causation"] = run.causation and run.causation.model_dump()
-    fields = ("doc", to_json(doc), "state", to_json(run.state.to_dict()), "attempt", run.attempt)
+    fields: tuple[Argument, ...] = (
+        "doc",
+        to_json(doc),
+        "state",
+        to_json(run.state.to_dict()),
+        "attempt",
+        run.attempt,
+    )
+    if run.deployment:
+        fields += ("deployment", run.deployment)
     counted = ("flow", run.flow, "deployment", run.deployment or "")
     return (
         run.id, run.state.type.value, run.pool, due_ms, lease_ms,

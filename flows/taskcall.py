@@ -20,6 +20,7 @@ from .futures import TaskFuture
 from .generating import CLOSED, consumed
 from .hooks import call_hooks
 from .identity import task_run_of
+from .limits import tagged, tagged_async
 from .outcomes import ended_by
 from .parameters import Arguments
 from .settling import Settling
@@ -138,8 +139,9 @@ class TaskCall:
         if self._checkpoint.is_sought and (found := self._found(args, kwargs)) is not None:
             return found
         while True:
-            pass_boundary(self._run)
-            outcome = self._attempt(args, kwargs)
+            with tagged(self._run, self.task.tags):
+                pass_boundary(self._run)
+                outcome = self._attempt(args, kwargs)
             if isinstance(outcome, State):
                 return outcome
             self.pause(outcome)
@@ -166,8 +168,9 @@ class TaskCall:
             if found is not None:
                 return found
         while True:
-            await pass_boundary_async(self._run)
-            outcome = await self._attempt_async(args, kwargs)
+            async with tagged_async(self._run, self.task.tags):
+                await pass_boundary_async(self._run)
+                outcome = await self._attempt_async(args, kwargs)
             if isinstance(outcome, State):
                 return outcome
             await asyncio.sleep(outcome)

@@ -56,3 +56,11 @@ end
 local function integer(value)
   return string.format('%.0f', value)
 end
+
+-- A process that waits for something of its run sleeps until it is in a list, or for so long.
+local WAKING_SECONDS = 60
+
+local function enqueue(root, id, pool)
+  redis.call('SADD', root .. ':pools', pool)
+  redis.call('XADD', root .. ':queue:' .. pool, '*', 'r', id)
+end

@@ -45,13 +45,15 @@ local function put(root, args, from)
     else
       redis.call('HSET', key, args[i + 1], version .. ' ' .. args[i + 3])
     end
+    if args[i] == 'limit' then advance(root, {args[i + 1]}) end
+    if args[i] == 'deployment' then advance(root, {'deployment:' .. args[i + 1]}) end
   end
   return versions
 end
 
 -- upshot_put root | (kind, name, expected version or '', doc, event)*
--- Touches: docs:<kind>, history:<kind>:<name>, log. All or nothing. A doc of '' deletes. Returns
--- the new version of each.
+-- Touches: docs:<kind>, history:<kind>:<name>, log, and as upshot_serve_lines, for a limit may let
+-- more through. All or nothing. A doc of '' deletes. Returns the new version of each.
 redis.register_function{function_name='upshot_put', callback=function(keys, args)
   return put(keys[1], args, 1)
 end}

@@ -16,11 +16,6 @@ local LEGAL = {
 local ENDED = {Completed=1, Failed=1, Crashed=1, Cancelled=1}
 local LEASED = {Pending=1, Running=1, Paused=1, Cancelling=1}
 
-local function enqueue(root, id, pool)
-  redis.call('SADD', root .. ':pools', pool)
-  redis.call('XADD', root .. ':queue:' .. pool, '*', 'r', id)
-end
-
 -- A scheduled run goes to its queue now or when it is due. A run without a pool starts itself.
 local function schedule(root, id, pool, due, now)
   redis.call('HSET', root .. ':run:' .. id, 'queued', integer(math.max(due, now)))
@@ -85,7 +80,7 @@ end}
 
 -- upshot_transition root | id, version, epoch or '', type, due_ms, lease_ms, only_if_lapsed 0|1, event id, event, (field, value)*
 -- Touches: as upshot_create_run, and pauses, waits, wake:<id>, cursors of a run that is or was
--- paused. The version must be the present one; an epoch is checked where one
+-- paused, and slots:<limit>, line:<limit>, asked:<run> of one that begins or is over. The version must be the present one; an epoch is checked where one
 -- is given (the run's own process gives it). Taking a run (Pending) and ending a process's hold on
 -- it (Scheduled, or from outside) raise the epoch, which fences the process that had it before.
 -- A run that is due later can't be taken, though an older entry of it may still be in its queue.
@@ -131,9 +126,6 @@ local function wait_for(root, id, at)
   end
 end
 
--- A process that waits for the run to go on sleeps until something is in this list.
-local WAKING_SECONDS = 60
-
 local function wake(root, id)
   redis.call('RPUSH', root .. ':wake:' .. id, '1')
   redis.call('EXPIRE', root .. ':wake:' .. id, WAKING_SECONDS)
@@ -165,10 +157,12 @@ end
 redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, callback=function(keys, args)
   local root, id, to, now = keys[1], args[1], args[4], now_ms()
   local key = root .. ':run:' .. id
-  local run = redis.call('HMGET', key, 'type', 'version', 'epoch', 'pool', 'event')
+  local run = redis.call('HMGET', key, 'type', 'version', 'epoch', 'pool', 'event', 'deployment')
   if run[5] and run[5] == args[8] then return {number(run[2]), number(run[3])} end
   local refusal = may_change(run, args, now, root)
   if refusal then return refusal end
+  local full = to == 'Pending' and admit(root, id, run[6] or '', run[4])
+  if full then return refuse('LIMIT', 'run ' .. id .. ' must wait: ' .. full .. ' is at its limit') end
   local version, epoch = number(run[2]) + 1, number(run[3])
   if fences(run[1], to, args[3]) then epoch = epoch + 1 end
   local at = append(root, args[9])
@@ -179,6 +173,7 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now, at)
   count(root, 'run_transitions:flow-run:' .. to, 1)
   if run[1] == 'Pending' and to == 'Running' then measure_start(root, id, now) end
+  if ENDED[to] or (to == 'Scheduled' and run[1] ~= to) then release_run(root, id) end
   return {version, epoch}
 end}
 
@@ -277,6 +272,7 @@ redis.register_function{function_name='upshot_leave_run', flags={'allow-oom'}, c
   if args[3] == '1' and number(lease) > now_ms() then return 0 end
   redis.call('ZREM', root .. ':leases', id)
   redis.call('HSET', root .. ':run:' .. id, 'version', integer(number(run[2]) + 1))
+  release_run(root, id)
   return 1
 end}
 
