@@ -19,6 +19,8 @@ key                    type    what it holds
                                ``~name:<ms>`` and ``~name:sum`` are histograms
 ``lease:<name>``       hash    ``owner epoch until`` of a service that must run once
 ``docs:<kind>``        hash    name → ``<version> <JSON>`` of a definition
+``changed:<kind>``     zset    name of a definition → the number of its latest change
+``changes``            string  how many changes of definitions there were
 ``history:<kind>:<n>`` list    its versions, newest first: ``<version> <ms> <event>``
 ``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``
 ``runs``               zset    flow run → ms it was created

@@ -13,12 +13,14 @@ local function latest(root, kind, name)
   return version_of(stored or redis.call('LINDEX', root .. ':history:' .. kind .. ':' .. name, 0))
 end
 
--- What its event tells of a version is what is kept of it: so no history holds a secret.
+-- What its event tells of a version is what is kept of it: so no history holds a secret. Whoever
+-- keeps definitions in memory asks changed:<kind>, numbered by changes, which are new since.
 local function remember(root, kind, name, version, event, deleted)
   local key = root .. ':history:' .. kind .. ':' .. name
   redis.call('LPUSH', key, version .. ' ' .. integer(now_ms()) .. ' ' .. event)
   redis.call('LTRIM', key, 0, VERSIONS_KEPT - 1)
   if deleted then redis.call('PEXPIRE', key, DELETED_KEPT_MS) else redis.call('PERSIST', key) end
+  redis.call('ZADD', root .. ':changed:' .. kind, redis.call('INCR', root .. ':changes'), name)
 end
 
 local function check_versions(root, args, from)
