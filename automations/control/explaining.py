@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..conditions import Judged
+from ..mentions import mentioned
 from ..triggers.base import Facts, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.window import Memory
@@ -56,7 +57,7 @@ def decided(
         step: the stage. memory: what it remembered before. candidate: what came to it.
     """
     if isinstance(ruling, Judged):
-        return _judged(ruling)
+        return _judged(ruling, candidate)
     assert step.stage is not None
     return StagePart(
         step.stage.name,
@@ -99,16 +100,21 @@ def guarded(facts: Facts, identity: str, max_depth: int, why: str | None) -> Sta
     return StagePart(LOOP_GUARD, move, reason, why or "", [check])
 
 
-def _judged(judged: Judged) -> StagePart:
-    checks = [
-        Check("condition", value["expression"], value["lookups"] or value["holds"], value["holds"])
-        for value in judged.values
-    ]
+def _judged(judged: Judged, candidate: Candidate) -> StagePart:
+    checks = [_condition(value, candidate) for value in judged.values]
     if judged.holds:
         return StagePart(CONDITIONS, Move.PASS, Reason.PASSED, checks=checks)
     reason = Reason.CONDITION_ERROR if judged.holds is None else Reason.CONDITION_FALSE
     false = (value["expression"] for value in judged.values if value["holds"] is False)
     return StagePart(CONDITIONS, Move.DROP, reason, judged.error or next(false, ""), checks)
+
+
+def _condition(value: dict[str, Any], candidate: Candidate) -> Check:
+    """Return how a condition came out, and what it saw."""
+    expression, holds = value["expression"], value["holds"]
+    seen = {"event": candidate.event.body} if candidate.event is not None else {}
+    found = None if holds is None else mentioned(expression, seen)
+    return Check("condition", expression, value["lookups"] or holds, holds, found)
 
 
 def _state(memory: Memory | None) -> dict[str, Any] | None:

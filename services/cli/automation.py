@@ -19,6 +19,7 @@ _Name = Annotated[str, typer.Argument(help="The automation's name.")]
 _FIRINGS = 10
 _CLOSER: Final = ("match", "match_related", "where", "for_each")
 """Fields of a trigger that its summary leaves out."""
+_CONTROL: Final = ("conditions", "control", "budget", "resolve", "on_resolve")
 _USUAL: Final = {"max_depth": 1}
 _ON_STYLES: Final = {"on": "green", "shadow": "cyan"}
 
@@ -77,7 +78,7 @@ def inspect(context: Context, name: _Name, output: Output = Format.TABLE) -> Non
         "waits for": summary(found.get("trigger", {})),
         **{f"  {key}": value for key, value in _set(found.get("trigger", {}), _CLOSER).items()},
         "actions": actions(found),
-        **_set(found, ("conditions", "control", "budget", "resolve", "on_resolve")),
+        **_set(found, _CONTROL),
     }
     show_one(found, output, rows)
     say()
@@ -91,10 +92,17 @@ def _set(found: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _said(value: Any) -> Any:
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        return ", ".join(next(iter(each), "") for each in value) if _are_actions(value) else value
     if not isinstance(value, dict):
         return value
     unsaid: tuple[Any, ...] = (None, [], {}, "")
     return {k: _said(v) for k, v in value.items() if v not in (*unsaid, _USUAL.get(k))}
+
+
+def _are_actions(values: list[dict[str, Any]]) -> bool:
+    """Tell actions, each a kind with its options, from other lists."""
+    return all(len(each) == 1 and isinstance(next(iter(each.values())), dict) for each in values)
 
 
 def show_firings(firings: list[dict[str, Any]], output: Format) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from . import times
 from .printing import cell, styled
 from .reasons import sentence, shown
-from .stages import MARKS, conditions, words
+from .stages import MARKS, conditions, day_of, moment, words
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -28,7 +28,7 @@ def tree(found: Found) -> Tree:
 
     root = Tree(_head(found), guide_style="dim")
     _grow(root, found["tree"], found)
-    _control(root, found.get("control") or [])
+    _control(root, found)
     return root
 
 
@@ -91,7 +91,7 @@ def _bystander(part: Found, found: Found) -> Text:
 def _held(part: Found, found: Found) -> Iterator[tuple[str, str]]:
     """Yield when a part fired before."""
     if part.get("held") and not part["fires"]:
-        yield f"  fired at {_moment(part['held'], found)}", "dim"
+        yield f"  fired at {moment(part['held'], day_of(found))}", "dim"
 
 
 def _names(part: Found) -> list[str]:
@@ -156,11 +156,12 @@ def _window(part: Found, found: Found) -> str:
     window = part["window"]
     if not window or not window["ends"]:
         return ""
-    return f", window ends {_moment(window['ends'], found)}"
+    return f", window ends {moment(window['ends'], day_of(found))}"
 
 
-def _control(branch: Tree, stages: Sequence[Found]) -> None:
+def _control(branch: Tree, found: Found) -> None:
     """Add what each stage of control made of the firing."""
+    stages = found.get("control") or []
     if not stages:
         return
     grown = branch.add(styled([("control", "bold")]))
@@ -169,15 +170,9 @@ def _control(branch: Tree, stages: Sequence[Found]) -> None:
         parts = [(f"{mark} ", style), (cell(stage["stage"]), style)]
         if stage["verdict"] not in ("pass", None):
             parts.append((f"  {stage['reason']}", style))
-        about = words(stage)
+        about = words(stage, day_of(found))
         below = grown.add(styled([*parts, (f"  {about}" if about else "", "dim")]))
-        for met, told in conditions(stage):
+        for met, written, saw in conditions(stage):
             mark, style = _MARKS[met]
-            below.add(styled([(f"{mark} ", style), (told, "")]))
-
-
-def _moment(ms: float, found: Found) -> str:
-    """Return a moment, without its day where that is the event's."""
-    day, _, clock = times.local(ms).partition(" ")
-    same = times.local(found["event"]["received"]).startswith(day)
-    return clock if same else f"{day} {clock}"
+            told = (f"\n  {saw}" if saw else "", "red" if met is False else "dim")
+            below.add(styled([(f"{mark} ", style), (written, ""), told]))

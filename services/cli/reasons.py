@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from . import times
 from .printing import cell
-from .stages import conditions, words
+from .stages import conditions, day_of, moment, words
 
 Found = Mapping[str, Any]
 
@@ -45,20 +44,22 @@ def sentence(found: Found) -> str:
     reason = found["reason"]
     for stage in found.get("control") or []:
         if stage.get("reason") == reason and stage["verdict"] != "pass":
-            return f"{cell(stage['stage'])}: {_of_stage(stage)}"
+            return f"{cell(stage['stage'])}: {_of_stage(stage, day_of(found))}"
     part = next((each for each in _parts(found["tree"]) if each["verdict"] == reason), None)
     said = _WORDS.get(reason, "")
     if part is None or found["fired"]:
         return said
     if reason in _DECIDED_BY_A_CHECK:
         return next(_unmet(part), said)
-    return _counted(said, part)
+    return _counted(said, part, day_of(found))
 
 
-def _of_stage(stage: Found) -> str:
+def _of_stage(stage: Found, day: str) -> str:
     """Return why a stage held a firing back; conditions: the one that does not hold."""
-    failed = (told for met, told in conditions(stage) if met is False)
-    return next(failed, "") or words(stage)
+    for met, written, saw in conditions(stage):
+        if met is False:
+            return f"{written}: {saw}" if saw else written
+    return words(stage, day)
 
 
 def _parts(part: Found) -> Iterator[Found]:
@@ -80,11 +81,11 @@ def _unmet(part: Found) -> Iterator[str]:
             yield f"{cell(check['what'])}: expected {expected}, actual {actual}"
 
 
-def _counted(said: str, part: Found) -> str:
+def _counted(said: str, part: Found, day: str) -> str:
     """Return the words with the count so far and the end of the window, where they speak of it."""
     count = next((check for check in part["checks"] if check["what"] in _COUNTS), None)
     window = part["window"] or {}
-    ends = times.local(window.get("ends")).rpartition(" ")[2]
+    ends = moment(window["ends"], day) if window.get("ends") else "-"
     counted = f"{shown(count['actual'])} of {shown(count['expected'])}" if count else "?"
     return said.format(ends=ends, counted=counted)
 

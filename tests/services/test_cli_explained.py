@@ -15,6 +15,7 @@ from upshot.services.cli.explained import tree
 from upshot.services.cli.printing import console
 
 MINUTE = 60_000
+DAY = 24 * 60 * MINUTE
 FAILED = {"expect": ["login.failed"], "for_each": ["id"], "threshold": 3, "within": "5m"}
 
 
@@ -104,10 +105,14 @@ def test_each_stage_of_control_has_its_line(shown: Any) -> None:
     assert lines[0] == "✓ one fires: threshold_reached"
     lines = shown(explained({**rule, "control": {}}, *steps))
     assert lines[0] == "✗ one does not fire: budget_exhausted"
-    assert lines[1].startswith("  budget: 2 in 1d, 2 used, free at ")
+    assert lines[1].startswith(f"  budget: 2 in 1d, 2 used, free at {times.local(DAY + MINUTE)}")
     at = lines.index("└── control")
-    assert lines[at + 1 : at + 3] == ["    ├── ✓ conditions", "    │   └── ✓ event.payload.n < 9"]
-    assert lines[at + 3].startswith("    └── ✗ budget  budget_exhausted  2 in 1d, 2 used, free at ")
+    assert lines[at + 1 : at + 4] == [
+        "    ├── ✓ conditions",
+        "    │   └── ✓ event.payload.n < 9",
+        "    │         event.payload.n is 3",
+    ]
+    assert lines[at + 4].startswith("    └── ✗ budget  budget_exhausted  2 in 1d, 2 used, free at ")
 
 
 def test_a_condition_that_does_not_hold_is_the_reason(shown: Any) -> None:
@@ -115,7 +120,7 @@ def test_a_condition_that_does_not_hold_is_the_reason(shown: Any) -> None:
     lines = shown(explained(rule, ("a.b", 1, {"payload": {"n": 10}})))
     assert lines[:2] == [
         "✗ one does not fire: condition_false",
-        "  conditions: event.payload.n < 9",
+        "  conditions: event.payload.n < 9: event.payload.n is 10",
     ]
 
 
@@ -134,6 +139,7 @@ def test_every_stage_can_be_shown(shown: Any) -> None:
     assert lines[0] == "✗ one does not fire: waiting_for_quiet"
     assert lines[1] == f"  debounce: 1m, goes on at {clock(2)}"
     told = [line.split()[2] for line in lines[lines.index("└── control") + 1 :]]
+    assert lines[-4].endswith("batch  up to 3, 1h")
     assert told == ["debounce", "batch", "throttle", "mode", "incident"]
 
 
