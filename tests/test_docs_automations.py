@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from upshot.automations.actions import ACTIONS
 from upshot.automations.definition import Automation
 from upshot.automations.loading import loads
 from upshot.automations.testing import run
@@ -25,6 +26,12 @@ def test_an_example_passes_its_own_tests(example: Automation) -> None:
     ended = list(run(example))
     assert ended
     assert [each.problems for each in ended] == [()] * len(ended)
+
+
+def test_every_kind_of_action_is_shown() -> None:
+    actions = {action.type for each in EXAMPLES for action in each.actions}
+    assert actions == ACTIONS
+    assert all(f"`{kind}`" in PAGE.partition("## Actions")[2] for kind in ACTIONS)
 
 
 def test_every_type_of_trigger_is_shown() -> None:
