@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from upshot.events.event import Recorded
 
 from .answering import Answerer, nothing, settled
+from .control.progress import NEVER_TOLD
 from .definition import Automation
 from .evaluation import Evaluator
 from .firing import Firing, Outcome, Suppression
@@ -64,6 +65,8 @@ class Backtest:
         gaps: spans in which the log was closed to outside senders, in ms.
         version: of the definition. limit: how many firings, and suppressions, are kept.
         lookups: what templates see besides. answerer: answers what conditions look up.
+        acts_since: the log's millisecond from which on the past tells what became of its firings;
+            by default it never does. takes: for how many ms, then, each one is in progress.
     """
 
     def __init__(
@@ -76,10 +79,13 @@ class Backtest:
         limit: int = 1000,
         lookups: Lookups | None = None,
         answerer: Answerer = nothing,
+        acts_since: int | None = None,
+        takes: int = 0,
     ) -> None:
         self.automation = automation.model_copy(update={"enabled": True})
         self.result = Result()
-        self._evaluator = Evaluator(OpenTime(gaps))
+        told_since = NEVER_TOLD if acts_since is None else acts_since
+        self._evaluator = Evaluator(OpenTime(gaps), acts_since=told_since, takes=takes)
         self._evaluator.define(self.automation, version, since)
         self._limit = limit
         self._lookups = lookups or Lookups()
@@ -157,6 +163,7 @@ def _suppressed(suppression: Suppression) -> dict[str, Any]:
     told: dict[str, Any] = {
         "automation": suppression.automation,
         "bucket": suppression.bucket,
+        "labels": suppression.labels,
         "reason": suppression.reason.value,
         "at": suppression.at,
         "event": event and event.id,

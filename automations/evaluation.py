@@ -184,9 +184,10 @@ class Evaluator:
 
     def _resolve(self, recorded: Recorded) -> list[Outcome]:
         """End the incidents that the event says are over."""
-        body, outcomes = recorded.body, []
+        body, outcomes = recorded.body, list[Outcome]()
         resolving = self._controls.resolving
         for pipeline in resolving.candidates(body["event"], body["resource"], body["related"]):
+            self.stats.decisions += 1
             node = next(self._nodes.of(pipeline.id))
             try:
                 outcomes += pipeline.resolve(facts := Facts(recorded), node.bucket(facts))

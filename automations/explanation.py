@@ -17,6 +17,7 @@ from .answering import Answerer, nothing, settled
 from .backtest import MOST_REMEMBERED
 from .control.base import Move
 from .control.explaining import StagePart
+from .control.progress import NEVER_TOLD
 from .definition import Automation, Branch
 from .firing import Asked, Firing, Outcome, Resolution, Suppression
 from .logtime import OpenTime
@@ -81,6 +82,8 @@ class Explainer:
         since: the log's millisecond at which it comes into force.
         gaps: spans in which the log was closed to outside senders, in ms.
         version: of the definition. answerer: answers what conditions look up.
+        acts_since: the log's millisecond from which on the past tells what became of its firings;
+            None if it never does: then none is in progress.
     """
 
     def __init__(
@@ -90,11 +93,13 @@ class Explainer:
         gaps: Iterable[tuple[int, int]] = (),
         version: int = 1,
         answerer: Answerer = nothing,
+        acts_since: int | None = 0,
     ) -> None:
         self._automation = automation
         self._answerer = answerer
         self._events: dict[str, Recorded] = {}
-        self._evaluator = Watched(OpenTime(gaps))
+        told_since = NEVER_TOLD if acts_since is None else acts_since
+        self._evaluator = Watched(OpenTime(gaps), acts_since=told_since)
         enabled = automation.model_copy(update={"enabled": True})
         self._evaluator.define(enabled, version, since)
         self._names = _awaited(self._evaluator.nodes.of(automation.id))

@@ -279,6 +279,7 @@ class Suppression:
         at: when, in the log's milliseconds.
         message: more, for people.
         stage: which part of control held it back, if one did. key: which of its keys.
+        labels: the bucket's values, by ``for_each`` entry, as far as they were found out.
         conditions: the conditions and how they came out.
         told: how many of its kind the event of it speaks for; 0 where it is only counted.
         shadow: whether it is that of an automation that only records.
@@ -294,6 +295,7 @@ class Suppression:
     message: str = field(default="")
     stage: str = ""
     key: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
     conditions: tuple[dict[str, Any], ...] = ()
     told: int = 1
     shadow: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -58,15 +58,31 @@ class ExpectedFiring(_Written):
         at: when it fires, from the test's start.
         reason: why, such as ``threshold_reached``.
         bucket: the values it fires for, by ``for_each`` entry.
+        branch: which actions it does: ``actions``, ``then`` of a budget, or ``on_resolve``.
         actions: what it does, in order: the kind, or the kind with some of its arguments.
     """
 
     at: Offset | None = None
     reason: str | None = None
     bucket: dict[str, str] | None = None
+    branch: Literal["actions", "then", "on_resolve"] | None = None
     actions: (
         tuple[Annotated[str | dict[str, dict[str, Any]], AfterValidator(_one_kind)], ...] | None
     ) = None
+
+
+class ExpectedSuppression(_Written):
+    """A firing that a test expects to be held back; what is left out may be anything.
+
+    Attributes:
+        at: when, from the test's start.
+        reason: why, such as ``throttled``.
+        bucket: the values it was about, by ``for_each`` entry.
+    """
+
+    at: Offset | None = None
+    reason: str | None = None
+    bucket: dict[str, str] | None = None
 
 
 class TestCase(_Written):
@@ -78,7 +94,9 @@ class TestCase(_Written):
         given: what conditions find when they look it up.
         events: what comes, in order.
         until: when it ends, from its start; by default with the last event.
+        takes: how long what each firing sets off is in progress, as ``mode`` sees it.
         expect: every firing, in order; none if empty.
+        suppressed: every firing that is held back, in order; left out, any may be.
     """
 
     __test__ = False  # to pytest this is no class of tests
@@ -88,4 +106,6 @@ class TestCase(_Written):
     given: Given = Given()
     events: tuple[GivenEvent, ...] = Field(default=(), max_length=1000)
     until: Offset = timedelta(0)
+    takes: Offset = timedelta(0)
     expect: tuple[ExpectedFiring, ...] = Field(default=(), max_length=1000)
+    suppressed: tuple[ExpectedSuppression, ...] | None = Field(default=None, max_length=1000)

@@ -14,7 +14,7 @@ from .definition import Automation
 from .durations import format_duration, milliseconds
 from .given import OfGiven
 from .rendering import Lookups
-from .testcases import ExpectedFiring, TestCase
+from .testcases import ExpectedFiring, ExpectedSuppression, TestCase
 from .triggers import Reason
 from .triggers.clock import milliseconds_of
 
@@ -66,11 +66,16 @@ def run_one(automation: Automation, case: TestCase, lookups: Lookups | None = No
         start,
         lookups=_with_variables(lookups or Lookups(), case.given.variables),
         answerer=OfGiven(case.given, case.start),
+        takes=milliseconds(case.takes),
     )
     backtest.feed(events)
     # What is due at the very end is due: the clock has come past it.
     result = backtest.finish(ends + 1)
-    problems = (*_problems(case, start, result.firings), *_unanswered(result.suppressed))
+    problems = (
+        *_problems(case, start, result.firings),
+        *_of_suppressed(case, start, result.suppressed),
+        *_unanswered(case, result.suppressed),
+    )
     return Ended(automation.name, case.name, problems)
 
 
@@ -78,8 +83,10 @@ def _with_variables(lookups: Lookups, given: Mapping[str, Any]) -> Lookups:
     return replace(lookups, variables={**lookups.variables, **given}) if given else lookups
 
 
-def _unanswered(suppressed: list[dict[str, Any]]) -> Iterator[str]:
+def _unanswered(case: TestCase, suppressed: list[dict[str, Any]]) -> Iterator[str]:
     """Yield why conditions could not be judged: most often, a test doesn't say what there is."""
+    if any(each.reason == Reason.CONDITION_ERROR for each in case.suppressed or ()):
+        return
     failed = [each["message"] for each in suppressed if each["reason"] == Reason.CONDITION_ERROR]
     yield from (f"condition: {message}" for message in dict.fromkeys(failed))
 
@@ -110,17 +117,37 @@ def _problems(case: TestCase, start: int, fired: list[dict[str, Any]]) -> Iterat
             yield f"firing {number}: {problem}"
 
 
+def _of_suppressed(case: TestCase, start: int, suppressed: list[dict[str, Any]]) -> Iterator[str]:
+    if case.suppressed is None:
+        return
+    if len(suppressed) != len(case.suppressed):
+        times = ", ".join(f"{_when(each, start)} ({each['reason']})" for each in suppressed)
+        told = f": at {times}" if suppressed else ""
+        yield f"expected {len(case.suppressed)} suppressed, actual {len(suppressed)}{told}"
+    for number, (expected, actual) in enumerate(zip(case.suppressed, suppressed, strict=False), 1):
+        for problem in _general_differences(expected, actual, start):
+            yield f"suppressed {number}: {problem}"
+
+
 def _when(firing: dict[str, Any], start: int) -> str:
     return "+" + format_duration(timedelta(milliseconds=firing["at"] - start))
 
 
-def _differences(expected: ExpectedFiring, actual: dict[str, Any], start: int) -> Iterator[str]:
+def _general_differences(
+    expected: ExpectedFiring | ExpectedSuppression, actual: dict[str, Any], start: int
+) -> Iterator[str]:
     if expected.at is not None and milliseconds(expected.at) != actual["at"] - start:
         yield f"at: expected +{format_duration(expected.at)}, actual {_when(actual, start)}"
     if expected.reason not in (None, actual["reason"]):
         yield f"reason: expected {expected.reason}, actual {actual['reason']}"
     if expected.bucket not in (None, actual["labels"]):
         yield f"bucket: expected {expected.bucket}, actual {actual['labels']}"
+
+
+def _differences(expected: ExpectedFiring, actual: dict[str, Any], start: int) -> Iterator[str]:
+    yield from _general_differences(expected, actual, start)
+    if expected.branch not in (None, actual["branch"]):
+        yield f"branch: expected {expected.branch}, actual {actual['branch']}"
     done = [each for each in actual["actions"] if each["outcome"] != "skipped"]
     for each in done:
         if each["outcome"] == "failed":

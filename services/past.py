@@ -5,7 +5,7 @@ name or body → definition, in force since when → the log and the archive beh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,10 @@ from .catalog import Catalog, Doc, Version
 from .history.archive import Archive
 
 _PAGE: Final = 1_000
+_TRIGGER: Final = ("trigger",)
+_ACTS: Final = (
+    "trigger", "conditions", "control", "budget", "actions", "resolve", "on_resolve", "shadow",
+)  # fmt: skip
 _EVER: Final = 2**62
 
 
@@ -32,11 +36,14 @@ class Subject:
         automation: the definition; a paused one is disabled.
         version: which one of it; 0 for one that is not stored.
         since: Unix ms from which on its trigger was in force without a break; None if not stored.
+        acts_since: Unix ms from which on all that decides about its firings, and what they do, was
+            in force: from then on the log tells what became of them. None if not stored.
     """
 
     automation: Automation
     version: int = 0
     since: int | None = None
+    acts_since: int | None = None
 
     def begins(self, earliest: int, event: int) -> int:
         """Return where to begin with the past, in ms, for an event received then.
@@ -66,16 +73,19 @@ async def of_name(catalog: Catalog, name: str) -> Subject:
         NotFound: there is none.
     """
     version, doc = await catalog.version("automation", name)
-    since = _in_force_since(doc, await catalog.history("automation", name))
-    return Subject(automation_of(doc), version, since)
+    versions = await catalog.history("automation", name)
+    since = _in_force_since(doc, versions, _TRIGGER)
+    return Subject(automation_of(doc), version, since, _in_force_since(doc, versions, _ACTS))
 
 
-def _in_force_since(doc: Doc, versions: Sequence[Version]) -> int | None:
-    """Return since when a definition's trigger is as it is; ``versions`` come newest first."""
+def _in_force_since(doc: Doc, versions: Sequence[Version], what: Collection[str]) -> int | None:
+    """Return since when parts of a definition are as they are; ``versions`` come newest first."""
     since = None
     for each in versions:
         definition = each.definition or {}
-        if definition.get("trigger") != doc.get("trigger") or _is_off(definition) != _is_off(doc):
+        if any(definition.get(part) != doc.get(part) for part in what):
+            break
+        if _is_off(definition) != _is_off(doc):
             break
         since = each.at
     return since

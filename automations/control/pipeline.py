@@ -300,6 +300,7 @@ class Pipeline:
                 message=message,
                 stage=stage,
                 key=key,
+                labels=candidate.labels,
                 conditions=candidate.conditions,
                 told=told,
                 shadow=self.automation.shadow,

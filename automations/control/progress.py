@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 GIVEN_UP: Final = 7 * 24 * 3_600_000
 """Milliseconds after which a firing whose end the log never told is no longer waited for."""
 
+NEVER_TOLD: Final = 1 << 62
+"""Later than any millisecond of the log: where firings are only tried out, it tells of none."""
+
 _SETTLED: Final = frozenset({"action.succeeded", "action.skipped"})
 _UNDONE: Final = frozenset({"action.failed", "action.dead-lettered"})
 _RUN_ENDED: Final = frozenset(

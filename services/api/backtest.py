@@ -87,7 +87,10 @@ async def _tests(
     lookups = Lookups(variables, await parts.catalog.all("deployment"))
     given: dict[str, Any] = {"lookups": lookups, "answerer": present(parts, now), "limit": limit}
     return [
-        Backtest(each.automation, since, gaps, version=each.version, **given) for each in subjects
+        Backtest(
+            each.automation, since, gaps, version=each.version, acts_since=each.acts_since, **given
+        )
+        for each in subjects
     ]
 
 

@@ -114,7 +114,7 @@ async def _event_of(parts: Parts, given: str | dict[str, Any], now: int) -> Reco
 async def _explainer(parts: Parts, subject: Subject, since: int) -> Explainer:
     gaps = await Reader(parts.store).gaps()
     answerer = present(parts, await now_ms(parts))
-    return Explainer(subject.automation, since, gaps, subject.version, answerer)
+    return Explainer(subject.automation, since, gaps, subject.version, answerer, subject.acts_since)
 
 
 async def _explained(parts: Parts, subject: Subject, event: Recorded, since: int) -> Explanation:

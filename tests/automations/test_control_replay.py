@@ -12,6 +12,7 @@ from tests.automations.controlled import rule
 from tests.automations.making import ACTIONS, event
 from upshot.automations.actions.run_deployment import run_id
 from upshot.automations.answering import nothing, settled
+from upshot.automations.backtest import Backtest
 from upshot.automations.definition import Automation
 from upshot.automations.evaluation import Evaluator
 from upshot.automations.firing import Firing, Outcome, Resolution, Suppression
@@ -189,6 +190,24 @@ def test_a_crash_anywhere_changes_nothing(
     assert len(fired) == len(set(fired))
     ended = [each.incident["id"] for each in told if isinstance(each, Resolution)]
     assert len(ended) == len(set(ended))
+
+
+@settings(max_examples=100, deadline=None)
+@given(fields=FIELDS, steps=EVENTS)
+def test_a_backtest_of_what_was_recorded_decides_the_same(
+    fields: dict[str, Any], steps: list[Step]
+) -> None:
+    automation = rule(**fields)
+    events = story(automation, steps)
+    live, backtest = Engine(automation), Backtest(automation, 0, acts_since=0)
+    live.start()
+    came = [each for one in events for each in live.take(one)] + live.finish(1 << 50)
+    backtest.feed(events)
+    result = backtest.finish(1 << 50)
+    fired = [each for each in came if isinstance(each, Firing)]
+    assert [each["id"] for each in result.firings] == [each.id for each in fired]
+    held_back = [each.reason.value for each in came if isinstance(each, Suppression)]
+    assert [each["reason"] for each in result.suppressed] == held_back
 
 
 @settings(max_examples=150, deadline=None)

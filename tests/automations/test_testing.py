@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from upshot.automations.definition import Automation
 from upshot.automations.exceptions import InvalidDefinition
 from upshot.automations.loading import loads
 from upshot.automations.rendering import Lookups
@@ -91,3 +92,43 @@ def test_a_wrong_test_is_refused_with_its_place() -> None:
     for expect, place in wrong.items():
         with pytest.raises(InvalidDefinition, match=place):
             outcome_of(expect)
+
+
+NOTIFY = {"notify": {"to": "ops", "title": "{{ firing.bucket }}"}}
+
+
+def problems(case: dict[str, Any], **fields: Any) -> tuple[str, ...]:
+    """How a test of an automation ends that fires on each ``tick``."""
+    trigger = {"expect": "tick", "for_each": "id"}
+    body = {"name": "it", "trigger": trigger, "actions": [NOTIFY], **fields}
+    (outcome,) = run(Automation.model_validate({**body, "tests": [case]}))
+    return outcome.problems
+
+
+def test_what_control_holds_back_is_expected_like_firings() -> None:
+    case = {
+        "name": "one at a time",
+        "takes": "10s",
+        "events": [
+            {"event": "tick", "resource": {"id": "thing.1"}, "at": f"+{second}s"}
+            for second in (0, 5, 20)
+        ],
+        "expect": [{"at": "+0s", "branch": "actions"}, {"at": "+20s"}],
+        "suppressed": [{"at": "+5s", "reason": "in_progress", "bucket": {"id": "thing.1"}}],
+    }
+    assert problems(case, control={"mode": "single"}) == ()
+    wrong = {**case, "suppressed": [{"at": "+6s", "reason": "throttled", "bucket": {}}]}
+    assert problems(wrong, control={"mode": "single"}) == (
+        "suppressed 1: at: expected +6s, actual +5s",
+        "suppressed 1: reason: expected throttled, actual in_progress",
+        "suppressed 1: bucket: expected {}, actual {'id': 'thing.1'}",
+    )
+    none = {**case, "suppressed": []}
+    assert problems(none, control={"mode": "single"}) == (
+        "expected 0 suppressed, actual 1: at +5s (in_progress)",
+    )
+    left_out = {key: value for key, value in case.items() if key != "suppressed"}
+    assert problems(left_out, control={"mode": "single"}) == ()
+    assert "branch: expected then" in problems(
+        {**case, "expect": [{"branch": "then"}, {}]}, control={"mode": "single"}
+    )[0]  # fmt: skip
