@@ -78,6 +78,10 @@ class Scope:
             self._context = cel.Context(self.variables)
         return self._context
 
+    def of(self, paths: frozenset[tuple[str, ...]]) -> Scope:
+        """Return the scope for an expression that reads what is at these paths, and no more."""
+        return self
+
     def add(self, name: str, path: tuple[str, ...]) -> None:
         """Let a variable stand for what is at a path; where nothing is, it stays unknown."""
         if name in self._known:
@@ -106,13 +110,14 @@ class Expression:
 
     Attributes:
         variables: the names that it may read. lookups: further functions, with their arguments.
+        paths: what it reads.
         calls: its calls of those, as CEL reads them.
 
     Raises:
         InvalidExpression: it is no CEL, uses unknown names, or nests too deep.
     """
 
-    __slots__ = ("_hoisted", "_most", "_program", "_shape", "_text", "calls", "source")
+    __slots__ = ("_hoisted", "_most", "_program", "_shape", "_text", "calls", "paths", "source")
     variables: ClassVar[frozenset[str]] = frozenset({"event"})
     lookups: ClassVar[Mapping[str, Signature]] = MappingProxyType({})
 
@@ -123,6 +128,7 @@ class Expression:
         written = translated(source, self.lookups)
         self.calls = written.calls
         self._shape = shape_of(written.text, self.lookups)
+        self.paths = frozenset(each.path for each in self._shape.references if not each.bound)
         self._most = math.inf if self._shape.loops else most(self._shape)
         self._check_names(_compile(written.text, written.place_of), self._shape.names)
         self._text, self._hoisted = hoisted(written.text, self._shape)
@@ -143,7 +149,7 @@ class Expression:
     @property
     def reads(self) -> frozenset[str]:
         """The names of the variables that it reads."""
-        return frozenset(each.path[0] for each in self._shape.references if not each.bound)
+        return frozenset(path[0] for path in self.paths)
 
     def holds(self, scope: Scope) -> bool:
         """Tell whether the expression is true.
@@ -153,7 +159,8 @@ class Expression:
         """
         return self._answer(scope) is True
 
-    def _answer(self, scope: Scope) -> Any:
+    def _answer(self, whole: Scope) -> Any:
+        scope = whole.of(self.paths)
         if scope.sizes.cost * self._most > LIMIT:
             self._check_cost(scope)
         try:

@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ..expressions import Scope
+from ..narrowing import NarrowScope
 
 if TYPE_CHECKING:
     from upshot.events.event import Recorded
@@ -281,5 +282,5 @@ class Facts:
     def scope(self) -> Scope:
         """What CEL expressions see."""
         if self._scope is None:
-            self._scope = Scope({"event": self.body})
+            self._scope = NarrowScope({"event": self.body})
         return self._scope
