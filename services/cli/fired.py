@@ -55,7 +55,8 @@ def ended(outcome: Mapping[str, Any] | None, kind: str) -> Line:
     tries = f" after {attempts} tries" if attempts > 1 else ""
     detail = f": {outcome['detail']}" if outcome.get("detail") else ""
     how = str(outcome.get("outcome"))
-    return cut(f"{kind} {how}{tries}{detail}"), _STYLES.get(how, "")
+    would = f", would {outcome['would']}" if outcome.get("would") else ""
+    return cut(f"{kind} {how}{would}{tries}{detail}"), _STYLES.get(how, "")
 
 
 def asked(outcome: Mapping[str, Any] | None) -> Iterator[Line]:
