@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from upshot.flows.states import NAMES, StateType
+
 from .notes import Notes
 from .prefect_names import Names
 from .prefect_templates import template
@@ -74,7 +76,7 @@ def _json(value: Any, notes: Notes) -> Any:
 
 def _of_deployment(kind: str) -> Maker:
     def make(given: Mapping[str, Any], names: Names, notes: Notes) -> dict[str, Any]:
-        return {kind: {"deployment": _deployment(given, names, notes)}}
+        return {kind: _selected(given, "deployment", names, notes)}
 
     return make
 
@@ -105,14 +107,27 @@ def _of_run(kind: str) -> Maker:
     return lambda given, names, notes: {kind: {}}
 
 
-def _change_state(given: Mapping[str, Any], names: Names, notes: Notes) -> dict[str, Any]:
+def _change_state(given: Mapping[str, Any], names: Names, notes: Notes) -> dict[str, Any] | None:
     if given.get("force"):
         notes.add("what the state machine has not is never forced here", "force", weakens=True)
-    state = str(given.get("name") or str(given.get("state", "")).capitalize())
-    made = {"state": state}
-    if given.get("message"):
-        made["message"] = template(str(given["message"]), notes)
-    return {"change-flow-run-state": made}
+    made = {"message": template(str(given["message"]), notes)} if given.get("message") else {}
+    state = _state(given, notes)
+    kind = NAMES.get(state)
+    if kind is StateType.PAUSED:
+        return {"pause-flow-run": made}
+    if kind in (None, StateType.PENDING, StateType.RUNNING):
+        notes.add(f"no action puts a run into {state!r}: it is left out", "state", weakens=True)
+        return None
+    return {"change-flow-run-state": {"state": state, **made}}
+
+
+def _state(given: Mapping[str, Any], notes: Notes) -> str:
+    """Return the state that is meant, by its name; one of the user's own is known by its type."""
+    name, kind = str(given.get("name") or ""), str(given.get("state", "")).capitalize()
+    if name in NAMES or not name:
+        return name or kind
+    notes.add(f"no state is called '{name}' here: it is {kind}", "name", weakens=True)
+    return kind
 
 
 def _notify(given: Mapping[str, Any], names: Names, notes: Notes) -> dict[str, Any]:

@@ -228,6 +228,37 @@ def test_compounds_and_sequences_keep_their_triggers() -> None:
             {"type": "send-notification", "block_document_id": BLOCK, "body": "{{ x.y }}"},
             {"notify": {"to": "oncall", "body": "{% raw %}{{ x.y }}{% endraw %}"}},
         ),
+        ({"type": "cancel-flow-run"}, {"cancel-flow-run": {}}),
+        ({"type": "suspend-flow-run"}, {"pause-flow-run": {}}),
+        ({"type": "resume-flow-run"}, {"resume-flow-run": {}}),
+        (
+            {"type": "change-flow-run-state", "state": "FAILED", "message": "m"},
+            {"change-flow-run-state": {"state": "Failed", "message": "m"}},
+        ),
+        (
+            {"type": "change-flow-run-state", "state": "SCHEDULED", "name": "AwaitingRetry"},
+            {"change-flow-run-state": {"state": "AwaitingRetry"}},
+        ),
+        (
+            {"type": "change-flow-run-state", "state": "CANCELLED", "name": "Rejected"},
+            {"change-flow-run-state": {"state": "Cancelled"}},
+        ),
+        ({"type": "change-flow-run-state", "state": "PAUSED"}, {"pause-flow-run": {}}),
+        (
+            {"type": "pause-deployment", "source": "selected", "deployment_id": DEPLOYMENT},
+            {"pause-deployment": {"deployment": "etl/nightly"}},
+        ),
+        ({"type": "resume-deployment", "source": "inferred"}, {"resume-deployment": {}}),
+        (
+            {"type": "pause-work-pool", "source": "selected", "work_pool_id": BLOCK},
+            {"pause-work-pool": {"work_pool": "oncall"}},
+        ),
+        ({"type": "resume-work-pool", "source": "inferred"}, {"resume-work-pool": {}}),
+        (
+            {"type": "pause-automation", "source": "selected", "automation_id": BLOCK},
+            {"pause-automation": {"automation": "oncall"}},
+        ),
+        ({"type": "resume-automation", "source": "inferred"}, {"resume-automation": {}}),
     ],
     ids=str,
 )
@@ -235,6 +266,7 @@ def test_actions_become_what_they_mean(given: dict[str, Any], made: dict[str, An
     found = acting(given)
     assert found.definition is not None, found.notes
     assert found.definition["actions"] == [made]
+    assert loads(to_yaml([found])).automations[0].actions[0].type == next(iter(made))
 
 
 @pytest.mark.parametrize(
@@ -242,6 +274,10 @@ def test_actions_become_what_they_mean(given: dict[str, Any], made: dict[str, An
     [
         ({"actions": [{"type": "declare-incident"}]}, "actions.0", "declare-incident"),
         ({"actions": [{"type": "pause-work-queue"}]}, "actions.0", "pause-work-queue"),
+        ({"actions": [{"type": "change-flow-run-state", "state": "RUNNING"}]}, "actions.0.state",
+         "no action puts a run into 'Running'"),
+        ({"actions": [{"type": "change-flow-run-state", "state": "FAILED", "name": "Odd"}]},
+         "actions.0.name", "it is Failed"),
         ({"actions_on_resolve": [{"type": "do-nothing"}]}, "actions_on_resolve", "on_resolve"),
         ({"trigger": {"match": {"prefect.run-count": "3"}}}, "trigger.match.prefect.run-count",
          "no label"),
