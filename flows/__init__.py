@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from . import runtime
     from .annotations import allow_failure, quote, unmapped
     from .cache_policies import (
         DEFAULT,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
         IsolationLevel,
         task_input_hash,
     )
-    from .deployments import Deployment
+    from .deployments import ConcurrencyLimitConfig, Deployment
     from .emitting import emit_event
     from .flowdef import Flow, flow
     from .futures import TaskFuture, TaskFutureList, as_completed, wait
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from .limits import concurrency, rate_limit
     from .logs import get_run_logger
     from .options import exponential_backoff
-    from .pool import TaskRunner, ThreadPoolTaskRunner
     from .remote import RunFuture, arun_deployment, run_deployment
-    from .runtime import runtime
+    from .runners.base import TaskRunner
+    from .runners.threads import AsyncioTaskRunner, ThreadPoolTaskRunner
     from .states import Cancelled, Completed, Failed, State, StateType
     from .tagging import tags
     from .taskdef import Task, task
@@ -52,11 +53,13 @@ __all__ = [
     "NO_CACHE",
     "RUN_ID",
     "TASK_SOURCE",
+    "AsyncioTaskRunner",
     "CacheKeyFnPolicy",
     "CachePolicy",
     "Cancelled",
     "CommitMode",
     "Completed",
+    "ConcurrencyLimitConfig",
     "Deployment",
     "Failed",
     "Flow",
@@ -100,30 +103,32 @@ __all__ = [
 ]
 
 _MODULE_OF: Final = {
+    "DEFAULT": "cache_policies",
+    "FLOW_PARAMETERS": "cache_policies",
+    "INPUTS": "cache_policies",
+    "NO_CACHE": "cache_policies",
+    "RUN_ID": "cache_policies",
+    "TASK_SOURCE": "cache_policies",
+    "AsyncioTaskRunner": "runners.threads",
     "CacheKeyFnPolicy": "cache_policies",
     "CachePolicy": "cache_policies",
     "Cancelled": "states",
     "CommitMode": "transactions",
     "Completed": "states",
-    "DEFAULT": "cache_policies",
+    "ConcurrencyLimitConfig": "deployments",
     "Deployment": "deployments",
-    "FLOW_PARAMETERS": "cache_policies",
     "Failed": "states",
     "Flow": "flowdef",
-    "INPUTS": "cache_policies",
     "IsolationLevel": "cache_policies",
-    "NO_CACHE": "cache_policies",
-    "RUN_ID": "cache_policies",
     "RunFuture": "remote",
     "RunInput": "interaction",
     "State": "states",
     "StateType": "states",
-    "TASK_SOURCE": "cache_policies",
     "Task": "taskdef",
     "TaskFuture": "futures",
     "TaskFutureList": "futures",
-    "TaskRunner": "pool",
-    "ThreadPoolTaskRunner": "pool",
+    "TaskRunner": "runners.base",
+    "ThreadPoolTaskRunner": "runners.threads",
     "Transaction": "transactions",
     "allow_failure": "annotations",
     "apause_flow_run": "interaction",

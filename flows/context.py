@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .flowdef import Flow
     from .held import HeldRun
     from .journal import Journal
-    from .pool import Pool
     from .results import ResultFiles
+    from .runners.base import Pool
     from .taskrun import TaskHead, TaskRun
     from .transaction_log import TransactionLog
     from .transactions import Transaction

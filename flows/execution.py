@@ -31,8 +31,9 @@ from .hooks import call_hooks
 from .journal import Journal
 from .logs import run_logger
 from .outcomes import ended_by, ended_with, explain
-from .pool import Pool, TaskRunner, ThreadPoolTaskRunner
 from .results import Kept, ResultFiles
+from .runners.base import Pool, TaskRunner
+from .runners.threads import ThreadPoolTaskRunner
 from .states import State, StateType, legible
 from .stopping import Stop, stoppable
 from .timeouts import await_within, call_within

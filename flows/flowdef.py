@@ -12,9 +12,9 @@ from .options import FlowOptions, Naming, delay_before, name_from
 from .parameters import Arguments
 
 if TYPE_CHECKING:
-    from .deployments import Deployment
+    from .deployments import ConcurrencyLimitConfig, Deployment
     from .futures import TaskFuture
-    from .pool import TaskRunner
+    from .runners.base import TaskRunner
     from .states import State
 
 P = ParamSpec("P")
@@ -110,6 +110,7 @@ class Flow(Definition[P, R]):
         tags: Iterable[str] = (),
         version: str | None = None,
         entrypoint: str | Path | None = None,
+        concurrency_limit: int | ConcurrencyLimitConfig | None = None,
     ) -> Deployment:
         """Make it known to the running service, so that workers can run it.
 
@@ -118,6 +119,7 @@ class Flow(Definition[P, R]):
             work_pool: whose workers run it.
             parameters: for its runs, where they do not say otherwise.
             entrypoint: ``path.py:function``; by default where the flow's function stands.
+            concurrency_limit: how many of its runs may be under way at a time.
 
         Raises:
             InvalidDeployment: naming each wrong field.
@@ -133,6 +135,7 @@ class Flow(Definition[P, R]):
             description=self.description if description is None else description,
             tags=sorted({*self.tags, *tags}),
             version=version or self.version,
+            concurrency_limit=concurrency_limit,
         )
         deploy(made)
         return made

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .cache_policies import CacheKeyFn, CachePolicy
-    from .pool import TaskRunner
+    from .runners.base import TaskRunner
     from .transactions import Transaction
 
 LONGEST_NAME: Final = 200
@@ -150,7 +150,7 @@ def _check_condition(condition: object) -> None:
 
 
 def _check_runner(runner: object) -> None:
-    from .pool import TaskRunner
+    from .runners.base import TaskRunner
 
     if not isinstance(runner, TaskRunner):
         raise TypeError(f"task_runner: must be a task runner, not {runner!r}")

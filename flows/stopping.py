@@ -11,7 +11,7 @@ from types import FrameType
 
 from .context import RunContext
 from .exceptions import Interrupted
-from .pool import raise_in
+from .interrupting import raise_in
 
 
 class Stop:

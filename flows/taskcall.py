@@ -104,11 +104,11 @@ class TaskCall:
             OutsideRun: this thread's event loop would run it, and must not be blocked.
         """
         place = here()
-        if place is None or place.task is None:
+        if place is None:
             return
-        if self.is_async:
-            if not self._run.pool().may_block():
-                raise OutsideRun("result() would block the loop that runs this task; await it")
+        if self.is_async and not self._run.pool().may_block():
+            raise OutsideRun("result() would block the loop that runs this task; await it")
+        if self.is_async or place.task is None:
             return
         for future in self.upstream:
             future.wait()
@@ -139,7 +139,7 @@ class TaskCall:
         if self._checkpoint.is_sought and (found := self._found(args, kwargs)) is not None:
             return found
         while True:
-            with tagged(self._run, self.task.tags):
+            with tagged(self._run, self.task_run.tags):
                 pass_boundary(self._run)
                 outcome = self._attempt(args, kwargs)
             if isinstance(outcome, State):
@@ -168,7 +168,7 @@ class TaskCall:
             if found is not None:
                 return found
         while True:
-            async with tagged_async(self._run, self.task.tags):
+            async with tagged_async(self._run, self.task_run.tags):
                 await pass_boundary_async(self._run)
                 outcome = await self._attempt_async(args, kwargs)
             if isinstance(outcome, State):

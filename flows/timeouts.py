@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from .exceptions import Interrupted, TimedOut
-from .pool import raise_in
+from .interrupting import raise_in
 
 
 class _TimeIsOver(Interrupted):

@@ -37,12 +37,17 @@ class Work(Protocol):
 
 
 class LoopThread:
-    """An event loop in a daemon thread, started when the first coroutine comes."""
+    """An event loop in a daemon thread, started when the first coroutine comes.
 
-    def __init__(self, limit: int | None) -> None:
-        self._limit = limit
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._slots: asyncio.Semaphore | None = None
+    Args:
+        limit: how many coroutines run at a time; None for any number.
+        loop: one that runs already, and is used instead of a thread.
+    """
+
+    def __init__(self, limit: int | None, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._borrowed = loop
+        self._loop: asyncio.AbstractEventLoop | None = loop
+        self._slots = asyncio.Semaphore(limit) if limit else None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = threading.Lock()
 
@@ -54,7 +59,6 @@ class LoopThread:
 
     def _started(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
-        self._slots = asyncio.Semaphore(self._limit) if self._limit else None
         threading.Thread(target=_serve, args=(loop,), daemon=True, name="upshot-async").start()
         return loop
 
@@ -84,7 +88,7 @@ class LoopThread:
             self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
 
     def close(self) -> None:
-        if self._loop is not None:
+        if self._loop is not None and self._borrowed is None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
 

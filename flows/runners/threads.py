@@ -1,0 +1,133 @@
+"""Runs tasks in threads, and those that are coroutines on an event loop; the default."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from queue import SimpleQueue
+from typing import Any, Final
+
+from ..exceptions import Interrupted
+from ..futures import TaskFuture
+from ..interrupting import raise_in
+from ..work import LoopThread, Work
+from .base import OpenWork, Pool, check_workers
+
+DEFAULT_WORKERS: Final = 16
+
+
+class ThreadPoolTaskRunner:
+    """Runs submitted functions in threads, and submitted coroutines on one event loop.
+
+    Args:
+        max_workers: how many run at a time; by default 16 threads, and coroutines without limit.
+    """
+
+    def __init__(self, max_workers: int | None = None) -> None:
+        check_workers(max_workers)
+        self.max_workers = max_workers
+
+    def open(self) -> Pool:
+        return ThreadPool(self.max_workers or DEFAULT_WORKERS, LoopThread(self.max_workers))
+
+
+class AsyncioTaskRunner:
+    """Runs submitted coroutines on the event loop of the flow itself, where that has one.
+
+    So they can share what belongs to that loop, such as HTTP clients. Functions run in threads.
+
+    Args:
+        max_workers: how many run at a time; by default 16 threads, and coroutines without limit.
+    """
+
+    def __init__(self, max_workers: int | None = None) -> None:
+        check_workers(max_workers)
+        self.max_workers = max_workers
+
+    def open(self) -> Pool:
+        loop = LoopThread(self.max_workers, asyncio._get_running_loop())
+        return ThreadPool(self.max_workers or DEFAULT_WORKERS, loop)
+
+
+class ThreadPool:
+    """Daemon threads that start when they are needed: a stuck one does not keep the process.
+
+    Args:
+        threads: most threads. loop: runs the coroutines.
+    """
+
+    def __init__(self, threads: int, loop: LoopThread) -> None:
+        self._most = threads
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._counting = threading.Lock()
+        self._work = OpenWork()
+        self._running: dict[int, Work] = {}
+        self._threads = 0
+        self._idle = 0
+        self._loop = loop
+
+    def submit(self, work: Work, upstream: list[TaskFuture[Any]]) -> None:
+        self._work.add(work, upstream, self._start)
+
+    def _start(self, work: Work) -> None:
+        if work.is_async:
+            self._loop.submit(work)
+            return
+        self._queue.put(work)
+        with self._counting:
+            if self._idle < self._queue.qsize() and self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._serve, daemon=True, name="upshot-task").start()
+
+    def _serve(self) -> None:
+        working = True
+        while working:
+            try:
+                working = self._serve_once()
+            except Interrupted:  # meant for a task that had ended by then
+                continue
+
+    def _serve_once(self) -> bool:
+        """Run the next task; False says that there will be none."""
+        work = self._next()
+        if work is None:
+            return False
+        if work.claim():
+            me = threading.get_ident()
+            self._running[me] = work
+            try:
+                work.run()
+            finally:
+                del self._running[me]
+        return True
+
+    def _next(self) -> Work | None:
+        with self._counting:
+            self._idle += 1
+        try:
+            return self._queue.get()
+        finally:
+            with self._counting:
+                self._idle -= 1
+
+    def may_block(self) -> bool:
+        return not self._loop.is_here()
+
+    def drain(self) -> None:
+        self._work.wait()
+
+    def drop_waiting(self) -> None:
+        self._work.drop_waiting()
+
+    def abort(self, grace: float) -> None:
+        self._work.drop_waiting()
+        for thread in list(self._running):
+            raise_in(thread, Interrupted)
+        self._loop.cancel()
+        self._work.wait(grace)
+        self._work.drop()
+
+    def close(self) -> None:
+        for _ in range(self._threads):
+            self._queue.put(None)
+        self._loop.close()
