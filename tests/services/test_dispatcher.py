@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message
 
 from tests.services.dispatching import (
-    EVENT,
     Receiver,
     Service,
     call,
@@ -20,18 +16,8 @@ from tests.services.dispatching import (
     receiving,
     until,
 )
-from upshot.events.event import Causation
 from upshot.events.ids import derived_id, new_id
 from upshot.events.settings import Settings
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
-from upshot.flows.states import State
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]  # type: ignore[no-any-return]
 
 
 async def test_a_webhook_is_called_with_its_key_and_the_outcome_is_an_event(store_url: str) -> None:
@@ -261,155 +247,6 @@ async def test_private_addresses_are_refused_where_they_may_not_be_called(store_
                 "failed", "the address is not allowed: loopback",
             )  # fmt: skip
         assert receiver.got == []
-
-
-async def test_a_deployment_is_run_once_however_often_the_entry_comes(store_url: str) -> None:
-    deployment = {
-        "name": "etl/nightly",
-        "entrypoint": "etl.py:etl",
-        "work_pool": "heavy",
-        "parameters": {"a": 1, "b": 2},
-    }
-    definitions: dict[str, dict[str, Any]] = {
-        "deployment": {"etl/nightly": deployment},
-        "variable": {"size": {"name": "size", "value": "large"}},
-    }
-    async with dispatching(store_url, definitions=definitions) as service:
-        parameters = {"b": "{{ event.payload.n }}", "size": "{{ variables.size }}"}
-        wanted = entry({"run-deployment": {"deployment": "etl/nightly", "parameters": parameters}})
-        await service.send(wanted, {**wanted, "n": 1}, wanted)
-        await until(service.idle)
-        run = await Runs(service.store).get(derived_id("run", wanted["firing"], "0"))
-        assert (run.flow, run.pool, run.parameters) == (
-            "etl", "heavy", {"a": 1, "b": 3, "size": "large"},
-        )  # fmt: skip
-        assert run.caused_by == derived_id("triggered", wanted["firing"], "0")
-        assert run.causation is not None
-        assert run.causation.automations == {"auto-1": 1}
-        assert len(await service.events("flow-run.scheduled")) == 1
-        assert len(await service.events("action.succeeded")) == 1
-
-
-async def test_a_failed_run_is_retried_once_however_often_the_entry_comes(store_url: str) -> None:
-    async with dispatching(store_url) as service:
-        runs = Runs(service.store)
-        run = new_run("etl", state=State("Scheduled"), deployment="etl/nightly", pool="default")
-        await runs.create(run)
-        await runs.transition(await runs.get(run.id), State("Failed", "boom"), own=False)
-        event = {**EVENT, "event": "flow-run.failed", "resource": {"id": f"flow-run.{run.id}"}}
-        notes = {"emit-event": {"event": "noted.it", "payload": {"run": "{{ flow_run.name }}"}}}
-        wanted = entry({"retry-flow-run": {}}, notes, event=event)
-        await service.send(wanted)
-        await until(service.idle)
-        await service.store.execute("HDEL", service.store.keys("firing", wanted["firing"]), 0)
-        await service.send({**wanted, "n": 1})
-        await until(service.idle)
-        retried = await runs.get(run.id)
-        assert retried.state.name == "AwaitingRetry"
-        assert retried.caused_by == derived_id("triggered", wanted["firing"], "0")
-        assert len(await service.events("flow-run.scheduled")) == 2
-        assert [each["payload"]["run"] for each in await service.events("noted.it")] == [run.name]
-        assert await service.letters() == []
-
-
-async def test_a_run_that_completed_cannot_be_retried(store_url: str) -> None:
-    async with dispatching(store_url) as service:
-        runs = Runs(service.store)
-        run = new_run("etl", state=State("Scheduled"), pool="default")
-        await runs.create(run)
-        await runs.transition(await runs.get(run.id), State("Completed"), own=False)
-        wanted = entry({"retry-flow-run": {"flow_run": run.id}})
-        await service.send(wanted)
-        outcome = await service.outcome(wanted["firing"])
-        assert outcome["outcome"] == "failed"
-        assert "only an ended one" in outcome["detail"]
-
-
-async def test_an_emitted_event_is_in_the_log_once_with_its_causation(store_url: str) -> None:
-    async with dispatching(store_url) as service:
-        action = {
-            "emit-event": {
-                "event": "order.{{ event.resource.name }}",
-                "resource": {"id": "{{ event.resource.id }}"},
-                "payload": {"n": "{{ event.payload.n }}", "deep": [{"of": "{{ firing.reason }}"}]},
-            }
-        }
-        wanted = entry(action)
-        await service.send(wanted)
-        await until(service.idle)
-        await service.store.execute("DEL", service.store.keys("firing", wanted["firing"]))
-        await service.send(wanted)
-        await until(service.idle)
-        [emitted] = await service.events("order.seven")
-        assert emitted["id"] == derived_id("emitted", wanted["firing"], "0")
-        assert emitted["payload"] == {"n": 3, "deep": [{"of": "threshold_reached"}]}
-        assert emitted["follows"] == derived_id("triggered", wanted["firing"], "0")
-        assert Causation.model_validate(emitted["causation"]).chain == ["the-event"]
-
-
-class _Mailbox(Message):
-    def __init__(self) -> None:
-        super().__init__()
-        self.mails: list[Any] = []
-
-    def handle_message(self, message: Any) -> None:
-        self.mails.append(message)
-
-
-async def test_people_are_told_by_mail_and_http_and_the_address_stays_secret(
-    store_url: str,
-) -> None:
-    mailbox = _Mailbox()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    try:
-        async with receiving() as receiver:
-            await _tell(store_url, receiver, controller.port)
-    finally:
-        controller.stop()
-    [mail] = mailbox.mails
-    assert mail["Subject"] == "order.7 is late"
-    assert "Idempotency-Key" in mail
-
-
-async def _tell(store_url: str, receiver: Receiver, port: int) -> None:
-    where = receiver.url.removeprefix("http://")
-    urls = {
-        "mail": f"mailto://127.0.0.1:{port}/?from=upshot@example.org&to=oncall@example.org",
-        "hook": f"json://user:s3cret@{where}/note",
-        "gone": f"json://user:s3cret@127.0.0.1:{free_port()}/note",
-    }
-    definitions = {"receiver": {name: {"name": name, "url": url} for name, url in urls.items()}}
-    text = {"title": "{{ event.resource.id }} is late", "body": "n={{ event.payload.n }}"}
-    async with dispatching(store_url, definitions=definitions) as service:
-        told = entry({"notify": {"to": ["mail", "hook"], "severity": "error", **text}})
-        partly = entry(
-            {"notify": {"to": ["hook", "gone"], "retries": 1, "retry_delay": "10ms", **text}}
-        )
-        await service.send(told, partly)
-        outcome = await service.outcome(told["firing"])
-        assert (outcome["outcome"], outcome["detail"]) == ("succeeded", "told mail, hook")
-        failed = await service.outcome(partly["firing"])
-        assert failed["outcome"] == "dead-lettered"
-        assert failed["detail"] == "receiver 'gone' did not take the message"
-        assert "s3cret" not in str(await service.letters())
-        assert receiver.keys == {f"{told['firing']}:0": 1, f"{partly['firing']}:0": 1}
-        note = receiver.bodies("/note")[0]
-        assert (note["title"], note["message"]) == ("order.7 is late", "n=3")
-
-
-async def test_a_receiver_that_refuses_a_notification_ends_it(store_url: str) -> None:
-    async with receiving() as receiver:
-        receiver.answers = [(401, {})]
-        url = receiver.url.replace("http", "json") + "/note"
-        definitions = {"receiver": {"hook": {"name": "hook", "url": url}}}
-        async with dispatching(store_url, definitions=definitions) as service:
-            wanted = entry({"notify": {"to": "hook"}})
-            await service.send(wanted)
-            outcome = await service.outcome(wanted["firing"])
-            assert (outcome["outcome"], outcome["detail"]) == (
-                "failed", "receiver 'hook' answered 401",
-            )  # fmt: skip
 
 
 async def test_a_group_that_vanished_is_made_again_and_misses_nothing(store_url: str) -> None:
