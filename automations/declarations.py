@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from upshot.events.ids import derived_id
+from upshot.flows.deployments import ConcurrencyLimit
 
 from .actions.set_variable import VARIABLE_NAME
 from .definition import Name, Tag
@@ -112,6 +113,7 @@ class Deployment(_Declared):
         description: for people.
         tags: for people and filters; its runs carry them, too.
         schedules: must be empty.
+        concurrency_limit: how many of its runs may be under way at a time.
     """
 
     name: Annotated[str, Field(max_length=256), AfterValidator(_flow_and_name)]
@@ -121,6 +123,7 @@ class Deployment(_Declared):
     description: Annotated[str, Field(max_length=4096)] = ""
     tags: tuple[Tag, ...] = Field(default=(), max_length=32)
     schedules: Annotated[tuple[Any, ...], BeforeValidator(_no_schedules)] = ()
+    concurrency_limit: ConcurrencyLimit = None
 
     @property
     def id(self) -> str:
@@ -144,3 +147,22 @@ class Variable(_Declared):
 
     name: Annotated[str, Field(max_length=128, pattern=f"^{VARIABLE_NAME.pattern}$")]
     value: Any
+
+
+class Limit(_Declared):
+    """How much may be under way at a time, or how much may begin in a time.
+
+    Attributes:
+        name: what flows name; ``tag:<tag>`` limits tasks of a tag, ``work-pool:<pool>`` runs of a
+            pool, ``deployment:<flow>/<name>`` those of a deployment.
+        limit: slots that it has.
+        slot_decay_per_second: for ``rate_limit``: how many slots become free again each second.
+        active: whether it limits now.
+        description: for people.
+    """
+
+    name: Annotated[str, Field(max_length=300, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/@-]*$")]
+    limit: Annotated[int, Field(ge=1, le=100_000)]
+    slot_decay_per_second: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    active: bool = True
+    description: Annotated[str, Field(max_length=4096)] = ""

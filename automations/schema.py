@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from .actions import BaseAction
-from .declarations import Deployment, Receiver, Variable, Webhook
+from .declarations import Deployment, Limit, Receiver, Variable, Webhook
 from .definition import Automation
 from .durations import format_duration
 from .loading import Definitions
@@ -26,6 +26,7 @@ _KINDS: Final[dict[str, type[BaseModel]]] = {
     "file": Definitions,
     "automation": Automation,
     "deployment": Deployment,
+    "limit": Limit,
     "receiver": Receiver,
     "variable": Variable,
     "webhook": Webhook,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from upshot.events.event import Event, describe
@@ -21,6 +21,29 @@ PoolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Tag = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class ConcurrencyLimitConfig(BaseModel):
+    """How many runs of a deployment may be under way, and what becomes of one more.
+
+    Attributes:
+        limit: how many.
+        collision_strategy: ENQUEUE lets it wait its turn, CANCEL_NEW cancels it, CANCEL_RUNNING
+            cancels the oldest one that runs, to take its place.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(ge=1, le=100_000)
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] = "ENQUEUE"
+
+
+def _limited(value: Any) -> Any:
+    return {"limit": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ConcurrencyLimit = Annotated[ConcurrencyLimitConfig | None, BeforeValidator(_limited)]
+"""Written as a number, or with its strategy."""
+
+
 class Deployment(BaseModel):
     """A flow under a name, with what its runs need.
 
@@ -30,6 +53,7 @@ class Deployment(BaseModel):
         work_pool: whose workers run it.
         parameters: of its runs, where they do not say otherwise.
         version: any text.
+        concurrency_limit: how many of its runs may be under way at a time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +65,7 @@ class Deployment(BaseModel):
     description: str = Field(default="", max_length=10_000)
     tags: list[Tag] = Field(default_factory=list, max_length=32)
     version: str | None = Field(default=None, max_length=200)
+    concurrency_limit: ConcurrencyLimit = None
 
     @classmethod
     def of(cls, **fields: Any) -> Self:

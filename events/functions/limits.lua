@@ -32,16 +32,16 @@ local function asked_for(root, token)
   return stored and cjson.decode(stored)
 end
 
-local function fits(root, token, ask)
+-- Returns the first limit in which there is no room for a token yet, or nil.
+local function lacking(root, token, ask)
   for _, name in ipairs(ask.limits) do
     local most = slots_of(root, name)
     if most then
       local first = redis.call('ZRANGE', root .. ':line:' .. name, 0, 0)[1]
-      if first and first ~= token then return false end
-      if used_of(root, name) + ask.slots > most then return false end
+      if first and first ~= token then return name end
+      if used_of(root, name) + ask.slots > most then return name end
     end
   end
-  return true
 end
 
 local function take(root, token, ask)
@@ -83,7 +83,7 @@ local function advance(root, names)
     local ask = first and asked_for(root, first)
     if first and not ask then
       redis.call('ZREM', root .. ':line:' .. names[i], first)
-    elseif ask and fits(root, first, ask) then
+    elseif ask and not lacking(root, first, ask) then
       grant(root, first, ask)
       for _, other in ipairs(ask.limits) do
         if other ~= names[i] then names[#names + 1] = other end
@@ -130,7 +130,8 @@ local function admit(root, id, deployment, pool)
   if pool ~= '' then names[#names + 1] = 'work-pool:' .. pool end
   local ask = there or asking(root, names, 1, pool, '')
   if #ask.limits == 0 then return nil end
-  if not fits(root, token, ask) then return ask.limits[1] end
+  local full = lacking(root, token, ask)
+  if full then return full end
   take(root, token, ask)
 end
 
@@ -154,7 +155,7 @@ redis.register_function{function_name='upshot_acquire', flags={'allow-oom'}, cal
   for _, name in ipairs(ask.limits) do
     if slots > slots_of(root, name) then return -2 end
   end
-  if fits(root, token, ask) then take(root, token, ask) return 1 end
+  if not lacking(root, token, ask) then take(root, token, ask) return 1 end
   if args[6] == '0' then return -1 end
   stand_in_line(root, token, ask, tonumber(args[5]))
   append(root, args[8])

@@ -22,9 +22,10 @@ KIND_OF: Final = {
     "webhooks": "webhook",
     "receivers": "receiver",
     "variables": "variable",
+    "limits": "limit",
 }
 _SECRET_FIELDS: Final = {"webhook": "secret", "receiver": "url"}
-_READ_ONLY: Final = ("id", "version", "path")
+_READ_ONLY: Final = ("id", "version", "path", "warnings")
 _PAUSED: Final = frozenset({"automation", "deployment"})
 
 Errors = list[dict[str, object]]

@@ -34,6 +34,7 @@ class ApplyRequest(BaseModel):
     webhooks: list[Doc] | None = None
     receivers: list[Doc] | None = None
     variables: list[Doc] | None = None
+    limits: list[Doc] | None = None
     prune: bool = Field(default=False)
     dry_run: bool = Field(default=False)
     plan: str | None = Field(default=None, max_length=64)
@@ -49,7 +50,7 @@ async def apply(parts: Served, request: ApplyRequest) -> Response:
     """Make the stored definitions the given ones: all of it, or nothing where anything is wrong.
 
     The answer tells of each what becomes of it: `created`, `updated`, `unchanged`, `deleted`,
-    with the fields that differ; and the identity of this plan.
+    with the fields that differ; the identity of this plan; and warnings of what may be wrong.
     """
     # Thousands of them take seconds: not in the loop, where all other requests would wait.
     wanted = await asyncio.to_thread(check, request.given())
@@ -61,6 +62,7 @@ async def apply(parts: Served, request: ApplyRequest) -> Response:
         {
             "changes": [told(change) for change in changes],
             "plan": identity(changes),
+            "warnings": [each for change in changes for each in change.warnings],
             "dry_run": request.dry_run,
         }
     )

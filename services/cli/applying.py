@@ -48,7 +48,7 @@ def apply(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Apply automations, webhooks, receivers, deployments and variables from files.
+    """Apply automations, webhooks, receivers, deployments, variables and limits from files.
 
     The plan is shown first: what is created, updated field by field, deleted, or stays. Then all
     of it is applied or, where anything is wrong or has changed meanwhile, nothing. ${NAME} in a

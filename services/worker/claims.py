@@ -9,6 +9,7 @@ import structlog
 from upshot.events.exceptions import (
     Conflict,
     IllegalTransition,
+    LimitReached,
     NotFound,
     RetryableEventsError,
 )
@@ -17,6 +18,8 @@ from upshot.events.store import Store
 from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun, parse_run
 from upshot.flows.states import State, StateType
+
+from .limited import Limited
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,7 @@ class Claims:
         self._runs = runs
         self._queue = store.keys("queue", pool)
         self._worker = worker
+        self._limited = Limited(store, runs)
 
     async def claim(self, waiting: Waiting) -> FlowRun | None:
         """Make the run Pending for this worker and settle the entry; None: it is not to be had.
@@ -73,10 +77,19 @@ class Claims:
         if run.state.type is not StateType.SCHEDULED:
             return None
         try:
-            state = State("Pending", f"taken by worker {self._worker}")
-            return await self._runs.transition(run, state, own=False)
+            return await self._pending(run)
         except (Conflict, IllegalTransition, NotFound):
             return None  # somebody else was faster
+
+    async def _pending(self, run: FlowRun) -> FlowRun | None:
+        """Make a run Pending, unless a limit keeps it from beginning now."""
+        state = State("Pending", f"taken by worker {self._worker}")
+        try:
+            return await self._runs.transition(run, state, own=False)
+        except LimitReached as error:
+            if not await self._limited.meet(run, str(error)):
+                return None
+        return await self._runs.transition(run, state, own=False)
 
     async def give_back(self, run: FlowRun, reason: str) -> None:
         """Put a run that could not be started back into its queue."""

@@ -1,0 +1,233 @@
+"""Limits across real worker processes: lines in order, collisions, and holders that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upshot.automations.declarations import Deployment, Limit
+from upshot.events.log import Log
+from upshot.events.store import Store
+from upshot.flows.registry import Runs
+from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.states import State
+from upshot.services.catalog import Catalog
+
+from .running import scheduler, until, until_state, worker
+
+FLOWS = """
+import os, time
+from pathlib import Path
+
+from upshot import concurrency, flow, task
+
+
+@flow
+def holding(path: str, key: str) -> None:
+    with concurrency("database"):
+        with open(path, "a") as file:
+            file.write(f"{key} {os.getpid()}\\n")
+        while not Path(f"{path}.{key}").exists():
+            time.sleep(0.01)
+
+
+@flow
+def plain(path: str, key: str) -> None:
+    with open(path, "a") as file:
+        file.write(f"{key} {os.getpid()}\\n")
+    while not Path(f"{path}.{key}").exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Path:
+    file = tmp_path / "made.py"
+    file.write_text(FLOWS)
+    return file
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    store = Store(store_url)
+    yield store
+    await store.close()
+
+
+async def limit(store: Store, name: str, slots: int) -> None:
+    doc = Limit(name=name, limit=slots).model_dump(mode="json")
+    await Catalog(store).put("limit", name, doc)
+
+
+async def start(store: Store, flows: Path, name: str, key: str, **rest: Any) -> FlowRun:
+    run = new_run(
+        "made",
+        state=State("Scheduled"),
+        entrypoint=f"{flows}:{name}",
+        pool="default",
+        parameters={"path": str(flows.with_name("out")), "key": key},
+        **rest,
+    )
+    await Runs(store).create(run)
+    return run
+
+
+def end(flows: Path, key: str) -> None:
+    flows.with_name(f"out.{key}").touch()
+
+
+def begun(flows: Path) -> list[str]:
+    """Return the keys of the runs that began, in order."""
+    out = flows.with_name("out")
+    return [line.split()[0] for line in out.read_text().splitlines()] if out.exists() else []
+
+
+async def until_begun(flows: Path, *keys: str) -> None:
+    async def there() -> bool:
+        return begun(flows) == list(keys)
+
+    await until(f"{keys} begun", there)
+
+
+async def until_waiting(store: Store, name: str, count: int) -> None:
+    async def there() -> bool:
+        return bool(await store.execute("ZCARD", store.keys("line", name)) == count)
+
+    await until(f"{count} in the line of {name}", there)
+
+
+async def nothing_left(store: Store) -> None:
+    """Wait until no slot is held, and nobody is in line."""
+
+    async def there() -> bool:
+        keys = await store.execute("KEYS", store.keys("*"))
+        prefixes = ("slots", "line:", "asked")
+        return not [key for key in keys if key.decode().split(":", 2)[2].startswith(prefixes)]
+
+    await until("no slot is left behind", there)
+
+
+async def deploy(store: Store, flows: Path, strategy: str) -> None:
+    doc = Deployment.model_validate(
+        {
+            "name": "made/one",
+            "entrypoint": f"{flows}:plain",
+            "concurrency_limit": {"limit": 1, "collision_strategy": strategy},
+        }
+    ).model_dump(mode="json")
+    await Catalog(store).put("deployment", "made/one", doc)
+
+
+async def test_holders_that_are_killed_free_their_slots_for_the_next_in_line(
+    store: Store, flows: Path
+) -> None:
+    await limit(store, "database", 1)
+    with worker(store.url), scheduler(store.url):
+        first = await start(store, flows, "holding", "a")
+        await until_begun(flows, "a")
+        second = await start(store, flows, "holding", "b")
+        await until_waiting(store, "database", 1)
+        third = await start(store, flows, "holding", "c")
+        await until_waiting(store, "database", 2)
+        os.kill(int(flows.with_name("out").read_text().split()[1]), signal.SIGKILL)
+        await until_state(store, first, "Crashed")
+        await until_begun(flows, "a", "b")
+        end(flows, "b")
+        await until_begun(flows, "a", "b", "c")
+        end(flows, "c")
+        for run in (second, third):
+            await until_state(store, run, "Completed")
+        await nothing_left(store)
+    names = [event.name for event in await Log(store).range() if event.name.startswith("limit.")]
+    assert names == [
+        "limit.created", "limit.reached", "limit.reached", "limit.acquired", "limit.acquired"
+    ]  # fmt: skip
+
+
+async def test_one_that_waits_in_line_is_cancelled_and_leaves_it(store: Store, flows: Path) -> None:
+    await limit(store, "database", 1)
+    with worker(store.url):
+        await start(store, flows, "holding", "a")
+        await until_begun(flows, "a")
+        waiting = await start(store, flows, "holding", "b")
+        await until_waiting(store, "database", 1)
+        await Runs(store).cancel(waiting.id)
+        await until_state(store, waiting, "Cancelled")
+        await until_waiting(store, "database", 0)
+        end(flows, "a")
+        await nothing_left(store)
+
+
+async def test_a_limit_that_is_deleted_or_grows_lets_those_go_on_who_wait(
+    store: Store, flows: Path
+) -> None:
+    await limit(store, "database", 1)
+    with worker(store.url):
+        runs = [await start(store, flows, "holding", "a")]
+        await until_begun(flows, "a")
+        for number, key in enumerate("bc", 1):
+            runs.append(await start(store, flows, "holding", key))
+            await until_waiting(store, "database", number)
+        await limit(store, "database", 2)
+        await until_begun(flows, "a", "b")
+        await Catalog(store).delete("limit", "database")
+        await until_begun(flows, "a", "b", "c")
+        for key in "abc":
+            end(flows, key)
+        for run in runs:
+            await until_state(store, run, "Completed")
+        await nothing_left(store)
+
+
+async def test_runs_of_a_pool_begin_as_its_limit_allows_in_order(store: Store, flows: Path) -> None:
+    await limit(store, "work-pool:default", 1)
+    with worker(store.url), worker(store.url, "other"):
+        runs = [await start(store, flows, "plain", "a")]
+        await until_begun(flows, "a")
+        for number, key in enumerate("bc", 1):
+            runs.append(await start(store, flows, "plain", key))
+            await until_waiting(store, "work-pool:default", number)
+        assert (await Runs(store).get(runs[1].id)).state.name == "Scheduled"
+        for key, keys in (("a", "ab"), ("b", "abc"), ("c", "abc")):
+            end(flows, key)
+            await until_begun(flows, *keys)
+        for run in runs:
+            await until_state(store, run, "Completed")
+        await nothing_left(store)
+
+
+@pytest.mark.parametrize("strategy", ["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"])
+async def test_a_run_too_many_of_a_deployment(store: Store, flows: Path, strategy: str) -> None:
+    await deploy(store, flows, strategy)
+    with worker(store.url):
+        first = await start(store, flows, "plain", "a", deployment="made/one")
+        await until_begun(flows, "a")
+        second = await start(store, flows, "plain", "b", deployment="made/one")
+        if strategy == "ENQUEUE":
+            await until_waiting(store, "deployment:made/one", 1)
+            end(flows, "a")
+            await until_begun(flows, "a", "b")
+        elif strategy == "CANCEL_NEW":
+            await until_state(store, second, "Cancelled")
+            end(flows, "a")
+        else:
+            await until_state(store, first, "Cancelled")
+            await until_begun(flows, "a", "b")
+        end(flows, "b")
+        await until_state(store, first, "Completed", "Cancelled")
+        await until_state(store, second, "Completed", "Cancelled")
+        await nothing_left(store)
+    ends = [(await Runs(store).get(run.id)).state.name for run in (first, second)]
+    assert (
+        ends
+        == {
+            "ENQUEUE": ["Completed", "Completed"],
+            "CANCEL_NEW": ["Completed", "Cancelled"],
+            "CANCEL_RUNNING": ["Cancelled", "Completed"],
+        }[strategy]
+    )
