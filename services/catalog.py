@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic_core import from_json, to_json
 
@@ -19,7 +19,10 @@ from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identit
 
 __all__ = ["KINDS", "SECRET_KINDS", "Catalog", "Change", "Doc", "Verb", "Version", "plan"]
 
-KINDS: Final = ("automation", "deployment", "webhook", "receiver", "variable")
+Reviewer: TypeAlias = Callable[[Sequence[Change]], Awaitable[list[Change]]]
+"""Returns changes with what is to be said of them, or refuses them."""
+
+KINDS: Final = ("automation", "deployment", "webhook", "receiver", "variable", "limit")
 SECRET_KINDS: Final = frozenset({"webhook", "receiver", "variable"})
 """Kinds whose definitions may hold secrets: their events tell the name only."""
 
@@ -61,11 +64,12 @@ class Catalog:
     """Definitions in the store; every change comes with its event.
 
     Args:
-        store: where they are kept.
+        store: where they are kept. review: looks at changes before they are made; it may raise.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, review: Reviewer | None = None) -> None:
         self._store = store
+        self._review = review
 
     async def all(self, kind: str) -> dict[str, Doc]:
         """Return every definition of a kind by name."""
@@ -124,6 +128,7 @@ class Catalog:
         """
         for _ in range(ATTEMPTS):
             changes = plan(wanted, await self._stored(wanted, prune), prune=prune)
+            changes = await self._reviewed(changes)
             if only is not None and identity(changes) != only:
                 raise PlanOutdated("the definitions changed since this was planned; plan again")
             due = [change for change in changes if change.verb is not Verb.UNCHANGED]
@@ -160,6 +165,7 @@ class Catalog:
             check_version(change.version if change.old is not None else 0, expected)
             if change.verb is Verb.UNCHANGED:
                 return change
+            (change,) = await self._reviewed([change])
             try:
                 await self.commit([change], once=once)
             except Conflict:
@@ -196,6 +202,9 @@ class Catalog:
         """Tell whether an action has made its change."""
         key = self._store.keys("firing", once.firing)
         return bool(await self._store.execute("HEXISTS", key, f"put:{once.index}"))
+
+    async def _reviewed(self, changes: list[Change]) -> list[Change]:
+        return changes if self._review is None else await self._review(changes)
 
     async def _stored(self, wanted: Definitions, everything: bool) -> Stored:
         """Return what a plan looks at: all of the wanted kinds, or the wanted names alone."""
