@@ -15,10 +15,11 @@ from .exceptions import (
     TemplateFailed,
     TerminalAutomationsError,
 )
-from .firing import Asked, Firing, Outcome, Resolution, Suppression
+from .firing import Firing
 from .loading import Definitions, load, loads
 from .logtime import OpenTime
 from .nodes import Defined
+from .outcomes import Asked, Outcome, Resolution, Suppression
 from .triggers import (
     CompoundTrigger,
     DeadlineTrigger,

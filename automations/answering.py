@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .conditions import Answers
 from .control.judging import OF_EVENTS, answered
-from .firing import Asked, Outcome
 from .lookups import Question, Unanswerable
+from .outcomes import Asked, Outcome
 
 if TYPE_CHECKING:
     from upshot.events.event import Recorded

@@ -16,8 +16,9 @@ from .answering import Answerer, nothing, settled
 from .control.progress import NEVER_TOLD
 from .definition import Automation
 from .evaluation import Evaluator
-from .firing import Firing, Outcome, Suppression
+from .firing import Firing
 from .logtime import OpenTime
+from .outcomes import Outcome, Suppression
 from .rendering import Lookups, render
 
 MOST_REMEMBERED: Final = 50_000

@@ -20,9 +20,10 @@ from .conditions import Answers
 from .control.controls import Controls
 from .control.loops import loop
 from .definition import Automation
-from .firing import Asked, Occasion, Outcome, Suppression, decided
+from .firing import Occasion, decided
 from .logtime import OpenTime
 from .nodes import Defined, Node, Nodes
+from .outcomes import Asked, Outcome, Suppression
 from .tally import Statistics
 from .timers import Key
 from .triggers import Facts, Fired, Reason, Verdict

@@ -19,9 +19,10 @@ from .control.base import Move
 from .control.explaining import StagePart
 from .control.progress import NEVER_TOLD
 from .definition import Automation, Branch
-from .firing import Asked, Firing, Outcome, Resolution, Suppression
+from .firing import Firing
 from .logtime import OpenTime
 from .nodes import Node
+from .outcomes import Asked, Outcome, Resolution, Suppression
 from .triggers import Reason
 from .triggers.selection import Named
 from .watched import Part, Watched

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Self
 
 from upshot.events.event import Causation, Recorded
 from upshot.events.ids import derived_id
 
-from .conditions import Answers
-from .control.base import Candidate
+from .control.candidate import Candidate
 from .definition import Automation, Branch
-from .lookups import Question
 from .triggers import Reason, Verdict
 
 
@@ -223,83 +221,3 @@ def come_about(
         replaces=candidate.replaces,
         stoppable=automation.control.mode == "restart",
     )
-
-
-@dataclass(slots=True, frozen=True)
-class Resolution:
-    """The end of an incident.
-
-    Attributes:
-        automation_id: whose it is. automation: its name. version: which version of it decided.
-        labels: of the incident's bucket.
-        incident: ``id status count opened``.
-        event: the event that ended it.
-        at: when, in the log's milliseconds.
-        shadow: whether it is that of an automation that only records.
-    """
-
-    automation_id: str
-    automation: str
-    version: int
-    labels: dict[str, str]
-    incident: dict[str, Any]
-    event: Recorded
-    at: int
-    shadow: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class Asked:
-    """A candidate whose conditions wait for what look-ups find.
-
-    Attributes:
-        automation_id: whose it is.
-        candidate: what it is about.
-        questions: what has to be answered; none where it only waits for another one's answers.
-        answers: what was answered before.
-    """
-
-    automation_id: str
-    candidate: Candidate
-    questions: tuple[Question, ...]
-    answers: Answers = field(default_factory=dict)
-
-
-@dataclass(slots=True, frozen=True)
-class Suppression:
-    """A firing that did not happen, or an automation that could not be evaluated.
-
-    Attributes:
-        automation_id: whose it is.
-        automation: its name.
-        version: which version of its definition decided.
-        bucket: which bucket, as far as it was found out.
-        reason: why.
-        event: the event it was about; None for an absence.
-        at: when, in the log's milliseconds.
-        message: more, for people.
-        stage: which part of control held it back, if one did. key: which of its keys.
-        labels: the bucket's values, by ``for_each`` entry, as far as they were found out.
-        conditions: the conditions and how they came out.
-        told: how many of its kind the event of it speaks for; 0 where it is only counted.
-        shadow: whether it is that of an automation that only records.
-    """
-
-    automation_id: str
-    automation: str
-    version: int
-    bucket: str
-    reason: Reason
-    event: Recorded | None
-    at: int
-    message: str = field(default="")
-    stage: str = ""
-    key: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
-    conditions: tuple[dict[str, Any], ...] = ()
-    told: int = 1
-    shadow: bool = False
-
-
-Outcome: TypeAlias = Firing | Suppression | Resolution | Asked
-"""What comes of an event, or of a deadline."""

@@ -10,13 +10,14 @@ from upshot.events.event import Recorded
 
 from .conditions import Judged
 from .control import explaining
-from .control.base import Candidate, Ruling
+from .control.base import Ruling
+from .control.candidate import Candidate
 from .control.explaining import StagePart
 from .control.loops import loop
 from .control.pipeline import Step
 from .evaluation import Evaluator
-from .firing import Outcome
 from .nodes import Node
+from .outcomes import Outcome
 from .triggers import CompositeTrigger, Facts, Fired, Memory, Reason
 from .triggers.explaining import Checks
 from .triggers.gathering import Gathering

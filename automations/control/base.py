@@ -1,9 +1,9 @@
-"""What every stage of control shares: the candidate that comes to it, and its ruling."""
+"""What every stage of control shares: its ruling, and what it remembers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -14,103 +14,15 @@ from pydantic_core import from_json, to_json
 from ..triggers.base import Due, Facts, Reason
 from ..triggers.buckets import bucket_of, reader
 from ..triggers.explaining import Checks
-from ..triggers.gathering import merged_ways
 from ..triggers.selection import Keys
 from ..triggers.window import NEVER, Memory
+from .candidate import Candidate, order
 
 if TYPE_CHECKING:
-    from upshot.events.event import Recorded
-
     from ..logtime import OpenTime
-
-MAX_EVENTS: Final = 1000
-"""Events that a candidate names at most: of more than that the newest."""
 
 MAX_HELD: Final = 1000
 """Candidates that wait in one place at most."""
-
-
-@dataclass(slots=True, frozen=True)
-class Candidate:
-    """A firing on its way through control: all that the firing needs, whenever it comes about.
-
-    Attributes:
-        bucket: of the trigger. labels: the bucket's values, by ``for_each`` entry.
-        reason: what the trigger fired on. value: what it measured, if it does.
-        positions: the contributing events' positions, oldest first.
-        cause: what the firing's id is derived from. at: when it got here, in the log's ms.
-        caused_by: id of the event that led here. causation: the way that led to that one.
-        keys: by stage, which of its keys this falls under.
-        count: how many firings of the trigger it stands for.
-        conditions: the conditions and how they came out.
-        replaces: ids of the firings that are stopped for it.
-        incident: the incident that it belongs to.
-        quiet: whether nothing is told of its end: its event was itself told by an automation.
-        event: the event that fired it, while that is at hand; it is not kept.
-    """
-
-    bucket: str
-    labels: dict[str, str]
-    reason: Reason
-    positions: tuple[str, ...]
-    cause: str
-    at: int
-    caused_by: str | None = None
-    causation: dict[str, Any] | None = None
-    value: float | None = None
-    keys: dict[str, str] = field(default_factory=dict)
-    count: int = 1
-    conditions: tuple[dict[str, Any], ...] = ()
-    replaces: tuple[str, ...] = ()
-    incident: dict[str, Any] | None = None
-    quiet: bool = False
-    event: Recorded | None = None
-
-    def held(self) -> Candidate:
-        """Return it as it is kept: without the event's body, which the log has."""
-        return replace(self, event=None) if self.event is not None else self
-
-    def at_moment(self, now: int) -> Candidate:
-        """Return it as it goes on at a later moment."""
-        return replace(self, at=now)
-
-    def after(self, earlier: Candidate) -> Candidate:
-        """Return one candidate for both, with the events of both."""
-        return replace(
-            self,
-            positions=_joined(earlier.positions, self.positions)[-MAX_EVENTS:],
-            count=earlier.count + self.count,
-            causation=merged_ways((earlier.causation, self.causation)),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as it is kept; what is empty is left out."""
-        kept = {name: getattr(self, name) for name in _KEPT}
-        return {name: value for name, value in kept.items() if value or name in _NEEDED}
-
-    @classmethod
-    def from_dict(cls, kept: dict[str, Any]) -> Self:
-        """Read what :meth:`to_dict` wrote."""
-        kept["reason"] = Reason(kept["reason"])
-        for name in ("positions", "conditions", "replaces"):
-            kept[name] = tuple(kept.get(name, ()))
-        return cls(**kept)
-
-
-_KEPT: Final = tuple(each.name for each in fields(Candidate) if each.name != "event")
-_NEEDED: Final = frozenset({"bucket", "labels", "reason", "positions", "cause", "at", "value"})
-
-
-def _order(position: str) -> tuple[int, int]:
-    ms, _, sequence = position.partition("-")
-    return int(ms), int(sequence or 0)
-
-
-def _joined(earlier: tuple[str, ...], later: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the positions of both in the log's order."""
-    if not earlier or not later or _order(earlier[-1]) < _order(later[0]):
-        return (*earlier, *later)
-    return tuple(sorted({*earlier, *later}, key=_order))
 
 
 class Move(StrEnum):
@@ -180,7 +92,7 @@ class Kept:
     def positions(self) -> tuple[str, ...]:
         """The oldest position that is still needed."""
         firsts = [each.positions[0] for each in self.held if each.positions]
-        return (min(firsts, key=_order),) if firsts else ()
+        return (min(firsts, key=order),) if firsts else ()
 
     @property
     def causation(self) -> dict[str, Any] | None:

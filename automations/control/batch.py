@@ -12,7 +12,8 @@ from ..durations import Duration, format_duration, milliseconds
 from ..triggers.base import Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys
-from .base import MAX_EVENTS, Candidate, Kept, Move, Ruling, Stage, passing
+from .base import Kept, Move, Ruling, Stage, passing
+from .candidate import MAX_EVENTS, Candidate
 from .debounce import Waiting
 
 

@@ -17,7 +17,8 @@ from ..triggers.base import Due, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys
 from ..triggers.window import Memory
-from .base import Candidate, Kept, Ruling, Stage, dropping, passing
+from .base import Kept, Ruling, Stage, dropping, passing
+from .candidate import Candidate
 
 
 @dataclass(slots=True, frozen=True)

@@ -10,12 +10,14 @@ from upshot.events.event import Recorded
 from ..actions import Action
 from ..conditions import Answers, Judged
 from ..definition import Automation
-from ..firing import Asked, Firing, Outcome
+from ..firing import Firing
 from ..index import Index
+from ..outcomes import Asked, Outcome
 from ..tally import Statistics
 from ..triggers import Memory
 from ..windows import OpenWindows
-from .base import Candidate, Ruling, Stage
+from .base import Ruling, Stage
+from .candidate import Candidate
 from .incident import Incidents
 from .mode import Going
 from .pipeline import Pipeline, Step

@@ -12,7 +12,8 @@ from ..durations import Duration, milliseconds
 from ..triggers.base import Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys
-from .base import Candidate, Kept, Move, Ruling, Stage, passing
+from .base import Kept, Move, Ruling, Stage, passing
+from .candidate import Candidate
 
 
 @dataclass(slots=True, frozen=True)

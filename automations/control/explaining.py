@@ -10,7 +10,8 @@ from ..mentions import mentioned
 from ..triggers.base import Facts, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.window import Memory
-from .base import Candidate, Kept, Move, Ruling
+from .base import Kept, Move, Ruling
+from .candidate import Candidate
 from .pipeline import Pipeline, Step
 
 CONDITIONS: Final = "conditions"

@@ -15,7 +15,8 @@ from ..triggers.base import Due, Facts, Interest, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Named, Names, Selecting
 from ..triggers.window import NEVER
-from .base import Candidate, Kept, Ruling, Stage, passing
+from .base import Kept, Ruling, Stage, passing
+from .candidate import Candidate
 
 
 @dataclass(slots=True, frozen=True)

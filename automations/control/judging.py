@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..conditions import Answers, ConditionExpression, Judged, judge
 from ..expressions import Scope
 from ..lookups import Question
-from .base import Candidate
+from .candidate import Candidate
 
 if TYPE_CHECKING:
     from upshot.events.event import Recorded

@@ -16,7 +16,8 @@ from pydantic import Field
 from ..triggers.base import Due, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys
-from .base import Candidate, Kept, Move, Ruling, Stage, dropping, passing
+from .base import Kept, Move, Ruling, Stage, dropping, passing
+from .candidate import Candidate
 from .progress import Progress
 
 DEFAULT_MAX: Final = 10

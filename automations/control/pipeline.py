@@ -7,23 +7,22 @@ at_deadline, ended → what waited goes on from where it waited
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ..conditions import Answers
 from ..definition import Automation, Branch
-from ..firing import Asked, Firing, Occasion, Outcome, Resolution, Suppression, come_about
+from ..firing import Firing, Occasion, come_about
+from ..outcomes import Asked, Outcome, Resolution, Suppression
 from ..triggers import Facts, Memory, Reason, Verdict
-from .base import Candidate, Move, Stage
+from .base import Move, Stage
 from .budget import Budget
+from .candidate import Candidate
 from .incident import Incident, Incidents
 from .judging import judged
 from .mode import Turns
 
 if TYPE_CHECKING:
     from .controls import Controls
-
-OWN: Final = ("automation.", "action.")
-"""How the names of the events begin by which automations tell of themselves."""
 
 
 @dataclass(slots=True)
@@ -82,22 +81,9 @@ class Pipeline:
         """
         stages = [step.stage for step in self.steps if step.stage is not None]
         keys = {each.name: self.key_of(each, occasion.bucket, labels, facts) for each in stages}
-        candidate = Candidate(
-            bucket=occasion.bucket,
-            labels=labels,
-            reason=verdict.reason,
-            positions=verdict.positions,
-            cause=occasion.cause,
-            at=occasion.at,
-            caused_by=occasion.caused_by,
-            causation=occasion.causation,
-            value=verdict.value,
-            keys={name: key for name, key in keys.items() if key},
-            quiet=occasion.event is not None and occasion.event.name.startswith(OWN),
-            event=occasion.event,
-        )
+        keys = {name: key for name, key in keys.items() if key}
         outcomes: list[Outcome] = []
-        self._go(candidate, 0, outcomes)
+        self._go(Candidate.of(verdict, occasion, labels, keys), 0, outcomes)
         return outcomes
 
     def key_of(self, stage: Stage, bucket: str, labels: dict[str, str], facts: Facts | None) -> str:
@@ -285,24 +271,7 @@ class Pipeline:
     ) -> None:
         controls = self._controls
         controls.stats.suppressions += 1
-        key = candidate.keys.get(stage, "")
-        quiet = candidate.quiet
-        told = 0 if quiet else controls.telling.tells((self.id, reason.value, key), candidate.at)
-        outcomes.append(
-            Suppression(
-                automation_id=self.id,
-                automation=self.automation.name,
-                version=self.version,
-                bucket=candidate.bucket,
-                reason=reason,
-                event=candidate.event,
-                at=candidate.at,
-                message=message,
-                stage=stage,
-                key=key,
-                labels=candidate.labels,
-                conditions=candidate.conditions,
-                told=told,
-                shadow=self.automation.shadow,
-            )
-        )
+        kind = (self.id, reason.value, candidate.keys.get(stage, ""))
+        told = 0 if candidate.quiet else controls.telling.tells(kind, candidate.at)
+        by = (self.id, self.automation, self.version)
+        outcomes.append(Suppression.of(candidate, by, reason, message, stage, told))

@@ -13,7 +13,8 @@ from ..durations import Duration, format_duration, milliseconds
 from ..triggers.base import Due, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys
-from .base import MAX_HELD, Candidate, Kept, Move, Ruling, Stage, dropping, passing
+from .base import MAX_HELD, Kept, Move, Ruling, Stage, dropping, passing
+from .candidate import Candidate
 
 
 @dataclass(slots=True, frozen=True)

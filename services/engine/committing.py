@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from upshot.automations.firing import Firing, Outcome, Resolution, Suppression
+from upshot.automations.firing import Firing
+from upshot.automations.outcomes import Outcome, Resolution, Suppression
 from upshot.events.log import START, order
 from upshot.events.store import Argument
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from upshot.automations.control.pipeline import OWN
+from upshot.automations.control.candidate import OWN
 from upshot.automations.definition import Branch
-from upshot.automations.firing import Firing, Resolution, Suppression
+from upshot.automations.firing import Firing
+from upshot.automations.outcomes import Resolution, Suppression
 from upshot.automations.triggers import Reason
 from upshot.events.event import Causation, Event, Recorded
 from upshot.events.exceptions import InvalidEvent

@@ -13,7 +13,8 @@ from tests.automations.making import ACTIONS
 from tests.automations.playing import run
 from upshot.automations.definition import Automation, Branch
 from upshot.automations.evaluation import Evaluator
-from upshot.automations.firing import Firing, Outcome, Resolution, Suppression
+from upshot.automations.firing import Firing
+from upshot.automations.outcomes import Outcome, Resolution, Suppression
 
 EACH = {"expect": "*.done"}
 

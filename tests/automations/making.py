@@ -6,7 +6,8 @@ from typing import Any
 
 from upshot.automations.definition import Automation
 from upshot.automations.evaluation import Evaluator
-from upshot.automations.firing import Firing, Outcome, Suppression
+from upshot.automations.firing import Firing
+from upshot.automations.outcomes import Outcome, Suppression
 from upshot.events.event import Recorded
 
 ACTIONS: list[dict[str, Any]] = [{"retry-flow-run": {}}]

@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.automations.making import automation, event, told
 from upshot.automations.evaluation import Evaluator
-from upshot.automations.firing import Outcome
 from upshot.automations.logtime import OpenTime
+from upshot.automations.outcomes import Outcome
 from upshot.events.event import Recorded
 
 RUNS = {

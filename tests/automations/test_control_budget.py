@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.automations.controlled import evaluating, play, rule, words
 from tests.automations.making import ACTIONS, event, feed, firings, suppressions
-from upshot.automations.firing import Resolution
+from upshot.automations.outcomes import Resolution
 from upshot.automations.triggers import Reason
 
 THEN = [{"notify": {"to": "oncall", "title": "{{ firing.reason }}"}}]

@@ -15,7 +15,8 @@ from upshot.automations.answering import nothing, settled
 from upshot.automations.backtest import Backtest
 from upshot.automations.definition import Automation
 from upshot.automations.evaluation import Evaluator
-from upshot.automations.firing import Firing, Outcome, Resolution, Suppression
+from upshot.automations.firing import Firing
+from upshot.automations.outcomes import Outcome, Resolution, Suppression
 from upshot.events.event import Recorded
 
 KEYS = st.sampled_from([{}, {"key": "id"}, {"key": "resource.name"}])

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.automations.making import automation, event, firings
 from upshot.automations.definition import Automation
 from upshot.automations.evaluation import Evaluator
-from upshot.automations.firing import Outcome
 from upshot.automations.logtime import OpenTime
+from upshot.automations.outcomes import Outcome
 from upshot.events.event import Recorded
 
 NAMES = st.sampled_from(["a.done", "b.done", "c.done"])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.automations.making import event
 from upshot.automations.definition import Automation
 from upshot.automations.evaluation import Evaluator
-from upshot.automations.firing import Firing, Outcome, Resolution, Suppression
+from upshot.automations.firing import Firing
+from upshot.automations.outcomes import Outcome, Resolution, Suppression
 
 SECOND = 1000
 NOTIFY: list[dict[str, Any]] = [{"notify": {"to": "me", "title": "x"}}]

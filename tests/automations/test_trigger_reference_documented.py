@@ -17,7 +17,8 @@ from tests.automations.making import automation, event, feed
 from tests.automations.playing import play, played, run
 from upshot.automations.backtest import Backtest
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator, Outcome
+from upshot.automations.evaluation import Evaluator
+from upshot.automations.outcomes import Outcome
 
 Case = tuple[str, dict[str, Any], str, str]
 
