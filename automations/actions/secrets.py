@@ -21,6 +21,8 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def masked_url(url: str) -> str:
     """Return an address without its password and the parameters that may be secret."""
+    if "@" not in url and "?" not in url:
+        return url
     try:
         parts = urlsplit(url)
     except ValueError:
