@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Final, TypeAlias
 
@@ -75,14 +76,45 @@ def serve(services: Sequence[str], settings: Settings, options: Options) -> None
         NoStore: there is no store to join.
         ServicesError, EventsError: what made one of them fail; the others were ended.
     """
-    from .logs import configure
-
     url = store_address(settings)
-    starts = [_starter(service, settings, url, options) for service in services]
-    configure(settings, "+".join(services))
-    _settle_memory()
+
+    def load(service: str) -> Callable[[], Run]:
+        start = _starter(service, settings, url, options)
+        _settle(settings, "+".join(services))
+        return start
+
+    first, *others = services
+    starts = [load(first), *later(others, load)]
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(together(starts))
+
+
+def later(
+    services: Sequence[str], load: Callable[[str], Callable[[], Run]]
+) -> list[Callable[[], Run]]:
+    """Return what loads and starts each of these, one after another beside those that run.
+
+    Loading takes a second all together: the engine, say, need not wait for the others' libraries.
+    """
+    one_at_a_time = asyncio.Lock()
+
+    async def start(service: str) -> None:
+        async with one_at_a_time:
+            run = await asyncio.to_thread(load, service)
+        await run()
+
+    return [partial(start, service) for service in services]
+
+
+def _settle(settings: Settings, name: str) -> None:
+    """Put logging and memory in order after something was loaded.
+
+    Libraries set up loggers of their own when they load, and ours come last.
+    """
+    from .logs import configure
+
+    configure(settings, name)
+    _settle_memory()
 
 
 def _settle_memory() -> None:
@@ -97,7 +129,6 @@ def _settle_memory() -> None:
 
 def _starter(service: str, settings: Settings, url: str, options: Options) -> Callable[[], Run]:
     """Return what starts a service; only what runs here is imported."""
-    # All of it now: libraries set up loggers of their own when they load, and ours come last.
     importlib.import_module(f"upshot.services.{service}.{_MAIN.get(service, 'service')}")
     run = importlib.import_module(f"upshot.services.{service}").run
     if service == "api":

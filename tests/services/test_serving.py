@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
+from collections.abc import Callable
 
 import pytest
 
-from upshot.services.serving import together
+from upshot.services.serving import Run, later, together
 
 
 class Worker:
@@ -69,3 +71,33 @@ async def test_a_service_that_ends_first_does_not_hurry_the_others() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(running, 30)
     assert draining.cancelled == 2
+
+
+async def test_a_service_runs_while_the_next_one_is_loaded() -> None:
+    workers = {"first": Worker(), "second": Worker()}
+    loads = threading.Event()
+
+    def load(name: str) -> Callable[[], Run]:
+        if name == "second":
+            loads.wait(30)
+        return workers[name].run
+
+    running = asyncio.create_task(together(later(["first", "second"], load)))
+    await until(workers["first"].started)
+    assert not workers["second"].started.is_set()
+    loads.set()
+    await until(workers["second"].started)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(running, 30)
+    assert [each.cancelled for each in workers.values()] == [1, 1]
+
+
+async def test_what_can_not_be_loaded_ends_those_that_run() -> None:
+    worker = Worker()
+
+    def load(name: str) -> Callable[[], Run]:
+        raise ImportError(f"no library for {name}")
+
+    with pytest.raises(ImportError, match="no library for late"):
+        await together([worker.run, *later(["late"], load)])
+    assert worker.cancelled == 1
