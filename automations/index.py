@@ -17,6 +17,7 @@ MAX_NAMES: Final = 10_000
 
 T = TypeVar("T")
 Labels = Mapping[str, str]
+Partly = Mapping[str, str | None]  # labels, of which those that are None may be anything
 Posting = tuple[str, str]  # a label and its value
 
 
@@ -38,6 +39,16 @@ class _Named(Generic[T]):
             for labels in related:
                 _collect(self.of_related, self.related_labels, labels, found)
 
+    def find_possible(
+        self, resource: Partly, related: Sequence[Partly], found: dict[str, T]
+    ) -> None:
+        found.update(self.rest)
+        if self.labels:
+            _collect_possible(self.of_resource, resource, found)
+        if self.related_labels:
+            for labels in related:
+                _collect_possible(self.of_related, labels, found)
+
     def __bool__(self) -> bool:
         return bool(self.rest or self.labels or self.related_labels)
 
@@ -51,6 +62,15 @@ def _collect(
     for label in asked if len(asked) <= len(labels) else labels:
         value = labels.get(label)
         if value is not None and (entries := postings.get((label, value))):
+            found.update(entries)
+
+
+def _collect_possible(
+    postings: dict[Posting, dict[str, T]], labels: Partly, found: dict[str, T]
+) -> None:
+    unknown = {label for label, value in labels.items() if value is None}
+    for (label, value), entries in postings.items():
+        if label in unknown or labels.get(label) == value:
             found.update(entries)
 
 
@@ -106,6 +126,18 @@ class Index(Generic[T]):
             each.find(resource, related, found)
         if len(found) < 2:
             return list(found.values())
+        return [found[key] for key in sorted(found)]
+
+    def is_awaited(self, name: str) -> bool:
+        """Tell whether any entry is interested in events of this name."""
+        named = self._resolved.get(name)
+        return bool(self._resolve(name) if named is None else named)
+
+    def possible(self, name: str, resource: Partly, related: Sequence[Partly]) -> list[T]:
+        """Return the entries that an event may concern of which some labels (None) are unknown."""
+        found: dict[str, T] = {}
+        for each in self._resolve(name):
+            each.find_possible(resource, related, found)
         return [found[key] for key in sorted(found)]
 
     def _named(self, pattern: str) -> _Named[T]:

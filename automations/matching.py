@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Final
@@ -124,6 +124,20 @@ class LabelMatch:
             if not label.matches(actual):
                 return Mismatch(label.name, label.expected, actual)
         return None
+
+    def settles(self, labels: Mapping[str, str | None]) -> bool | None:
+        """Tell whether a resource matches of which some labels, here None, are not known.
+
+        Returns:
+            None where it depends on those.
+        """
+        open_ones = False
+        for label in self._labels:
+            if label.name in labels and labels[label.name] is None:
+                open_ones = True
+            elif not label.matches(labels.get(label.name)):
+                return False
+        return None if open_ones else True
 
     def mismatch_among(self, resources: Sequence[dict[str, str]]) -> Mismatch | None:
         """Return None if one of ``resources`` matches, else why the nearest of them does not."""

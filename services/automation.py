@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -39,6 +40,8 @@ class Automation(Definition):
     def save(self, client: Client | None = None) -> str:
         """Keep it under its name; return ``created``, ``updated`` or ``unchanged``.
 
+        What may be wrong with it becomes a Python warning.
+
         Raises:
             ServerUnreachable: no service answers.
             RequestRefused: the service does not accept it.
@@ -46,6 +49,8 @@ class Automation(Definition):
         body = self.model_dump(mode="json", by_alias=True)
         answer = (client or _client()).post("/apply", {"automations": [body]})
         (change,) = answer["changes"]
+        for each in answer.get("warnings", ()):
+            warnings.warn(f"{each['name']}: {each['field']}: {each['message']}", stacklevel=2)
         return str(change["change"])
 
     @classmethod

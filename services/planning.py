@@ -53,6 +53,7 @@ class Change:
         version: of the stored definition; 0 where there never was one.
         doc: what is to be stored; None deletes. old: what is stored.
         told: the verb of its event, where that says more than ``verb``: ``paused``, ``resumed``.
+        warnings: what may be wrong with it: ``kind name field message``.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Change:
     doc: Doc | None
     old: Doc | None = None
     told: str | None = None
+    warnings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def differences(self) -> list[Difference]:

@@ -95,8 +95,7 @@ class Kind:
             detail = f"a {self.kind} is called {name!r} already; change it with PUT"
             raise Refused(409, "exists", detail, headers={"ETag": etag(stored[0])})
         if stored is None:
-            change = await self._store(parts, name, doc, expected=0)
-            stored = (change.version + 1, change.doc or doc)
+            return self._changed(await self._store(parts, name, doc, expected=0))
         return self._answer(name, *stored, status=201)
 
     async def put(self, request: Request, parts: Served, name: str) -> Response:
@@ -185,10 +184,13 @@ class Kind:
         unchanged = change.verb is Verb.UNCHANGED
         status = 201 if change.verb is Verb.CREATED else 200
         version = change.version + (not unchanged)
-        return self._answer(change.name, version, change.doc or {}, status=status)
+        more = {"warnings": change.warnings} if change.warnings else {}
+        return self._answer(change.name, version, change.doc or {}, status=status, **more)
 
-    def _answer(self, name: str, version: int, doc: Doc, status: int = 200) -> Response:
-        made = answer(shown(self.kind, name, version, doc), status)
+    def _answer(
+        self, name: str, version: int, doc: Doc, status: int = 200, **more: Any
+    ) -> Response:
+        made = answer({**shown(self.kind, name, version, doc), **more}, status)
         made.headers["ETag"] = etag(version)
         if status == 201:
             made.headers["Location"] = f"/api/v1/{self.plural}/{quote(name)}"

@@ -1,0 +1,131 @@
+"""Reviews changes of automations before they are stored: refuses circles, warns of doubtful things.
+
+changes → what is stored by now, kept in memory → circles through what changes → warnings, by change
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+from pydantic_core import from_json
+
+from upshot.automations.causes import Link, link_of
+from upshot.automations.cycles import Cycle, Cycles
+from upshot.events.store import Store
+
+from .exceptions import Refused
+from .planning import Change, Verb
+
+_KIND: Final = "automation"
+
+
+class Linter(Protocol):
+    """Finds what may be wrong with the definition of an automation."""
+
+    async def __call__(self, change: Change) -> list[dict[str, Any]]:
+        """Return warnings: ``field`` and ``message``."""
+
+
+class Review:
+    """What is looked at before definitions change.
+
+    Args:
+        store: where they are kept. linter: warns of further things.
+    """
+
+    def __init__(self, store: Store, linter: Linter | None = None) -> None:
+        self._store = store
+        self._linter = linter
+        self._cycles = Cycles()
+        self._seen: int | None = None
+        self._busy = asyncio.Lock()
+
+    async def __call__(self, changes: Sequence[Change]) -> list[Change]:
+        """Return the changes with their warnings.
+
+        Raises:
+            Refused: 422, automations would set each other off in a circle.
+        """
+        about = [each for each in changes if _matters(each)]
+        if not about:
+            return list(changes)
+        async with self._busy:
+            await self._catch_up()
+            # Thousands of them take a while: not in the loop, where all other requests would wait.
+            found = await asyncio.to_thread(self._circles, about)
+        warnings = {change.name: [*found.get(change.name, ())] for change in about}
+        if self._linter is not None:
+            for change in about:
+                warnings[change.name] += await self._linter(change)
+        return [_with(each, warnings) if _matters(each) else each for each in changes]
+
+    async def _catch_up(self) -> None:
+        """Learn what was stored since the last time."""
+        keys, seen = self._store.keys, self._seen
+        latest = int(await self._store.execute("GET", keys("changes")) or 0)
+        if seen is None:
+            stored = await self._store.execute("HGETALL", keys("docs", _KIND))
+            await asyncio.to_thread(self._learn, stored.items())
+        elif latest > seen:
+            bounds = (f"({seen}", "+inf")
+            names = await self._store.execute("ZRANGEBYSCORE", keys("changed", _KIND), *bounds)
+            if names:
+                found = await self._store.execute("HMGET", keys("docs", _KIND), *names)
+                self._learn(zip(names, found, strict=True))
+        self._seen = latest
+
+    def _learn(self, stored: Iterable[tuple[bytes, bytes | None]]) -> None:
+        for name, body in stored:
+            link = None if body is None else link_of(from_json(body.partition(b" ")[2]))
+            self._cycles.put(name.decode(), link)
+
+    def _circles(self, about: Sequence[Change]) -> dict[str, list[dict[str, Any]]]:
+        """Return a warning for each that may go round in a circle; refuse those that will."""
+        before = {change.name: self._cycles.get(change.name) for change in about}
+        try:
+            for change in about:
+                self._cycles.put(change.name, _link(change))
+            certain = [(each, self._cycles.certain(each.name)) for each in about]
+            if refused := [_refusal(each, cycle) for each, cycle in certain if cycle is not None]:
+                raise _refused(refused)
+            possible = {each.name: self._cycles.possible(each.name) for each in about}
+            return {name: [_warning(cycle)] for name, cycle in possible.items() if cycle}
+        finally:
+            for name, link in before.items():
+                self._cycles.put(name, link)
+
+
+def _matters(change: Change) -> bool:
+    return change.kind == _KIND and change.verb is not Verb.UNCHANGED
+
+
+def _link(change: Change) -> Link | None:
+    return None if change.doc is None else link_of(change.doc)
+
+
+def _with(change: Change, warnings: dict[str, list[dict[str, Any]]]) -> Change:
+    about = {"kind": change.kind, "name": change.name}
+    return replace(change, warnings=tuple({**about, **each} for each in warnings[change.name]))
+
+
+def _field(cycle: Cycle) -> str:
+    action = cycle.steps[0].action
+    return "trigger" if action is None else f"actions.{action}"
+
+
+def _refusal(change: Change, cycle: Cycle) -> dict[str, object]:
+    names = ", ".join(cycle.names)
+    message = f"{cycle}; if that is intended, allow it with control.allow_cycles: [{names}]"
+    return {"kind": change.kind, "name": change.name, "field": _field(cycle), "message": message}
+
+
+def _warning(cycle: Cycle) -> dict[str, Any]:
+    return {"field": _field(cycle), "message": f"may go round in a circle: {cycle}"}
+
+
+def _refused(errors: list[dict[str, object]]) -> Refused:
+    detail = f"automations would set each other off for ever: {errors[0]['message']}"
+    return Refused(422, "invalid-definition", f"{detail}; nothing was applied", errors=errors)

@@ -1,0 +1,124 @@
+"""Definitions are reviewed before they are stored: circles are refused, doubtful things told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.services.api_served import Api, served
+from upshot.events.store import Store
+from upshot.services.automation import Automation
+from upshot.services.catalog import Catalog
+from upshot.services.client import Client
+from upshot.services.exceptions import Refused, RequestRefused
+from upshot.services.review import Review
+
+
+def rule(name: str, waits: str, makes: str, **more: Any) -> dict[str, Any]:
+    actions = [{"emit-event": {"event": makes}}]
+    return {"name": name, "trigger": {"expect": [waits]}, "actions": actions, **more}
+
+
+ALLOWED = {"control": {"allow_cycles": ["a", "b"]}}
+
+
+@pytest.fixture
+async def api(store_url: str) -> AsyncIterator[Api]:
+    async with served(store_url) as running:
+        yield running
+
+
+async def names(api: Api) -> list[str]:
+    return [each["name"] for each in (await api.get("/api/v1/automations"))["items"]]
+
+
+async def test_applying_a_circle_is_refused_with_the_way_round(api: Api) -> None:
+    body = {"automations": [rule("a", "x", "y"), rule("b", "y", "x")]}
+    for dry_run in (True, False):
+        found = await api.post("/api/v1/apply", 422, json={**body, "dry_run": dry_run})
+        assert "a → b → a: emit-event 'y' of 'a' sets off 'b'" in found["detail"]
+        assert [each["name"] for each in found["errors"]] == ["a", "b"]
+        assert found["errors"][0]["field"] == "actions.0"
+        assert "control.allow_cycles: [a, b]" in found["errors"][0]["message"]
+    assert await names(api) == []
+
+
+async def test_a_circle_with_what_is_stored_is_refused_however_it_is_saved(api: Api) -> None:
+    await api.post("/api/v1/automations", 201, json=rule("a", "x", "y"))
+    path = "/api/v1/automations/b"
+    await api.post("/api/v1/automations", 422, json=rule("b", "y", "x"))
+    await api.ask("PUT", path, 422, json=rule("b", "y", "x"), headers={"If-None-Match": "*"})
+    await api.post("/api/v1/automations", 201, json=rule("b", "y", "z"))
+    patch = {"actions": [{"emit-event": {"event": "x"}}]}
+    await api.ask("PATCH", path, 422, json=patch, headers={"If-Match": "*"})
+    assert (await api.get(path))["version"] == 1
+    await api.ask("PATCH", path, 200, json={**patch, **ALLOWED}, headers={"If-Match": "*"})
+
+
+async def test_a_circle_that_is_opened_in_the_same_plan_is_none(api: Api) -> None:
+    await api.post("/api/v1/automations", 201, json=rule("a", "x", "y"))
+    both = {"automations": [rule("a", "x", "z"), rule("b", "y", "x")]}
+    found = await api.post("/api/v1/apply", json=both)
+    assert [each["change"] for each in found["changes"]] == ["updated", "created"]
+    only = {"automations": [rule("c", "z", "x")], "prune": True}
+    await api.post("/api/v1/apply", json=only)
+    assert await names(api) == ["c"]
+
+
+async def test_a_possible_circle_is_stored_with_a_warning(api: Api) -> None:
+    doc = rule("a", "flow-run.failed", "x")
+    doc["actions"] = [{"retry-flow-run": {}}]
+    found = await api.post("/api/v1/apply", json={"automations": [doc], "dry_run": True})
+    (warning,) = found["warnings"]
+    assert (warning["kind"], warning["name"], warning["field"]) == ("automation", "a", "actions.0")
+    assert "may go round in a circle: a → a: retry-flow-run of 'a'" in warning["message"]
+    shown = await api.post("/api/v1/automations", 201, json=doc)
+    assert len(shown["warnings"]) == 1
+    again = await api.ask(
+        "PUT", "/api/v1/automations/a", 200, json=shown, headers={"If-Match": "*"}
+    )
+    assert again["version"] == 1
+
+
+async def test_what_others_stored_meanwhile_counts(store: Store) -> None:
+    one, other = Catalog(store, Review(store)), Catalog(store, Review(store))
+    await one.put("automation", "a", rule("a", "x", "y"))
+    with pytest.raises(Refused, match="a → a"):
+        await one.put("automation", "a", rule("a", "x", "x"))
+    await other.put("automation", "b", rule("b", "y", "z"))
+    with pytest.raises(Refused, match="c → a → b → c"):
+        await one.put("automation", "c", rule("c", "z", "x"))
+    await other.delete("automation", "b")
+    await one.put("automation", "c", rule("c", "z", "x"))
+
+
+async def test_a_refused_change_leaves_no_trace_in_what_is_remembered(store: Store) -> None:
+    catalog = Catalog(store, Review(store))
+    await catalog.put("automation", "a", rule("a", "x", "y"))
+    for _ in range(2):
+        with pytest.raises(Refused):
+            await catalog.put("automation", "b", rule("b", "y", "x"))
+    await catalog.put("automation", "b", rule("b", "y", "z"))
+    await catalog.put("automation", "c", rule("c", "q", "x"))
+
+
+async def test_a_definition_of_another_version_hinders_no_review(store: Store) -> None:
+    strange = {"name": "old", "trigger": {"type": "oracle"}, "actions": [{"pray": None}]}
+    await Catalog(store).put("automation", "old", strange)
+    await Catalog(store).put("automation", "older", {"name": "older"})
+    await Catalog(store, Review(store)).put("automation", "a", rule("a", "x", "y"))
+
+
+async def test_saving_from_python_is_reviewed_too(api: Api) -> None:
+    client = Client(api.url, None)
+    circle = [{"emit-event": {"event": "x"}}]
+    saved = Automation(name="a", trigger={"expect": ["x"]}, actions=circle)
+    with pytest.raises(RequestRefused, match="a → a"):
+        await asyncio.to_thread(saved.save, client)
+    retries: list[dict[str, Any]] = [{"retry-flow-run": {}}]
+    risky = Automation(name="r", trigger={"expect": ["flow-run.failed"]}, actions=retries)
+    with pytest.warns(UserWarning, match="may go round"):
+        assert await asyncio.to_thread(risky.save, client) == "created"
