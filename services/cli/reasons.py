@@ -34,6 +34,10 @@ _WORDS: Final = {
     "deadline_set": "this event sets the deadline",
     "deadline_met": "the deadline was met",
     "no_deadline_set": "there is no deadline for this run",
+    "threshold_reached": "{counted}",
+    "triggers_met": "{counted} triggers have fired",
+    "metric_breached": "the measure is beyond its threshold",
+    "resolved": "the incident is over",
 }
 _DECIDED_BY_A_CHECK: Final = frozenset({"match", "match_related", "where_false", "where_error"})
 _COUNTS: Final = frozenset({"threshold", "require", "steps"})
@@ -47,8 +51,10 @@ def sentence(found: Found) -> str:
             return f"{cell(stage['stage'])}: {_of_stage(stage, day_of(found))}"
     part = next((each for each in _parts(found["tree"]) if each["verdict"] == reason), None)
     said = _WORDS.get(reason, "")
-    if part is None or found["fired"]:
+    if part is None:
         return said
+    if reason == "error":
+        return cell(part["detail"])
     if reason in _DECIDED_BY_A_CHECK:
         return next(_unmet(part), said)
     return _counted(said, part, day_of(found))
@@ -85,6 +91,8 @@ def _counted(said: str, part: Found, day: str) -> str:
     """Return the words with the count so far and the end of the window, where they speak of it."""
     count = next((check for check in part["checks"] if check["what"] in _COUNTS), None)
     window = part["window"] or {}
+    if said == "{counted}" and count and count["expected"] == 1:
+        return ""  # it goes without saying
     ends = moment(window["ends"], day) if window.get("ends") else "-"
     counted = f"{shown(count['actual'])} of {shown(count['expected'])}" if count else "?"
     return said.format(ends=ends, counted=counted)

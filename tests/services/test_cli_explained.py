@@ -59,8 +59,21 @@ def test_the_count_and_the_end_of_its_window_come_first(shown: Any) -> None:
 
 def test_a_firing_is_told_as_one(shown: Any) -> None:
     lines = shown(explained(FAILED, *(("login.failed", at, {}) for at in (1, 2, 3))))
-    assert lines[0] == "✓ one fires: threshold_reached"
-    assert "for id=thing.1" in lines[2]
+    assert lines[:2] == ["✓ one fires: threshold_reached", "  3 of 3"]
+    assert "for id=thing.1" in lines[3]
+
+
+def test_what_an_evaluation_stumbled_over_is_told(shown: Any) -> None:
+    found = explained({"expect": ["a.b"]}, ("a.b", 1, {}))
+    tree = {**found["tree"], "verdict": "error", "detail": "KeyError('x')"}
+    lines = shown({**found, "fired": False, "reason": "error", "tree": tree})
+    assert lines[:2] == ["✗ one does not fire: error", "  KeyError('x')"]
+
+
+def test_the_end_of_an_incident_is_told(shown: Any) -> None:
+    rule = {"trigger": {"expect": ["a.b"]}, "resolve": {"expect": ["c.d"]}}
+    lines = shown(explained(rule, ("a.b", 1, {}), ("c.d", 2, {})))
+    assert lines[:2] == ["✗ one does not fire: resolved", "  the incident is over"]
 
 
 def test_what_an_expression_saw_is_told_with_it(shown: Any) -> None:
