@@ -36,3 +36,10 @@ def test_every_kind_of_action_is_shown() -> None:
 
 def test_every_type_of_trigger_is_shown() -> None:
     assert {each.trigger.type for each in EXAMPLES} == set(TYPES)
+
+
+def test_every_part_of_control_is_shown() -> None:
+    parts = {part for each in EXAMPLES for part in each.model_fields_set}
+    parts |= {part for each in EXAMPLES for part in each.control.model_fields_set}
+    assert {"budget", "resolve", "on_resolve"} <= parts
+    assert {"debounce", "batch", "throttle", "mode", "max_depth"} <= parts
