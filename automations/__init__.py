@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from .actions import Action, CallWebhook, EmitEvent, Notify, Request, RetryFlowRun, RunDeployment
+from .actions import (
+    Action,
+    CallWebhook,
+    CancelFlowRun,
+    ChangeFlowRunState,
+    EmitEvent,
+    Notify,
+    PauseAutomation,
+    PauseDeployment,
+    PauseFlowRun,
+    PauseWorkPool,
+    Request,
+    ResumeAutomation,
+    ResumeDeployment,
+    ResumeFlowRun,
+    ResumeWorkPool,
+    RetryFlowRun,
+    RunDeployment,
+    SetVariable,
+)
 from .declarations import Deployment, Receiver, Variable, Webhook
 from .definition import Automation
 from .evaluation import Evaluator
@@ -40,6 +59,8 @@ __all__ = [
     "Automation",
     "AutomationsError",
     "CallWebhook",
+    "CancelFlowRun",
+    "ChangeFlowRunState",
     "CompoundTrigger",
     "DeadlineTrigger",
     "Defined",
@@ -57,16 +78,25 @@ __all__ = [
     "Notify",
     "OpenTime",
     "Outcome",
+    "PauseAutomation",
+    "PauseDeployment",
+    "PauseFlowRun",
+    "PauseWorkPool",
     "Posture",
     "Reason",
     "Receiver",
     "Request",
     "Resolution",
+    "ResumeAutomation",
+    "ResumeDeployment",
+    "ResumeFlowRun",
+    "ResumeWorkPool",
     "RetryFlowRun",
     "RetryableAutomationsError",
     "RunDeployment",
     "ScheduleTrigger",
     "SequenceTrigger",
+    "SetVariable",
     "Suppression",
     "TemplateFailed",
     "TerminalAutomationsError",
