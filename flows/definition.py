@@ -64,6 +64,9 @@ class Definition(Generic[P, R]):
             self.fn
         )
 
+    def __reduce__(self) -> Any:
+        return _made, (type(self), self._method or self.fn, {**self._options, **self.hooks})
+
     def _described(self) -> dict[str, str]:
         name = str(getattr(self.fn, "__name__", type(self.fn).__name__))
         return {"name": name, "description": inspect.cleandoc(self.fn.__doc__ or "")}
@@ -138,6 +141,10 @@ class Definition(Generic[P, R]):
     def _hooked(self, name: str, hook: Hook) -> Hook:
         self.hooks.setdefault(name, []).append(hook)
         return hook
+
+
+def _made(kind: Any, fn: Any, options: dict[str, Any]) -> Any:
+    return kind(fn, **options)
 
 
 def _method_of(fn: Callable[..., Any], instance: object) -> Callable[..., Any]:

@@ -115,6 +115,18 @@ class TransactionFailed(TerminalFlowsError):
     """A transaction could not go on, and what it had done was undone."""
 
 
+class Unpicklable(TerminalFlowsError):
+    """Something can not be sent to another process; the message names what."""
+
+
+class FailedElsewhere(FlowsError):
+    """A task failed in another process, with an error that can't be sent; the message tells it."""
+
+
+class ProcessDied(RetryableFlowsError):
+    """The process that ran a task died."""
+
+
 class TimedOut(RetryableFlowsError, TimeoutError):
     """A flow or task took longer than its ``timeout_seconds``."""
 

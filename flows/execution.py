@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -32,8 +31,7 @@ from .journal import Journal
 from .logs import run_logger
 from .outcomes import ended_by, ended_with, explain
 from .results import Kept, ResultFiles
-from .runners.base import Pool, TaskRunner
-from .runners.threads import ThreadPoolTaskRunner
+from .runners.opening import OnePool
 from .states import State, StateType, legible
 from .stopping import Stop, stoppable
 from .timeouts import await_within, call_within
@@ -47,25 +45,6 @@ _FINAL: Final = (InvalidParameters, EntrypointNotFound)  # no retry mends these
 _GRACE: Final = 3.0  # seconds that interrupted tasks get to clean up
 
 _log = logging.getLogger(__name__)
-
-
-class OnePool:
-    """Opens a flow run's pool when the first task is submitted.
-
-    Args:
-        runner: makes it.
-    """
-
-    def __init__(self, runner: TaskRunner | None = None) -> None:
-        self.runner = runner
-        self.opened: Pool | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self) -> Pool:
-        with self._lock:
-            if self.opened is None:
-                self.opened = (self.runner or ThreadPoolTaskRunner()).open()
-            return self.opened
 
 
 class Execution:

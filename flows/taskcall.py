@@ -30,6 +30,7 @@ from .triggering import ALL_SUCCESS, ALWAYS, Upstream, judge
 
 if TYPE_CHECKING:
     from .taskdef import Task
+    from .work import Elsewhere
 
 
 class TaskCall:
@@ -64,6 +65,7 @@ class TaskCall:
         self.task_run, self._done = task_run_of(task, place, bound)
         self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
         self.is_async = task.is_async
+        self.elsewhere: Elsewhere | None = None
         self._settling = Settling(task, place, self.task_run)
         self._checkpoint = self._settling.checkpoint
         self._claimed = threading.Lock()
@@ -108,7 +110,7 @@ class TaskCall:
             return
         if self.is_async and not self._run.pool().may_block():
             raise OutsideRun("result() would block the loop that runs this task; await it")
-        if self.is_async or place.task is None:
+        if self.is_async or self.elsewhere is not None or place.task is None:
             return
         for future in self.upstream:
             future.wait()
@@ -223,7 +225,10 @@ class TaskCall:
         self.start()
         task = self.task
         try:
-            value = await await_within(task.timeout_seconds, task.body(*args, **kwargs))
+            if self.elsewhere is not None:
+                value = await self.elsewhere.call(task, args, kwargs, self.place)
+            else:
+                value = await await_within(task.timeout_seconds, task.body(*args, **kwargs))
         except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
             return self.failed(error)
         return self.returned(value)

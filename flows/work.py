@@ -6,9 +6,27 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from contextvars import Context
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .futures import TaskFuture
+
+if TYPE_CHECKING:
+    from .context import Here
+    from .taskdef import Task
+
+_LAST_SECONDS: Final = 10.0
+
+
+class Elsewhere(Protocol):
+    """Runs functions of tasks in other processes."""
+
+    async def call(
+        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], place: Here
+    ) -> Any:
+        """Return what the function returns, or raise what it raises."""
+
+    async def close(self) -> None:
+        """Let go of the processes."""
 
 
 class Work(Protocol):
@@ -16,11 +34,13 @@ class Work(Protocol):
 
     Attributes:
         future: settled by whoever runs it. is_async: whether ``run_async`` runs it.
+        elsewhere: what runs the task's function, when ``run_async`` is to have it run elsewhere.
         context: the context variables that it sees.
     """
 
     future: TaskFuture[Any]
     is_async: bool
+    elsewhere: Elsewhere | None
     context: Context
 
     def claim(self) -> bool:
@@ -87,9 +107,14 @@ class LoopThread:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
 
-    def close(self) -> None:
+    def close(self, last: Coroutine[Any, Any, None] | None = None) -> None:
+        """Stop it, after a last thing that it does."""
         if self._loop is not None and self._borrowed is None:
+            if last is not None:
+                asyncio.run_coroutine_threadsafe(last, self._loop).result(_LAST_SECONDS)
             self._loop.call_soon_threadsafe(self._loop.stop)
+        elif last is not None:
+            last.close()
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
