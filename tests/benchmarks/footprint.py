@@ -1,4 +1,4 @@
-"""The footprint: a flow process, `import upshot`, and the whole service while nothing happens."""
+"""The footprint: a flow process, imports, starts, and the whole service while nothing happens."""
 
 from __future__ import annotations
 
@@ -10,21 +10,30 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from upshot.events.exceptions import EventsError
+from upshot.events.keys import DISPATCHERS
+from upshot.events.store import Store
 from upshot.services.client import Client
 
 from ..services.service import Service, descendants
 from . import measured_flows
 from .figures import Bare, Benchmark, Figure
 from .measuring import Memory, memory_of, processor_seconds
-from .stage import Stage, until
+from .stage import Stage, stop, until
 
 _ENTRYPOINT: Final = f"{Path(measured_flows.__file__).resolve()}:linger"
 _IMPORT: Final = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
 
 
 def run(quick: bool) -> list[Figure]:
-    """Measure each of the three."""
-    return [_flow_process(), *_imports(5 if quick else 15), *_idle(5 if quick else 20)]
+    """Measure each of them."""
+    few = 2 if quick else 5
+    return [
+        _flow_process(),
+        *_imports(5 if quick else 15),
+        *_starts(few),
+        *_idle(5 if quick else 20),
+    ]
 
 
 def _flow_process() -> Figure:
@@ -78,6 +87,50 @@ def _import_ms(statement: str) -> float:
     return float(done.stdout) * 1000
 
 
+def _starts(times: int) -> list[Figure]:
+    """Start services where a store runs already, as after they died."""
+    with Stage() as stage:
+        rounds = [(_light_start(stage), _api_start(stage)) for _ in range(times)]
+        bare = median(_import_ms("import fastapi, faststream.redis, sqlalchemy") for _ in range(3))
+    starts, api = zip(*rounds, strict=True)
+    engine, dispatcher = (median(column) for column in zip(*starts, strict=True))
+    probe = Bare("import fastapi, faststream.redis, sqlalchemy", bare)
+    return [
+        Figure("light services, spawn to the engine at work", engine, "ms", bare=probe),
+        Figure("light services, spawn to the dispatcher at work", dispatcher, "ms", bare=probe),
+        Figure("API, spawn to its first answer", median(api), "ms", bare=probe),
+    ]
+
+
+def _light_start(stage: Stage) -> tuple[float, float]:
+    """Return the ms until the engine owns the shard, and until a dispatcher asks for actions."""
+    left = ("lease:engine", "actions")  # by what ran there before
+    stage.asked(lambda store: store.execute("DEL", *(store.keys(name) for name in left)))
+    began = time.perf_counter()
+    light = stage.serve_light()
+    engine = time.perf_counter() - began
+    until(lambda: stage.asked(_dispatchers), "a dispatcher is there", every=0.005)
+    dispatcher = time.perf_counter() - began
+    stop(light)
+    return engine * 1000, dispatcher * 1000
+
+
+async def _dispatchers(store: Store) -> bool:
+    try:
+        consumers = await store.execute("XINFO", "CONSUMERS", store.keys("actions"), DISPATCHERS)
+    except EventsError:  # there is no such group yet
+        return False
+    return bool(consumers)
+
+
+def _api_start(stage: Stage) -> float:
+    began = time.perf_counter()
+    api = stage.serve_api()
+    seconds = time.perf_counter() - began
+    stop(api)
+    return seconds * 1000
+
+
 def _idle(seconds: float) -> list[Figure]:
     """Leave `upshot up` alone for a while."""
     with tempfile.TemporaryDirectory(prefix="upshot-bench-") as folder:
@@ -105,7 +158,7 @@ def _idle(seconds: float) -> list[Figure]:
 
 BENCHMARK: Final = Benchmark(
     "memory",
-    "what a flow process, the import and the idle service take",
+    "what a flow process, imports, starts and the idle service take",
     "a flow process 60 MB; import upshot 150 ms; the idle service 400 MB and 2 % of a core",
     run,
 )
