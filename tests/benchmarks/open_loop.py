@@ -1,4 +1,4 @@
-"""An open loop: single events sent at a fixed rate, whether or not earlier ones were answered."""
+"""Open loops: single events sent at a fixed rate, whether or not earlier ones were answered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Final, cast
 
 import uvloop
 
+from upshot.events.log import Log
+from upshot.events.store import Store
+
 from .posting import whole_length
+from .sample import recorded_form
 
 _ACCEPTED: Final = b"HTTP/1.1 202"
 
@@ -31,6 +35,40 @@ def send(port: int, rate: float, count: int) -> Sent:
     """Send so many events at so many a second; each tells when it was sent, as ``payload.sent``."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_send(port, rate, count))
+
+
+def append(store_url: str, rate: float, count: int) -> Sent:
+    """Append so many events at so many a second, each telling when, without an API between."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_append(store_url, rate, count))
+
+
+async def _append(store_url: str, rate: float, count: int) -> Sent:
+    store, sent = Store(store_url), Sent([], [])
+    log = Log(store)
+    under_way: set[asyncio.Task[None]] = set()
+    await log.end()  # connected before it counts
+    due = time.monotonic() + 0.2
+    for number in range(count):
+        if (wait := due - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        task = asyncio.create_task(_append_one(log, number, sent))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        sent.late.append(max(0.0, time.monotonic() - due))
+        due += 1 / rate
+    await asyncio.gather(*under_way)
+    await store.close()
+    return sent
+
+
+async def _append_one(log: Log, number: int, sent: Sent) -> None:
+    at = time.monotonic_ns()
+    resource = {"id": f"order.{number}", "name": f"order {number}"}
+    payload = {"n": number, "sent": at}
+    body = recorded_form({"event": "order.created", "resource": resource, "payload": payload})
+    await log.append_raw([("", body)])
+    sent.answered.append((time.monotonic_ns() - at) / 1e9)
 
 
 async def _send(port: int, rate: float, count: int) -> Sent:
