@@ -28,6 +28,7 @@ class Child:
         context.set_forkserver_preload(["tests.flows.child"])
         chosen = {name: text for name, text in os.environ.items() if name.startswith("UPSHOT_")}
         self._errors = errors
+        errors.touch()  # it may be killed before it opens it
         self._process = context.Process(target=run, args=(chosen, str(errors), *arguments))
         self._process.start()
 
