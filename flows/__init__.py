@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .options import exponential_backoff
     from .remote import RunFuture, arun_deployment, run_deployment
     from .runners.base import TaskRunner
+    from .runners.dask import DaskTaskRunner
+    from .runners.processes import ProcessPoolTaskRunner
     from .runners.threads import AsyncioTaskRunner, ThreadPoolTaskRunner
     from .states import Cancelled, Completed, Failed, State, StateType
     from .tagging import tags
@@ -60,10 +62,12 @@ __all__ = [
     "CommitMode",
     "Completed",
     "ConcurrencyLimitConfig",
+    "DaskTaskRunner",
     "Deployment",
     "Failed",
     "Flow",
     "IsolationLevel",
+    "ProcessPoolTaskRunner",
     "RunFuture",
     "RunInput",
     "State",
@@ -116,10 +120,12 @@ _MODULE_OF: Final = {
     "CommitMode": "transactions",
     "Completed": "states",
     "ConcurrencyLimitConfig": "deployments",
+    "DaskTaskRunner": "runners.dask",
     "Deployment": "deployments",
     "Failed": "states",
     "Flow": "flowdef",
     "IsolationLevel": "cache_policies",
+    "ProcessPoolTaskRunner": "runners.processes",
     "RunFuture": "remote",
     "RunInput": "interaction",
     "State": "states",

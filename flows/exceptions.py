@@ -115,6 +115,10 @@ class TransactionFailed(TerminalFlowsError):
     """A transaction could not go on, and what it had done was undone."""
 
 
+class MissingExtra(TerminalFlowsError):
+    """A package that only an extra of Upshot installs is not there."""
+
+
 class Unpicklable(TerminalFlowsError):
     """Something can not be sent to another process; the message names what."""
 

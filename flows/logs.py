@@ -102,7 +102,8 @@ def capture(context: RunContext, *, strays: bool) -> Iterator[None]:
     finally:
         for handler in handlers:
             root.removeHandler(handler)
-        root.setLevel(before)
+        if not any(isinstance(handler, RunLogHandler) for handler in root.handlers):
+            root.setLevel(before)  # else another thread captures for a run of its own
 
 
 def _level() -> int:

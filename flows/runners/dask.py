@@ -1,0 +1,144 @@
+"""Runs tasks on a Dask cluster, one that is there or one of the run's own; ``upshot[dask]``."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from ..context import Here
+from ..exceptions import MissingExtra, ProcessDied
+from .base import Pool
+from .elsewhere import ElsewherePool
+from .order import Done, Said, execute, pack, packed_done
+from .processes import put
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from ..taskdef import Task
+
+_CLOSING_SECONDS: Final = 5.0
+
+
+class DaskTaskRunner:
+    """Runs submitted tasks on a Dask cluster.
+
+    Each task is led through its states by the flow's process; its function alone runs on a worker
+    of the cluster. When a worker dies, the cluster runs what it ran on another one. What is given
+    to a task and what it returns travels through the flow's process, pickled.
+
+    Args:
+        cluster: one that is there, such as a ``LocalCluster``; it is left as it is.
+        address: of the scheduler of one that is there.
+        cluster_class: makes a cluster for each flow run, closed at its end; a ``LocalCluster`` by
+            default. cluster_kwargs: what it is called with.
+        client_kwargs: of ``distributed.Client``.
+
+    Raises:
+        MissingExtra: the package ``distributed`` is not installed.
+        ValueError: more than one of cluster, address and cluster_class is given.
+    """
+
+    def __init__(
+        self,
+        cluster: Any = None,
+        *,
+        address: str | None = None,
+        cluster_class: Callable[..., Any] | None = None,
+        cluster_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        if sum(given is not None for given in (cluster, address, cluster_class)) > 1:
+            raise ValueError("give one of cluster, address and cluster_class")
+        _require()
+        self._cluster, self._address, self._class = cluster, address, cluster_class
+        self._cluster_kwargs = dict(cluster_kwargs or {})
+        self._client_kwargs = dict(client_kwargs or {})
+
+    def open(self) -> Pool:
+        return ElsewherePool(Workers(*self._found(), self._client_kwargs), None)
+
+    def _found(self) -> tuple[Any, str]:
+        """Return a cluster that was made for this run, if so, and the scheduler's address."""
+        if self._address is not None:
+            return None, self._address
+        if self._cluster is not None:
+            return None, self._cluster.scheduler_address
+        from distributed import LocalCluster
+
+        made = (self._class or LocalCluster)(**self._cluster_kwargs)
+        return made, made.scheduler_address
+
+
+class Workers:
+    """The workers of a cluster, as those who run functions.
+
+    Args:
+        cluster: closed in the end, if not None. address: of the scheduler.
+    """
+
+    def __init__(self, cluster: Any, address: str, client_kwargs: dict[str, Any]) -> None:
+        self._cluster, self._address, self._kwargs = cluster, address, client_kwargs
+        self._client: Client | None = None
+        self._opening = asyncio.Lock()
+        self._numbers = count()
+
+    async def call(
+        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], place: Here
+    ) -> Any:
+        """Run a task's function on a worker; return what it returns.
+
+        Raises:
+            Unpicklable: an argument can not be sent; names it.
+            ProcessDied: the workers that ran it kept dying.
+        """
+        from distributed import KilledWorker
+
+        order = pack(task, args, kwargs, place)
+        client = await self._opened()
+        key = f"{task.name}-{place.task.id if place.task else ''}-{next(self._numbers)}"
+        future = client.submit(_run, order, key=key, pure=False)
+        try:
+            said, done = pickle.loads(await future)
+        except KilledWorker as error:
+            raise ProcessDied(f"the workers that ran it died: {error}") from None
+        except asyncio.CancelledError:
+            await future.cancel()
+            raise
+        finally:
+            future.release()
+        for each in said:
+            put(each, place)
+        ended: Done = pickle.loads(done)
+        return ended.result()
+
+    async def _opened(self) -> Client:
+        from distributed import Client
+
+        async with self._opening:
+            if self._client is None:
+                self._client = await Client(self._address, asynchronous=True, **self._kwargs)
+        return self._client
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close(_CLOSING_SECONDS)
+        if self._cluster is not None:
+            await asyncio.to_thread(self._cluster.close, _CLOSING_SECONDS)
+
+
+def _run(order: bytes) -> bytes:
+    """Execute an order on a worker; return what it said and how it ended."""
+    said: list[Said] = []
+    done = packed_done(execute(order, said.append))
+    return pickle.dumps((said, done))
+
+
+def _require() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("distributed") is None:
+        raise MissingExtra("DaskTaskRunner needs more: pip install 'upshot[dask]'")
