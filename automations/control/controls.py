@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from upshot.events.event import Recorded
 
@@ -26,6 +26,10 @@ from .telling import Telling
 
 Watcher: TypeAlias = Callable[[Step, Memory | None, Candidate, Ruling | Judged], None]
 """Who is told what each stage decides: the stage, what it remembered, on what, and how."""
+
+
+_PLACES: Final = {"budget": "budget", "incident": "resolve"}
+"""Where stages stand in a definition that do not stand under ``control``."""
 
 
 class _Awaited(NamedTuple):
@@ -55,6 +59,24 @@ def stages_of(automation: Automation, identity: str) -> list[tuple[str, Stage | 
     if automation.conditions:
         named.append(("conditions", None))
     return [*named, *((each.name, each) for each in later if each is not None)]
+
+
+def _goes_on(before: Stage | None, after: Stage | None, same_trigger: bool) -> bool:
+    """Tell whether a stage keeps what it remembers; incidents are the trigger's."""
+    if before is None or before != after:
+        return False
+    return same_trigger or not isinstance(after, Incidents)
+
+
+def kept_on_edit(before: Automation, after: Automation) -> dict[str, bool]:
+    """Tell for each stage of ``after``, by its place, whether it keeps what it remembered."""
+    earlier = dict(stages_of(before, before.id))
+    same_trigger = before.trigger == after.trigger
+    return {
+        _PLACES.get(name, f"control.{name}"): _goes_on(earlier.get(name), stage, same_trigger)
+        for name, stage in stages_of(after, before.id)
+        if stage is not None
+    }
 
 
 class Controls:
@@ -88,7 +110,7 @@ class Controls:
     ) -> Fate:
         """Put the stages of an automation in force.
 
-        A stage that is unchanged goes on with what it remembers; incidents are the trigger's.
+        A stage that is unchanged goes on with what it remembers.
 
         Args:
             automation: the definition. version: which one of it. identity: the automation's id.
@@ -97,11 +119,8 @@ class Controls:
         asked = {f"{identity}!{name}": stage for name, stage in stages_of(automation, identity)}
         there = self._take_out(identity)
         kept = {
-            key
-            for key, stage in asked.items()
-            if stage is not None and there.get(key) == stage
-            and (same_trigger or not isinstance(stage, Incidents))
-        }  # fmt: skip
+            key for key, stage in asked.items() if _goes_on(there.get(key), stage, same_trigger)
+        }
         for key in there.keys() - kept:
             self._forget(key)
         if asked:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from upshot.automations.control.controls import kept_on_edit as stages_kept
 from upshot.automations.definition import Automation
 from upshot.automations.loading import Definitions
 from upshot.automations.triggers import kept_on_edit
@@ -147,17 +148,18 @@ def told(change: Change) -> Doc:
 
 
 def _state_of(change: Change) -> dict[str, list[str]] | None:
-    """Tell which triggers of an updated automation keep what they have counted."""
+    """Tell which triggers and stages of an updated automation keep what they remember."""
     if change.kind != "automation" or change.verb is not Verb.UPDATED:
         return None
     try:
         old, new = (_automation(doc) for doc in (change.old, change.doc))
     except ValidationError:  # what another version of Upshot has stored
         return {"kept": [], "reset": ["trigger"]}
-    kept = kept_on_edit(old.trigger, new.trigger)
+    triggers = kept_on_edit(old.trigger, new.trigger)
+    kept = {_place(path): same for path, same in triggers.items()} | stages_kept(old, new)
     return {
-        "kept": [_place(path) for path, same in kept.items() if same],
-        "reset": [_place(path) for path, same in kept.items() if not same],
+        "kept": [place for place, same in kept.items() if same],
+        "reset": [place for place, same in kept.items() if not same],
     }
 
 

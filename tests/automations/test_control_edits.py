@@ -1,0 +1,85 @@
+"""An edited automation keeps what each unchanged stage of control remembers, and only that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.automations.controlled import evaluating, rule, words
+from tests.automations.making import ACTIONS, event, feed
+from upshot.automations.control.controls import kept_on_edit
+from upshot.automations.nodes import Defined
+
+BASE: dict[str, Any] = {
+    "trigger": {"expect": "a.done", "for_each": "id", "threshold": 1, "within": 0},
+    "control": {
+        "debounce": {"period": 5, "key": "id"},
+        "throttle": {"limit": 1, "per": 60, "excess": "queue"},
+        "mode": "queued",
+    },
+    "budget": {"max": 3, "within": "1h", "then": ACTIONS},
+    "resolve": {"expect": "b.done"},
+}
+ALL = {"control.debounce", "control.throttle", "control.mode", "budget", "resolve"}
+
+
+def edited(**changes: Any) -> dict[str, Any]:
+    return {**BASE, **changes}
+
+
+def control(**changes: Any) -> dict[str, Any]:
+    return {**BASE, "control": {**BASE["control"], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("after", "reset", "fate"),
+    [
+        (edited(actions=[*ACTIONS, *ACTIONS]), set(), Defined.KEPT),
+        (edited(conditions=["true"]), set(), Defined.KEPT),
+        (control(max_depth=3), set(), Defined.KEPT),
+        (control(debounce={"period": 6, "key": "id"}), {"control.debounce"}, Defined.PARTLY),
+        (control(mode="single"), {"control.mode"}, Defined.PARTLY),
+        (control(max=4), {"control.mode"}, Defined.PARTLY),
+        (edited(budget={"max": 4, "within": "1h"}), {"budget"}, Defined.PARTLY),
+        (edited(resolve={"expect": "c.done"}), {"resolve"}, Defined.PARTLY),
+        (edited(trigger={"expect": "z.done"}), {"resolve"}, Defined.PARTLY),
+        (edited(budget=None), set(), Defined.PARTLY),
+        (edited(enabled=False), set(), Defined.DISABLED),
+    ],
+)
+def test_what_is_unchanged_goes_on(after: dict[str, Any], reset: set[str], fate: Defined) -> None:
+    told = kept_on_edit(rule(**BASE), rule(**after))
+    assert {place for place, same in told.items() if not same} == reset
+    assert {place for place, same in told.items() if same} <= ALL - reset
+    evaluator = evaluating(rule(**BASE))
+    assert evaluator.define(rule(**after), 2, 5000) is fate
+
+
+def test_what_is_held_goes_on_with_the_new_actions_and_version() -> None:
+    evaluator = evaluating(rule(**BASE))
+    feed(evaluator, event("a.done", 1000))
+    evaluator.define(rule(**edited(description="another")), 2, 2000)
+    (firing,) = evaluator.advance(7000)
+    assert (words([firing]), getattr(firing, "version", None)) == ("6", 2)
+
+
+def test_what_is_in_progress_is_waited_for_after_an_edit() -> None:
+    evaluator = evaluating(rule(control={"mode": "single"}))
+    feed(evaluator, event("a.done", 1000))
+    evaluator.define(rule(control={"mode": "single"}, description="another"), 2, 2000)
+    assert words(feed(evaluator, event("a.done", 3000))) == "3!in_progress"
+    evaluator.define(rule(control={"mode": "parallel"}), 3, 4000)
+    assert words(feed(evaluator, event("a.done", 5000))) == "5"
+
+
+def test_nothing_is_left_of_an_automation_that_is_gone() -> None:
+    evaluator = evaluating(rule(**BASE))
+    feed(evaluator, event("a.done", 1000), event("a.done", 9000))
+    kept = evaluator.take_changes()
+    assert any(kept.values())
+    evaluator.remove(rule(**BASE).id)
+    assert len(evaluator.windows) == 0
+    assert not any(evaluator.take_changes().values())
+    assert evaluator.advance(1 << 50) == []
+    assert feed(evaluator, event("a.done", 10_000), event("b.done", 11_000)) == []
