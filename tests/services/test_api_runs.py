@@ -213,3 +213,18 @@ async def test_flows_and_pools_are_known_from_deployments_and_runs(api: Api) -> 
     (pool,) = (await api.get("/api/v1/work-pools"))["items"]
     assert (pool["name"], pool["queued"], pool["workers"]) == ("default", 1, 0)
     assert (await api.get("/api/v1/workers"))["items"] == []
+
+
+async def test_a_retry_from_a_task_names_one_that_the_run_called(api: Api) -> None:
+    failed = await make(api, "Failed")
+    record = to_json({"id": "t", "name": "load-0", "task": "load", "created": ""})
+    key = api.store.keys("tasks", failed.id)
+    await api.store.execute("HSET", key, "t", b"Completed " + record)
+    wrong = await api.post(f"{RUNS}/{failed.id}/retry", 422, json={"from": "laod"})
+    assert "has called no task 'laod'; it called load" in wrong["detail"]
+    for body in ({"from": ""}, {"task": "load"}, {"from": 3}):
+        wrong = await api.post(f"{RUNS}/{failed.id}/retry", 422, json=body)
+        assert wrong["errors"][0]["field"] in {"from", "task"}
+    again = await api.post(f"{RUNS}/{failed.id}/retry", json={"from": "load"})
+    assert again["state"]["message"] == "retried by hand from load"
+    assert [name for name, _ in (await Runs(api.store).get(failed.id)).again] == ["load"]

@@ -224,6 +224,9 @@ def test_what_healed_a_run_is_in_its_timeline(service: Service) -> None:
     assert lines[fired - 1].startswith("Failed")
     assert lines[fired + 1].startswith("AwaitingRetry")
     assert "attempt 2, ValueError: it is negative" in lines[-1]
+    refused = service.run("run", "retry", made["id"], "--from", "nobody")
+    assert refused.returncode == 1
+    assert "has called no task 'nobody'" in refused.stderr
     retried = service.run("run", "retry", made["id"], "--wait")
     assert retried.returncode == 1
     assert "it is negative" in retried.stderr
