@@ -6,14 +6,16 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from . import times
 from .explain import app as app
-from .printing import Column, cell, field, note, say_json, show
+from .printing import Column, cell, field, note, say, say_json, show
 from .session import Context, Format, Output
+
+_MOST_SHOWN: Final = 20
 
 
 @app.command()
@@ -114,6 +116,19 @@ def _show(found: Mapping[str, Any]) -> None:
             f"against {against['automation']}: {against['same']:,} the same, "
             f"{len(against['only_this']):,} only here, {len(against['only_against']):,} only there"
         )
+        for line in difference(against):
+            say(line)
+
+
+def difference(against: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the firings that only one of two has, in order; the first ones of many."""
+    here = [(each["at"], "+", each["bucket"]) for each in against["only_this"]]
+    there = [(each["at"], "-", each["bucket"]) for each in against["only_against"]]
+    differing = sorted(here + there)
+    for at, sign, bucket in differing[:_MOST_SHOWN]:
+        yield f"{sign} {times.local(at)}  {cell(bucket)}"
+    if len(differing) > _MOST_SHOWN:
+        yield f"… and {len(differing) - _MOST_SHOWN:,} more"
 
 
 def _actions(firing: Mapping[str, Any]) -> str:
