@@ -36,6 +36,7 @@ class Reference:
         kept: whether it goes into a list or map that is written out.
         span: where it stands in the text, if it means the same wherever it is evaluated: within
             a comprehension, and not asked for by ``has``.
+        asked: whether it is asked for by ``has``, which stands what is not there.
     """
 
     path: tuple[str, ...]
@@ -43,6 +44,7 @@ class Reference:
     bound: bool
     kept: bool = False
     span: tuple[int, int] | None = None
+    asked: bool = False
 
 
 @dataclass(slots=True)
@@ -219,10 +221,11 @@ class _Reader:
 
     def _refer(self, path: list[str], span: tuple[int, int]) -> None:
         bound = path[0] in self._bound
-        constant = self._loops and not bound and not any(each.asks for each in self._stack)
+        asked = any(each.asks for each in self._stack)
+        constant = self._loops and not bound and not asked
         span_or_none = span if constant and len(path) > 1 else None
         self._shape.references.append(
-            Reference(tuple(path), self._loops, bound, self._kept, span_or_none)
+            Reference(tuple(path), self._loops, bound, self._kept, span_or_none, asked)
         )
 
     def _indexes(self, at: int) -> bool:

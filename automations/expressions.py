@@ -21,38 +21,12 @@ if TYPE_CHECKING:
     import cel
 
 MAX_LENGTH: Final = 2048
-_FUNCTIONS: Final = frozenset(
-    [
-        "has",
-        "size",
-        "contains",
-        "startsWith",
-        "endsWith",
-        "matches",
-        "int",
-        "uint",
-        "double",
-        "string",
-        "bytes",
-        "timestamp",
-        "duration",
-        "getFullYear",
-        "getMonth",
-        "getDayOfYear",
-        "getDayOfMonth",
-        "getDate",
-        "getDayOfWeek",
-        "getHours",
-        "getMinutes",
-        "getSeconds",
-        "getMilliseconds",
-        "max",
-        "min",
-        "type",
-        "dyn",
-        "bool",
-    ]
-)
+_FUNCTIONS: Final = frozenset({
+    "has", "size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double",
+    "string", "bytes", "timestamp", "duration", "getFullYear", "getMonth", "getDayOfYear",
+    "getDayOfMonth", "getDate", "getDayOfWeek", "getHours", "getMinutes", "getSeconds",
+    "getMilliseconds", "max", "min", "type", "dyn", "bool",
+})  # fmt: skip
 
 
 class Scope:
@@ -150,6 +124,12 @@ class Expression:
     def reads(self) -> frozenset[str]:
         """The names of the variables that it reads."""
         return frozenset(path[0] for path in self.paths)
+
+    @property
+    def needed(self) -> list[tuple[str, ...]]:
+        """The paths that it reads and does not ask for with ``has``."""
+        asked = {each.path for each in self._shape.references if each.asked}
+        return sorted(self.paths - asked)
 
     def holds(self, scope: Scope) -> bool:
         """Tell whether the expression is true.

@@ -17,6 +17,7 @@ from .exceptions import InvalidTemplate, TemplateFailed
 from .sandbox import MAX_OUTPUT, Sandbox, bounded
 from .suggestions import did_you_mean
 from .template_effort import effort
+from .template_paths import paths_of
 
 MAX_SOURCE: Final = 16 * 1024
 VARIABLES: Final = frozenset(
@@ -80,6 +81,11 @@ class Template:
             raise InvalidTemplate(str(error)) from error
         except (RecursionError, SyntaxError, MemoryError) as error:  # Python's own compiler
             raise InvalidTemplate(f"nested too deep: {error}") from error
+
+    @property
+    def needed(self) -> list[tuple[str, ...]]:
+        """The paths that it reads, as far as they are written out; not what it may well lack."""
+        return [] if self._compiled is None else paths_of(_environment().parse(self.source))
 
     @property
     def is_plain(self) -> bool:

@@ -19,6 +19,9 @@ from upshot.events.store import Store
 from .exceptions import Refused
 from .planning import Change, Verb
 
+MOST_LINTED: Final = 100
+"""Changes of one review that are held against the past: whoever applies more has tried some."""
+
 _KIND: Final = "automation"
 
 
@@ -58,7 +61,7 @@ class Review:
             found = await asyncio.to_thread(self._circles, about)
         warnings = {change.name: [*found.get(change.name, ())] for change in about}
         if self._linter is not None:
-            for change in about:
+            for change in about[:MOST_LINTED]:
                 warnings[change.name] += await self._linter(change)
         return [_with(each, warnings) if _matters(each) else each for each in changes]
 

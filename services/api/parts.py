@@ -17,6 +17,7 @@ from upshot.flows.registry import Runs
 from ..catalog import Catalog
 from ..history.archive import Archive
 from ..history.runs import RecordedRuns
+from ..linting import Linter
 from ..review import Review
 from ..shadows import Shadows
 from .appender import Appender
@@ -51,9 +52,9 @@ class Parts:
 def make_parts(settings: Settings, store: Store) -> Parts:
     """Make the parts on this store; nothing runs yet."""
     log = Log(store, dedup_ms=int(settings.dedup * 1000))
-    catalog = Catalog(store, Review(store))
     runs = Runs(store, lease_ms=settings.lease_ms)
     archive = Archive.of(settings, store)
+    catalog = Catalog(store, Review(store, Linter(store, archive)))
     return Parts(
         settings=settings,
         store=store,

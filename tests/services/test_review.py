@@ -10,6 +10,9 @@ import pytest
 
 from tests.services.api_served import Api, served
 from upshot.events.store import Store
+from upshot.flows.registry import Runs
+from upshot.flows.runs import new_run
+from upshot.flows.states import State
 from upshot.services.automation import Automation
 from upshot.services.catalog import Catalog
 from upshot.services.client import Client
@@ -122,3 +125,52 @@ async def test_saving_from_python_is_reviewed_too(api: Api) -> None:
     risky = Automation(name="r", trigger={"expect": ["flow-run.failed"]}, actions=retries)
     with pytest.warns(UserWarning, match="may go round"):
         assert await asyncio.to_thread(risky.save, client) == "created"
+
+
+def reading(text: str, **trigger: Any) -> dict[str, Any]:
+    actions = [{"notify": {"to": "x", "title": text}}]
+    return {"name": "r", "trigger": {"expect": ["order.placed"], **trigger}, "actions": actions}
+
+
+async def test_a_field_that_no_recorded_event_has_is_a_warning(api: Api) -> None:
+    text = "{{ event.payload.amont }}"
+    body = {"automations": [reading(text)], "dry_run": True}
+    assert (await api.post("/api/v1/apply", json=body))["warnings"] == []  # nothing is known yet
+    events = [
+        {"event": "order.placed", "resource": {"id": f"o.{n}"}, "payload": {"amount": n}}
+        for n in range(3)
+    ]
+    await api.post("/api/v1/events", 202, json=events)
+    (warning,) = (await api.post("/api/v1/apply", json=body))["warnings"]
+    assert warning == {
+        "kind": "automation",
+        "name": "r",
+        "field": "actions.0.notify.title",
+        "message": "event.payload.amont: none of the last 3 order.placed events has it"
+        " (did you mean 'amount'?)",
+    }
+    shown = await api.post("/api/v1/automations", 201, json=reading(text))
+    assert [each["field"] for each in shown["warnings"]] == ["actions.0.notify.title"]
+
+
+async def test_what_may_have_anything_is_not_judged(api: Api) -> None:
+    await api.post("/api/v1/events", 202, json=[{"event": "order.placed", "resource": {"id": "o"}}])
+    for expect in (["*"], ["order.placed", "order.unheard"], ["*.placed"]):
+        body = {"automations": [reading("{{ event.payload.x }}", expect=expect)]}
+        assert (await api.post("/api/v1/apply", json=body))["warnings"] == []
+    body = {"automations": [reading("{{ event.payload.x }}", expect=["order.*"])]}
+    assert len((await api.post("/api/v1/apply", json=body))["warnings"]) == 1
+
+
+async def test_fields_that_only_some_events_of_runs_have_are_known(api: Api) -> None:
+    run = new_run("etl", state=State("Failed"))
+    await Runs(api.store).create(run)
+    for text, count in (
+        ("{{ event.payload.attempt }} {{ event.payload.due }}", 0),
+        ("{{ event.payload.state.name }}", 0),
+        ("{{ event.payload.attemt }}", 1),
+    ):
+        for_each = ["related:deployment:name"]
+        doc = reading(text, expect=["flow-run.failed"], for_each=for_each)
+        found = await api.post("/api/v1/apply", json={"automations": [doc], "dry_run": True})
+        assert len(found["warnings"]) == count, found["warnings"]
