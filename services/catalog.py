@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from pydantic_core import from_json, to_json
@@ -16,6 +15,7 @@ from upshot.events.store import Argument, Store
 from .exceptions import PlanOutdated, VersionMismatch
 from .once import Once
 from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identity, plan
+from .versions import Version, parse_version
 
 __all__ = ["KINDS", "SECRET_KINDS", "Catalog", "Change", "Doc", "Verb", "Version", "plan"]
 
@@ -27,37 +27,6 @@ SECRET_KINDS: Final = frozenset({"webhook", "receiver", "variable"})
 """Kinds whose definitions may hold secrets: their events tell the name only."""
 
 ATTEMPTS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version that a definition has or had.
-
-    Attributes:
-        version: counts from 1, also over deletions.
-        at: when it came, Unix ms.
-        event: body of the event that told of it.
-    """
-
-    version: int
-    at: int
-    event: Mapping[str, Any]
-
-    @property
-    def definition(self) -> Doc | None:
-        """The definition; None where it may hold secrets, and for a deletion."""
-        return self.event.get("payload", {}).get("definition")  # type: ignore[no-any-return]
-
-    def to_dict(self) -> dict[str, Any]:
-        payload = self.event.get("payload", {})
-        return {
-            "version": self.version,
-            "at": self.at,
-            "change": str(self.event.get("event", "")).rpartition(".")[2],
-            "fields": payload.get("fields", []),
-            "definition": self.definition,
-            "event": self.event.get("id"),
-        }
 
 
 class Catalog:
@@ -107,7 +76,7 @@ class Catalog:
     async def history(self, kind: str, name: str) -> list[Version]:
         """Return the latest versions of a definition, newest first; none where it never was."""
         kept = await self._store.execute("LRANGE", self._history(kind, name), 0, -1)
-        return [_parse_version(each) for each in kept]
+        return [parse_version(each) for each in kept]
 
     async def apply(
         self,
@@ -228,7 +197,7 @@ class Catalog:
             [("LINDEX", self._history(kind, name), 0) for name in missing]
         )
         gone = {
-            name: (_parse_version(head).version, None)
+            name: (parse_version(head).version, None)
             for name, head in zip(missing, heads, strict=True)
             if head is not None
         }
@@ -263,8 +232,3 @@ def definition_event(change: Change, verb: str, once: Once | None = None) -> Eve
 def _parse(value: bytes) -> tuple[int, Doc]:
     version, _, body = value.partition(b" ")
     return int(version), from_json(body)
-
-
-def _parse_version(value: bytes) -> Version:
-    version, at, event = value.split(b" ", 2)
-    return Version(int(version), int(at), from_json(event) if event else {})

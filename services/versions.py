@@ -1,0 +1,48 @@
+"""The versions that a definition has had, as the store keeps them with their events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from .planning import Doc
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version that a definition has or had.
+
+    Attributes:
+        version: counts from 1, also over deletions.
+        at: when it came, Unix ms.
+        event: body of the event that told of it.
+    """
+
+    version: int
+    at: int
+    event: Mapping[str, Any]
+
+    @property
+    def definition(self) -> Doc | None:
+        """The definition; None where it may hold secrets, and for a deletion."""
+        return self.event.get("payload", {}).get("definition")  # type: ignore[no-any-return]
+
+    def to_dict(self) -> dict[str, Any]:
+        payload = self.event.get("payload", {})
+        return {
+            "version": self.version,
+            "at": self.at,
+            "change": str(self.event.get("event", "")).rpartition(".")[2],
+            "fields": payload.get("fields", []),
+            "definition": self.definition,
+            "event": self.event.get("id"),
+        }
+
+
+def parse_version(value: bytes) -> Version:
+    """Read a version as the store keeps it: ``<version> <ms> <event>``."""
+    version, at, event = value.split(b" ", 2)
+    return Version(int(version), int(at), from_json(event) if event else {})
