@@ -20,7 +20,7 @@ from .conditions import Answers
 from .control.controls import Controls
 from .control.loops import loop
 from .definition import Automation
-from .firing import Occasion, decided
+from .firing import Firing, Occasion, decided
 from .logtime import OpenTime
 from .nodes import Defined, Node, Nodes
 from .outcomes import Asked, Outcome, Suppression
@@ -137,6 +137,10 @@ class Evaluator:
                 outcomes += self._gather()
         self._windows.close_ended(now_ms)
         return outcomes
+
+    def give_up(self, firing: Firing) -> None:
+        """Learn that a firing could not be recorded: nothing of it will ever end."""
+        self._controls.give_up(firing)
 
     def next_deadline(self) -> int | None:
         """Return the log's millisecond past which something is judged next, or None."""

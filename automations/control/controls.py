@@ -166,6 +166,12 @@ class Controls:
             return None
         return Progress.of(firing.id, actions, firing.at, span)
 
+    def give_up(self, firing: Firing) -> None:
+        """Wait no longer for the end of a firing that will never begin; the next one may go on."""
+        found = next((each for each in self.awaited.values() if each.firing == firing.id), None)
+        if found is not None:
+            self._pipelines[found.automation].give_up(found.key, firing.id, firing.at)
+
     def await_ends(
         self, identity: str, key: str, before: Memory | None, after: Memory | None
     ) -> None:

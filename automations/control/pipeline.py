@@ -135,6 +135,16 @@ class Pipeline:
             self._next(key, now, outcomes)
         return outcomes
 
+    def give_up(self, key: str, firing: str, now: int) -> None:
+        """Let a firing that is in progress end at the next deadline."""
+        turns = self._turns
+        assert turns is not None
+        assert isinstance(turns.stage, Turns)
+        going: Any = turns.memories[key]
+        progress = next(each for each in going.running if each.firing == firing)
+        ending = replace(progress, until=now)
+        self._remember(turns, key, turns.stage.changed(going, firing, ending))
+
     def resolve(self, facts: Facts, bucket: str) -> list[Outcome]:
         """End the incident of a bucket, if one is open and the event says that it is over."""
         step = self.steps[-1]

@@ -176,13 +176,13 @@ class Engine:
                 ahead = committing.ahead(memory, records, epoch, self._lease_ms)
                 await self._store.call("commit", *ahead)
                 records, size = [], 0
-            if made := await self._told(batch, *decided):
+            if made := await self._told(memory, batch, *decided):
                 records.append(made)
                 size += len(made.entry)
         return records
 
     async def _told(
-        self, batch: committing.Batch, firing: Firing, actions: Actions
+        self, memory: Memory, batch: committing.Batch, firing: Firing, actions: Actions
     ) -> FiringRecord | None:
         """Put a firing together; one that can't be told is suppressed and stops no other."""
         try:
@@ -190,6 +190,7 @@ class Engine:
         except (InvalidEvent, ValueError) as error:
             log.error("firing not recorded", automation=firing.automation, error=str(error))
             batch.suppressions.append(untold(firing, error))
+            memory.evaluator.give_up(firing)
             return None
 
     def _cursor_due(self, memory: Memory, batch: committing.Batch) -> bool:

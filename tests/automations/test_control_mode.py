@@ -166,3 +166,12 @@ def test_the_longest_queue_is_bounded() -> None:
 def test_a_max_needs_a_mode_that_has_one(control: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="'max' needs a 'mode' of queued or parallel"):
         rule(control=control)
+
+
+def test_one_that_could_not_be_recorded_makes_way() -> None:
+    evaluator, firing = started("queued")
+    again(evaluator, 2)
+    evaluator.give_up(firing)
+    evaluator.give_up(firing)
+    (second,) = firings(evaluator.advance(3000))
+    assert second.positions == ("2000-0",)
