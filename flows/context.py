@@ -58,6 +58,7 @@ class RunContext:
         parent: the flow run whose code called this one's flow, in the same process.
         pool: opens the run's pool on first use.
         heads: by name and tags, what the task runs of each task have in common.
+        label: tells apart names of task runs that several processes make.
         flow: what runs, once it is known.
         folders: where files of the run lie, as far as the store knows.
         transactions: what became of the run's transactions.
@@ -74,6 +75,7 @@ class RunContext:
     restored: dict[str, bytes] = field(default_factory=dict)
     heads: dict[tuple[str, tuple[str, ...]], TaskHead] = field(default_factory=dict)
     awaited: dict[bytes, str] = field(default_factory=dict)
+    label: str = ""
     names: Scope = field(default_factory=Scope)
     stopping: threading.Event = field(default_factory=threading.Event)
     flow: Flow[..., Any] | None = None

@@ -93,7 +93,7 @@ def _pickles(task: Task[..., Any], run: RunContext) -> bool:
 
 
 def _name(task: Task[..., Any], run: RunContext, bound: dict[str, Any]) -> str:
-    return task.run_name(bound) or f"{task.name}-{run.names.count(task.name)}"
+    return task.run_name(bound) or f"{task.name}-{run.label}{run.names.count(task.name)}"
 
 
 def _head(run: RunContext, name: str, tags: tuple[str, ...]) -> TaskHead:

@@ -114,20 +114,20 @@ class Task(Definition[P, R]):
 
     @overload
     def submit(
-        self: Task[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> TaskFuture[T]: ...
-
-    @overload
-    def submit(
         self,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> State: ...
+
+    @overload
+    def submit(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> TaskFuture[T]: ...
 
     @overload
     def submit(
@@ -151,20 +151,20 @@ class Task(Definition[P, R]):
 
     @overload
     def map(
-        self: Task[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> TaskFutureList[T]: ...
-
-    @overload
-    def map(
         self,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> list[State]: ...
+
+    @overload
+    def map(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> TaskFutureList[T]: ...
 
     @overload
     def map(

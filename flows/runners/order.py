@@ -207,6 +207,7 @@ def _called(order: Order, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _place(order: Order, relay: Any) -> Here:
     context = RunContext(HeldRun(order.run), relay, order.files, OnePool())
+    context.label = f"{order.task_run[2]}."
     head = TaskHead(order.run, order.task, order.tags)
     identity, key, name = order.task_run
     made = TaskRun(context, head, task_run_id=identity, key=key, name=name, code="")
