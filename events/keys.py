@@ -22,7 +22,8 @@ key                    type    what it holds
 ``changed:<kind>``     zset    name of a definition → the number of its latest change
 ``changes``            string  how many changes of definitions there were
 ``history:<kind>:<n>`` list    its versions, newest first: ``<version> <ms> <event>``
-``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``
+``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``;
+                               ``by:<event>`` marks an event that has made somebody change it
 ``runs``               zset    flow run → ms it was created
 ``runs:<Type>``        zset    flow run → ms it entered that state
 ``runs:<State>:<of>``  zset    the same of one ``flow:<name>`` or ``deployment:<name>``, by type,
