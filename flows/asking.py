@@ -139,11 +139,20 @@ class _Asking:
                 return self._give_up()
             if self._leaves() and passed >= (self._question.stay or 0):
                 raise Suspending(self._held.run.id)
-            sleep(self._journal, self._held)
+            sleep(self._journal, self._held, self._left(passed))
         self._held.halted = False
         if self._held.run.state.type is StateType.CANCELLING:
             raise Interrupted("the flow run stopped")
         return None
+
+    def _left(self, passed: float) -> float:
+        """Return for how many seconds nothing is to be done but wait."""
+        question = self._question
+        times = [
+            question.seconds if question.late else None,
+            question.stay if self._leaves() else None,
+        ]
+        return min((time - passed for time in times if time is not None), default=float("inf"))
 
     def _is_over(self, passed: float) -> bool:
         seconds = self._question.seconds if self._question.late is not None else None

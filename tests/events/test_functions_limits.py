@@ -174,7 +174,7 @@ class Limits(RuleBasedStateMachine):
 
 def test_slots_and_lines_are_as_the_rules_say(sync_store: SyncStore) -> None:
     Limits.store = sync_store
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Limits,
         settings=settings(
             max_examples=30,

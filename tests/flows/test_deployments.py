@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from upshot import flow
 from upshot.events.exceptions import StoreUnavailable
-from upshot.flows.deployments import Deployment, put
+from upshot.flows.deployments import ConcurrencyLimitConfig, Deployment, put
 from upshot.flows.exceptions import EntrypointNotFound, InvalidDeployment
 
 from .conftest import Seen
@@ -39,11 +39,21 @@ def test_a_deployed_flow_can_be_found_by_workers(seen: Seen) -> None:
         "description": "Load it all.",
         "tags": ["etl", "night"],
         "version": "7",
+        "concurrency_limit": None,
     }
     assert made.flow == "my-flow"
     (event,) = seen.events()
     assert event["event"] == "deployment.created"
     assert event["resource"]["name"] == "my-flow/nightly"
+
+
+def test_a_limit_of_a_deployment_is_a_number_or_has_a_strategy() -> None:
+    plain = Deployment.of(name="a/b", entrypoint="m:f", concurrency_limit=2)
+    assert plain.concurrency_limit == ConcurrencyLimitConfig(limit=2)
+    given = ConcurrencyLimitConfig(limit=2, collision_strategy="CANCEL_NEW")
+    assert Deployment.of(name="a/b", entrypoint="m:f", concurrency_limit=given).concurrency_limit
+    with pytest.raises(InvalidDeployment, match=r"concurrency_limit\.limit"):
+        Deployment.of(name="a/b", entrypoint="m:f", concurrency_limit=0)
 
 
 def test_deploying_again_updates_what_differs_and_keeps_a_pause(seen: Seen) -> None:
