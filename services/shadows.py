@@ -22,6 +22,7 @@ from .catalog import Catalog, Doc
 from .exceptions import ServicesError
 from .history.archive import Archive
 from .history.events import at
+from .recording import shortened
 from .rendering import Renderer, effort_of
 
 _ADAPTER: Final[TypeAdapter[BaseAction]] = TypeAdapter(Action)
@@ -77,17 +78,22 @@ class Shadows:
         return context_of(firing, [event.body for event in events], lookups)
 
     async def _would(self, action: Doc, context: dict[str, Any], size: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         try:
             made = _ADAPTER.validate_python(action)
-            condition = made.condition
-            if condition is not None and not condition.holds(Scope(context)):
-                return {"would": "skip", "detail": f"if: {condition.source} is false"}
+            if made.condition is not None:
+                holds = made.condition.holds(Scope(context))
+                found["if"] = {"expression": made.condition.source, "holds": holds}
+                if not holds:
+                    return {**found, "would": "skip"}
             request = await self._renderer.render(made, context, effort=effort_of(made), size=size)
         except ValidationError as error:
-            return {"would": "fail", "detail": f"the definition can't be used: {describe(error)}"}
+            detail = f"the definition can't be used: {describe(error)}"
+            return {**found, "would": "fail", "detail": detail}
         except (AutomationsError, ServicesError) as error:
-            return {"would": "fail", "detail": str(error)}
-        return {"would": "act", "arguments": request.arguments}
+            return {**found, "would": "fail", "detail": str(error)}
+        arguments = shortened(made.told(request.arguments))
+        return {**found, "would": "act", "arguments": arguments}
 
 
 def _shadow(action: Doc) -> dict[str, Any]:

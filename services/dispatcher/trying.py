@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from ..recording import shortened
 from .compiled import Compiled
 from .entry import Entry
 from .outcomes import Ending, Outcome, outcome_of
-from .recording import shortened
 from .retrying import Retries
 
 NO_RETRIES: Final = Retries(0, 1.0)

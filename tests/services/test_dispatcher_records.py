@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from tests.services.dispatching import call, dispatching, entry, receiving, until
 from upshot.automations.actions.secrets import masked_headers, masked_url
 from upshot.services.catalog import Catalog
-from upshot.services.dispatcher.recording import MOST, shortened
+from upshot.services.recording import MOST, shortened
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3000)
 _DATA = st.recursive(
