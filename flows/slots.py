@@ -94,7 +94,7 @@ class Slots:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._waiting: dict[str, Claim] = {}
-        self._lock = threading.Lock()
+        self._lock, self._looking = threading.Lock(), threading.Lock()
         self._hearing: threading.Thread | None = None
         self._ears: list[str] = []
         self._closed = False
@@ -103,11 +103,11 @@ class Slots:
 
     def defined(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return those names that limits have, as it was a second ago at most."""
-        now = time.monotonic()
-        if now - self._looked > _LOOK_SECONDS:
-            self._looked = now
-            found = self._journal.execute("HKEYS", self._journal.store.keys("docs", "limit"))
-            self._defined = frozenset(name.decode() for name in found)
+        with self._looking:  # who comes meanwhile waits: what was not asked yet is not unlimited
+            if time.monotonic() - self._looked > _LOOK_SECONDS:
+                found = self._journal.execute("HKEYS", self._journal.store.keys("docs", "limit"))
+                self._defined = frozenset(name.decode() for name in found)
+                self._looked = time.monotonic()
         return tuple(name for name in names if name in self._defined)
 
     def ask(self, context: RunContext, wanted: Wanted, wake: Callable[[], None]) -> Claim | None:
