@@ -123,6 +123,7 @@ class Span(Transaction):
     def rollback(self) -> None:
         if self.state in {TransactionState.COMMITTED, TransactionState.ROLLED_BACK}:
             return
+        self._run.journal.flush()  # from here on only what the store knows to be done is undone
         self.log.note(self.identity, ROLLING_BACK)
         self.call_hooks("on_rollback", self._hooks.get("on_rollback", []))
         for child in reversed(self._ordered()):

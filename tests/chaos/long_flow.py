@@ -42,9 +42,9 @@ def item(run: str, number: int) -> int:
 
 
 @task(cache_policy=INPUTS.configure(isolation_level="SERIALIZABLE"))
-def shared(number: int) -> int:
+def shared(group: int, number: int) -> int:
     time.sleep(0.005)
-    note("shared", number)
+    note("shared", f"{group}-{number}")
     return number
 
 
@@ -52,9 +52,10 @@ def shared(number: int) -> int:
 def step(run: str, block: str, number: int) -> int:
     inside = get_transaction()
     assert inside is not None
-    inside.set("name", f"{run}-{block}-{number}")
+    # A block that was undone may be entered anew; then these are other task runs.
+    inside.set("name", f"{run}-{block}-{number}-{inside.identity[:8]}")
     time.sleep(0.005)
-    note("step", f"{run}-{block}-{number}")
+    note("step", inside.get("name"))
     return number
 
 
@@ -71,9 +72,9 @@ def done(inside: Transaction) -> None:
 
 
 @flow
-def long_flow(run: str) -> list[int]:
+def long_flow(run: str, group: int) -> list[int]:
     items = item.map(run, range(ITEMS)).result()
-    found = shared.map([number % SHARED for number in range(2 * SHARED)]).result()
+    found = shared.map(group, [number % SHARED for number in range(2 * SHARED)]).result()
     with transaction(key=f"kept {run}", isolation_level="SERIALIZABLE"):
         kept = [step(run, "kept", number) for number in range(STEPS)]
     try:
