@@ -11,6 +11,8 @@ import pytest
 from pydantic_core import to_json
 
 from tests.services.api_served import Api, served
+from upshot.events.exceptions import LimitReached
+from upshot.flows.pause import Pause
 from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun, new_run
 from upshot.flows.states import State
@@ -228,3 +230,56 @@ async def test_a_retry_from_a_task_names_one_that_the_run_called(api: Api) -> No
     again = await api.post(f"{RUNS}/{failed.id}/retry", json={"from": "load"})
     assert again["state"]["message"] == "retried by hand from load"
     assert [name for name, _ in (await Runs(api.store).get(failed.id)).again] == ["load"]
+
+
+async def test_a_run_is_paused_and_resumed_by_hand_once(api: Api) -> None:
+    run = await make(api)
+    paused = await api.post(f"{RUNS}/{run.id}/pause", json={"message": "not now"})
+    assert (paused["state"]["name"], paused["state"]["message"]) == ("Paused", "not now")
+    again = await api.post(f"{RUNS}/{run.id}/pause")
+    assert again["state"]["timestamp"] == paused["state"]["timestamp"]
+    resumed = await api.post(f"{RUNS}/{run.id}/resume")
+    assert (resumed["state"]["name"], resumed["state"]["message"]) == (
+        "Scheduled",
+        "resumed by hand",
+    )
+    assert (await api.post(f"{RUNS}/{run.id}/resume"))["state"] == resumed["state"]
+
+
+async def test_what_a_paused_run_asks_for_is_shown_and_checked(api: Api) -> None:
+    run = await make(api, "Running")
+    schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+    pause = Pause("ship", "Ship it?", schema)
+    more = {"pause": pause.to_json()}
+    await Runs(api.store).transition(run, State("Suspended"), own=True, more=more)
+    shown = await api.get(f"{RUNS}/{run.id}")
+    assert (shown["pause"]["description"], shown["pause"]["schema"]) == ("Ship it?", schema)
+    for given, field in (({"ok": 1}, "input.ok"), ({}, "input.ok"), (None, "input")):
+        refused = await api.post(f"{RUNS}/{run.id}/resume", 422, json={"input": given})
+        assert [error["field"] for error in refused["errors"]] == [field]
+    unknown = await api.post(f"{RUNS}/{run.id}/resume", 422, json={"inputs": 1})
+    assert unknown["errors"][0]["field"] == "inputs"
+    resumed = await api.post(f"{RUNS}/{run.id}/resume", json={"input": {"ok": True}})
+    assert (resumed["state"]["type"], resumed["pause"]) == ("Running", None)
+    late = await api.post(f"{RUNS}/{run.id}/resume", 409, json={"input": {"ok": True}})
+    assert late["type"].endswith("not-resumable")
+
+
+async def test_an_ended_run_is_neither_paused_nor_resumed(api: Api) -> None:
+    run = await make(api, "Failed")
+    for verb, kind in (("pause", "not-pausable"), ("resume", "not-resumable")):
+        refused = await api.post(f"{RUNS}/{run.id}/{verb}", 409)
+        assert refused["type"].endswith(kind)
+
+
+async def test_a_limit_in_use_is_shown_and_its_slots_can_be_taken(api: Api) -> None:
+    await api.post("/api/v1/limits", 201, json={"name": "work-pool:default", "limit": 1})
+    first = await make(api, "Running")
+    second = await make(api)
+    with pytest.raises(LimitReached):
+        await Runs(api.store).transition(second, State("Pending"), own=False)
+    (use,) = (await api.get("/api/v1/limits-in-use"))["items"]
+    assert (use["name"], use["used"], use["waiting"]) == ("work-pool:default", 1, 0)
+    assert use["holders"] == [{"run": first.id, "slots": 1}]
+    assert (await api.post("/api/v1/limits/work-pool:default/reset"))["released"] == 1
+    await Runs(api.store).transition(second, State("Pending"), own=False)
