@@ -56,6 +56,7 @@ key                    type    what it holds
 ``engine``             hash    ``cursor`` of the engine
 ``engine:definitions`` hash    automation → its JSON as of the cursor
 ``engine:fired``       hash    automation → ms at which it last fired; ``<id>:n`` → how often
+``engine:unreadable``  hash    automation → why this version of Upshot can't read it
 ``engine:windows``     hash    ``<automation>/<bucket>`` → JSON of an open window
 ``firings``            zset    firing → ms
 ``firing:<id>``        hash    ``doc`` and the outcome of each action, ``0``, ``1``, …;

@@ -65,6 +65,10 @@ class PlanOutdated(TerminalServicesError):
     """The definitions are no longer those that a plan was made for; nothing was changed."""
 
 
+class UnreadableDefinition(TerminalServicesError):
+    """Another version of Upshot has stored a definition that this one can't read."""
+
+
 class VersionMismatch(TerminalServicesError):
     """A definition is at another version than the one that was to be changed.
 

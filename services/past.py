@@ -9,15 +9,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from upshot.automations.definition import Automation
-from upshot.events.event import Recorded
+from upshot.events.event import Recorded, describe
 from upshot.events.exceptions import EventsError, NotFound
 from upshot.events.log import milliseconds, recorded
 from upshot.events.store import Store
 
 from .catalog import Catalog, Doc, Version
+from .exceptions import UnreadableDefinition
 from .history.archive import Archive
 
 _PAGE: Final = 1_000
@@ -61,8 +63,18 @@ def of_body(doc: Doc) -> Subject:
 
 
 def automation_of(doc: Doc) -> Automation:
-    """Return the automation that a stored definition is; a paused one is disabled."""
-    automation = Automation.model_validate({k: v for k, v in doc.items() if k != "paused"})
+    """Return the automation that a stored definition is; a paused one is disabled.
+
+    Raises:
+        UnreadableDefinition: another version of Upshot has stored it.
+    """
+    try:
+        automation = Automation.model_validate({k: v for k, v in doc.items() if k != "paused"})
+    except ValidationError as error:
+        raise UnreadableDefinition(
+            f"{doc.get('name')} was defined with another version of Upshot, and this one can't "
+            f"read it: {describe(error)}; apply it anew"
+        ) from error
     return automation.model_copy(update={"enabled": False}) if doc.get("paused") else automation
 
 

@@ -25,6 +25,8 @@ _BELATED_MS: Final = 5_000
 _UNARCHIVED_MS: Final = 30_000
 """Events that wait longer for the database show that it can't be written."""
 
+_MOST_TOLD: Final = 10
+
 Part = dict[str, Any]
 
 
@@ -71,6 +73,7 @@ def judge(seen: Snapshot) -> dict[str, Part]:
         },
         "scheduler": {"ready": seen.overdue < _BELATED_MS, "late_ms": seen.overdue},
         **({"archiver": _archiver(seen)} if seen.archives else {}),
+        **({"automations": _unreadable(seen)} if seen.unreadable else {}),
         "workers": {
             "ready": bool(seen.workers) or not queued,
             "workers": len(seen.workers),
@@ -78,6 +81,17 @@ def judge(seen: Snapshot) -> dict[str, Part]:
             "running": sum(worker["running"] for worker in seen.workers),
             **({"paused": ", ".join(seen.paused)} if seen.paused else {}),
         },
+    }
+
+
+def _unreadable(seen: Snapshot) -> Part:
+    """Return what to do about automations that another version of Upshot has defined."""
+    told = list(seen.unreadable[:_MOST_TOLD])
+    return {
+        "ready": False,
+        "out_of_force": len(seen.unreadable),
+        "why": told,
+        "do": "apply them anew as this version of Upshot has them",
     }
 
 

@@ -27,6 +27,7 @@ from ..exceptions import (
     Overloaded,
     PlanOutdated,
     Refused,
+    UnreadableDefinition,
     VersionMismatch,
 )
 
@@ -57,6 +58,7 @@ _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (NoShadow, 409, "no-shadow"),
     (PlanOutdated, 409, "plan-outdated"),
     (VersionMismatch, 412, "version-mismatch"),
+    (UnreadableDefinition, 409, "unreadable-definition"),
 )
 _log = structlog.stdlib.get_logger()
 
@@ -108,6 +110,7 @@ def install(app: FastAPI) -> None:
         HistoryUnavailable,
         NoShadow,
         PlanOutdated,
+        UnreadableDefinition,
         VersionMismatch,
     ):
         app.add_exception_handler(kind, _known)

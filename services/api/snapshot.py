@@ -39,6 +39,7 @@ class Snapshot:
         due, later, windows: runs, parked actions and windows that wait for a moment.
         overdue: ms by which the most belated of ``due`` and ``later`` is late.
         runs: how many are in each state. dead_letters, memory: actions given up; bytes.
+        unreadable: why automations that another version defined are not in force.
     """
 
     took: float
@@ -63,6 +64,7 @@ class Snapshot:
     dead_letters: int
     memory: int
     paused: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def unread(self) -> int:
@@ -129,6 +131,7 @@ def _questions(keys: Keys) -> dict[str, tuple[Argument, ...]]:
         "pools": ("SMEMBERS", keys("pools")),
         "workers": ("HVALS", keys("workers")),
         "work pools": ("HGETALL", keys("docs", WORK_POOL)),
+        "unreadable": ("HVALS", keys("engine", "unreadable")),
         "windows": ("HLEN", keys("engine", "windows")),
         "actions": ("XLEN", keys("actions")),
         "dead_letters": ("XLEN", keys("dead-letters")),
@@ -189,6 +192,7 @@ def _put_together(took: float, now: int, told: dict[str, Any]) -> Snapshot:
         paused=tuple(
             sorted(name.decode() for name, doc in told["work pools"].items() if says_paused(doc))
         ),
+        unreadable=tuple(sorted(why.decode() for why in told["unreadable"])),
     )
 
 

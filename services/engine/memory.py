@@ -16,7 +16,7 @@ from upshot.automations.firing import Firing
 from upshot.automations.logtime import OpenTime
 from upshot.events.event import Recorded, describe
 from upshot.events.log import START
-from upshot.events.store import Store
+from upshot.events.store import Commands, Store
 
 BREATH: Final = 50
 """Definitions that are restored in one go."""
@@ -43,6 +43,8 @@ class Memory:
         self.evaluator = Evaluator(OpenTime(gaps))
         self._actions: dict[str, dict[Branch, list[dict[str, Any]]]] = {}
         self._definitions: dict[str, bytes] = {}
+        self._unreadable: dict[str, str] = {}
+        self._unreadable_told: dict[str, str] | None = None
 
     def actions(self, firing: Firing) -> list[dict[str, Any]]:
         """Return the actions that a firing carries out, as data."""
@@ -73,7 +75,9 @@ class Memory:
         except ValidationError as error:
             log.error("automation unreadable", automation=identity, error=describe(error))
             self._forget(identity)
+            self._unreadable[identity] = f"{definition.get('name')}: {describe(error)}"
             return
+        self._unreadable.pop(identity, None)
         if paused:
             automation = automation.model_copy(update={"enabled": False})
         self._actions[identity] = {
@@ -86,6 +90,14 @@ class Memory:
     def _forget(self, identity: str) -> None:
         self.evaluator.remove(identity)
         self._actions.pop(identity, None)
+        self._unreadable.pop(identity, None)
+
+    def take_unreadable(self) -> dict[str, str] | None:
+        """Return which automations can't be read and why, by id; None if that was taken before."""
+        if self._unreadable == self._unreadable_told:
+            return None
+        self._unreadable_told = dict(self._unreadable)
+        return self._unreadable_told
 
     def take_definitions(self) -> dict[str, bytes]:
         """Return the definitions that changed since the last call; empty ones are deleted."""
@@ -110,8 +122,23 @@ async def recall(
         memory.restore(identity.decode(), from_json(kept))
         if index % BREATH == 0:
             await breathe()
+    await tell_unreadable(store, memory)
     await _recall_windows(store, memory, breathe)
     return memory
+
+
+async def tell_unreadable(store: Store, memory: Memory) -> None:
+    """Let it be seen which automations another version of Upshot defined so that this can't act.
+
+    They stay as they are, out of force, until they are applied anew.
+    """
+    if (unreadable := memory.take_unreadable()) is None:
+        return
+    key = store.keys("engine", "unreadable")
+    told: Commands = [("DEL", key)]
+    if unreadable:
+        told.append(("HSET", key, *(part for pair in unreadable.items() for part in pair)))
+    await store.pipeline(told)
 
 
 async def _recall_windows(

@@ -29,7 +29,7 @@ from upshot.services.leadership import Leadership
 
 from . import committing
 from .lookups import Lookups
-from .memory import DEFINING, Memory, recall
+from .memory import DEFINING, Memory, recall, tell_unreadable
 from .outcomes import Actions, FiringRecord, record, untold
 from .reading import Reader, Reading
 
@@ -164,6 +164,7 @@ class Engine:
         await self._store.call("commit", *arguments)
         self._renewed = self._moved = time.monotonic()
         memory.cursor = batch.cursor
+        await tell_unreadable(self._store, memory)
         return committing.Batch(batch.cursor)
 
     async def _records(self, memory: Memory, batch: committing.Batch) -> list[FiringRecord]:
