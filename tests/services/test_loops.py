@@ -67,6 +67,30 @@ async def test_a_loop_goes_round_once_and_is_told(store_url: str, length: int) -
         assert await counter(service.store, "firings:suppressed_loop") == 1
 
 
+async def test_a_loop_goes_round_as_often_as_it_may(store_url: str) -> None:
+    async with dispatching(store_url) as service, engine(service.store):
+        ring = [
+            link("there", "ping", "pong", max_depth=3),
+            link("back", "pong", "ping", max_depth=9),
+        ]
+        await define(service, *ring)
+        await Log(service.store).append([event("ping")])
+        await quiet(service)
+        assert await fired(service) == {"there": 3, "back": 3}
+        (told,) = await suppressions(service)
+        assert (told.payload["reason"], told.resource["name"]) == ("loop", "there")
+
+
+async def test_no_chain_goes_on_for_ever_whatever_its_automations_allow(store_url: str) -> None:
+    async with dispatching(store_url) as service, engine(service.store):
+        ring = [link("there", "ping", "pong"), link("back", "pong", "ping")]
+        await define(service, *({**each, "control": {"max_depth": 32}} for each in ring))
+        await Log(service.store).append([event("ping")])
+        await quiet(service)
+        assert await fired(service) == {"there": 16, "back": 16}
+        assert await counter(service.store, "firings:suppressed_loop") == 1
+
+
 async def test_each_round_that_somebody_else_begins_is_gone(store_url: str) -> None:
     async with dispatching(store_url) as service, engine(service.store):
         await define(service, link("there", "ping", "pong"), link("back", "pong", "ping"))
