@@ -21,17 +21,16 @@ Place = tuple[Kept | None, str | None]
 MOST_CACHED: Final = 100_000
 """Entries of the cache that the store keeps; the oldest go first."""
 
-_OPTIONS: Final = (
+_OPTIONS: Final = frozenset({
     "persist_result", "result_storage", "result_serializer", "cache_policy", "cache_key_fn",
     "cache_expiration", "refresh_cache", "result_storage_key",
-)  # fmt: skip
+})  # fmt: skip
 
 
 def keeping_for(task: Task[..., Any], run: RunContext) -> Keeping | None:
     """Return how a task's results are kept, or None where nobody has said anything about it."""
-    chosen = vars(task)
-    flow = vars(run.flow) if run.flow is not None else {}
-    if not any(name in chosen for name in _OPTIONS) and not any(name in flow for name in _OPTIONS):
+    flow = vars(run.flow) if run.flow is not None else ()
+    if _OPTIONS.isdisjoint(vars(task)) and _OPTIONS.isdisjoint(flow):
         return None
     from .keeping_options import keeping_of
 

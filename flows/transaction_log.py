@@ -89,6 +89,11 @@ class TransactionLog:
         with self._lock:
             self._fields[transaction] = COMMITTED
 
+    def discard(self, path: str) -> None:
+        """Let a file be removed that nobody is to find in the cache."""
+        journal = self._run.journal
+        journal.execute("SADD", journal.store.keys("litter"), f"file {path}")
+
     def committed(self, key: str) -> dict[str, Any] | None:
         """Return what is known of the transaction that was committed under a key, if one was."""
         journal = self._run.journal

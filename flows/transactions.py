@@ -168,6 +168,8 @@ class TaskTransaction(Transaction):
         failures = self.call_hooks("on_rollback", hooks[::-1])
         failed = "".join(f"; a hook failed: {explain(error)}" for error in failures)
         self.state = TransactionState.ROLLED_BACK
+        if self.entry and self.entry[2]:
+            self.log.discard(str(self.entry[2]))
         self._task_run.enter(State("RolledBack", f"undone with its transaction{failed}"))
 
 
