@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _MARKS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
 _COUNTS: Final = {"threshold": "", "require": " have fired", "steps": " are done"}
 """What is counted, and the words after ``2 of 3``."""
+_FEW: Final = 3
 _ELSEWHERE: Final = "event_not_expected"
 
 Found = Mapping[str, Any]
@@ -114,14 +115,26 @@ def _check(check: Found, part: Found, found: Found) -> Text | None:
     expected, actual = shown(check["expected"]), shown(check["actual"])
     if what == "where":
         parts += _where(check, expected)
+    elif what == "time" and check["actual"]:
+        parts.append((f"{expected}, next at {moment(check['actual'], day_of(found))}", ""))
+    elif what == "after" and met and part["window"]:
+        opened = moment(part["window"]["opened"], day_of(found))
+        parts += [(expected, ""), (f"  opened its window at {opened}", "dim")]
     elif met is None:
         parts.append((expected, "dim"))
     elif met:
         parts += [(expected, "")] if actual in (expected, "yes") else [(actual, "")]
-        parts += [] if actual in (expected, "yes") else [(f"  ({expected})", "dim")]
+        parts += [(f"  ({expected})", "dim")] if _adds(check) else []
     else:
         parts += [("expected ", ""), (expected, "green"), (", actual ", ""), (actual, "red")]
     return styled(parts)
+
+
+def _adds(check: Found) -> bool:
+    """Tell whether what was expected says more than what there was, in a few words."""
+    expected, actual = check["expected"], check["actual"]
+    few = not isinstance(expected, list) or len(expected) <= _FEW
+    return few and actual is not True and shown(actual) != shown(expected)
 
 
 def _count(check: Found, part: Found, found: Found) -> Text | None:

@@ -21,7 +21,7 @@ _WORDS: Final = {
     "quiet_until_window_ends": "it has fired already, and is quiet until its window ends, {ends}",
     "expected_events_came": "what it expected came, so nothing is absent",
     "satisfied": "what it expected came, so nothing is absent",
-    "window_opened": "this event opens its window",
+    "window_opened": "this event opens its window, which ends {ends}",
     "counted": "{counted}, and the window ends {ends}",
     "loop": "the automation itself led to this event",
     "disabled": "it is paused, or not enabled; if it were on, this is what it would do",
@@ -31,11 +31,14 @@ _WORDS: Final = {
     "metric_not_observed_long_enough": "it was not measured for long enough",
     "metric_without_data": "there is nothing to measure",
     "event_without_value": "this event has no such value",
-    "deadline_set": "this event sets the deadline",
+    "deadline_set": "this event sets the deadline, {ends}",
     "deadline_met": "the deadline was met",
     "no_deadline_set": "there is no deadline for this run",
     "threshold_reached": "{counted}",
     "triggers_met": "{counted} triggers have fired",
+    "fresh": "it was seen in time",
+    "stale": "it was not seen in time",
+    "scheduled_time": "its time has come",
     "metric_breached": "the measure is beyond its threshold",
     "resolved": "the incident is over",
 }
@@ -53,6 +56,8 @@ def sentence(found: Found) -> str:
     said = _WORDS.get(reason, "")
     if part is None:
         return said
+    if part["trigger"] == "schedule" and not found["fired"]:
+        return "no event sets it off: its times do"
     if reason == "error":
         return cell(part["detail"])
     if reason in _DECIDED_BY_A_CHECK:

@@ -168,6 +168,20 @@ def test_what_comes_from_outside_can_not_reach_the_terminal(shown: Any) -> None:
     assert not any("\x1b" in line or "\x07" in line for line in lines)
 
 
+def test_an_open_window_tells_when_it_was_opened_and_ends(shown: Any) -> None:
+    rule = {"posture": "Proactive", "after": "a.b", "expect": "c.d", "within": "5m"}
+    lines = shown(explained(rule, ("a.b", 1, {})))
+    assert lines[1] == f"  this event opens its window, which ends {clock(6)}"
+    lines = shown(explained(rule, ("a.b", 1, {}), ("e.f", 2, {})))
+    assert lines[-1] == f"    └── ✓ after: a.b  opened its window at {clock(1)}"
+
+
+def test_a_schedule_tells_its_next_time(shown: Any) -> None:
+    lines = shown(explained({"type": "schedule", "cron": "0 7 * * *"}, ("a.b", 1, {})))
+    assert lines[1] == "  no event sets it off: its times do"
+    assert lines[-1].endswith(f"time: 0 7 * * *, next at {clock(7 * 60)}")
+
+
 @pytest.mark.parametrize(
     "rule",
     [
