@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from upshot.events.event import Recorded
 
@@ -21,15 +21,14 @@ from .control.controls import Controls
 from .control.loops import loop
 from .definition import Automation
 from .firing import Firing, Occasion, decided
+from .gathered import Gathered
 from .logtime import OpenTime
 from .nodes import Defined, Node, Nodes
-from .outcomes import Asked, Outcome, Suppression
+from .outcomes import Asked, Outcome
 from .tally import Statistics
 from .timers import Key
 from .triggers import Facts, Fired, Reason, Verdict
 from .windows import OpenWindows
-
-_SUPPRESSED: Final = frozenset({"automation.suppressed", "automation.shadow-suppressed"})
 
 
 class Evaluator:
@@ -50,7 +49,7 @@ class Evaluator:
         self._windows = OpenWindows(self._time)
         self._controls = Controls(self._windows, self.stats, acts_since, takes)
         self._nodes = Nodes(self._windows, self._time, self._controls)
-        self._fired: dict[Key, dict[int, Fired]] = {}
+        self._fired = Gathered(self._nodes)
 
     def define(self, automation: Automation, version: int, position_ms: int) -> Defined:
         """Put an automation in force.
@@ -94,7 +93,7 @@ class Evaluator:
         outcomes = self.advance(recorded.received)
         self.stats.events += 1
         controls = self._controls
-        if controls.awaited and recorded.own:
+        if controls.awaiting and recorded.own:
             outcomes += controls.learn(recorded)
         body = recorded.body
         candidates = self._nodes.index.candidates(body["event"], body["resource"], body["related"])
@@ -105,7 +104,7 @@ class Evaluator:
             if self._fired:
                 outcomes += self._gather()
         if controls.resolving:
-            outcomes += self._resolve(recorded)
+            outcomes += controls.resolve(recorded)
         return outcomes
 
     def proceed(self, asked: Asked, answers: Answers) -> list[Outcome]:
@@ -187,19 +186,6 @@ class Evaluator:
             self.stats.where_errors += 1
         return ()
 
-    def _resolve(self, recorded: Recorded) -> list[Outcome]:
-        """End the incidents that the event says are over."""
-        body, outcomes = recorded.body, list[Outcome]()
-        resolving = self._controls.resolving
-        for pipeline in resolving.candidates(body["event"], body["resource"], body["related"]):
-            self.stats.decisions += 1
-            node = next(self._nodes.of(pipeline.id))
-            try:
-                outcomes += pipeline.resolve(facts := Facts(recorded), node.bucket(facts))
-            except Exception as error:  # noqa: BLE001 - as below
-                outcomes += self._fail(node, Occasion.of_event("", recorded), error)
-        return outcomes
-
     def _expire(self, node: Node, bucket: str, when: int) -> Sequence[Outcome]:
         window = node.windows[bucket]
         cause = f"{window.position}/{when}"
@@ -225,26 +211,13 @@ class Evaluator:
         self._remember(node, occasion.bucket, verdict)
         if node.parent is None:
             return self._act(node, verdict, occasion, facts)
-        fired = Fired(
-            at=occasion.at,
-            cause=occasion.cause,
-            positions=verdict.positions,
-            labels=node.trigger.labels(occasion.bucket),
-            facts=facts,
-            opener=occasion.caused_by,
-            causation=occasion.causation,
-        )
-        bucket = node.parent.trigger.bucket_of(fired)
-        self._fired.setdefault((node.parent.key, bucket), {})[node.index] = fired
+        self._fired.add(node, verdict, occasion, facts)
         return ()
 
     def _gather(self) -> list[Outcome]:
         """Let the triggers of triggers decide on what fired in them, the innermost ones first."""
-        outcomes: list[Outcome] = []
-        while self._fired:
-            key = min(self._fired, key=lambda each: (-self._nodes[each[0]].depth, each))
-            outcomes += self._decide(self._nodes[key[0]], key[1], self._fired.pop(key))
-        return outcomes
+        taken = self._fired.take()
+        return [each for gathered in taken for each in self._decide(*gathered)]
 
     def _decide(self, node: Node, bucket: str, fired: Mapping[int, Fired]) -> Sequence[Outcome]:
         last = fired[max(fired)]
@@ -268,7 +241,7 @@ class Evaluator:
         """Fire, or let control decide whether to, and when."""
         entry, labels = node.entry, node.trigger.labels(occasion.bucket)
         if entry.pipeline is not None:
-            return entry.pipeline.enter(verdict, occasion, labels, facts)
+            return self._controls.enter(entry.pipeline, verdict, occasion, labels, facts)
         self.stats.firings += 1
         return [decided(entry.id, entry.automation, entry.version, labels, verdict, occasion)]
 
@@ -285,17 +258,5 @@ class Evaluator:
     def _suppress(
         self, node: Node, occasion: Occasion, reason: Reason, message: str
     ) -> Sequence[Outcome]:
-        self.stats.suppressions += 1
-        entry = node.entry
-        event = occasion.event
-        if event is not None and event.name in _SUPPRESSED:
-            return ()  # the report of a suppression must not bring forth the next one, for ever
-        name, version = entry.automation.name, entry.version
-        kind = (entry.id, reason.value, occasion.bucket)
-        told = self._controls.telling.tells(kind, occasion.at)
-        return [
-            Suppression(
-                entry.id, name, version, occasion.bucket, reason, event, occasion.at, message,
-                told=told, shadow=entry.automation.shadow,
-            )
-        ]  # fmt: skip
+        by = (node.entry.id, node.entry.automation, node.entry.version)
+        return self._controls.suppress(by, occasion, reason, message)

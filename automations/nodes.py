@@ -12,7 +12,7 @@ from .control.pipeline import Pipeline
 from .definition import Automation
 from .index import Index
 from .logtime import OpenTime
-from .triggers import CompositeTrigger, Facts, Fired, Memory, Place, node_key, walk
+from .triggers import Facts, Memory, Place, bucket_in, node_key, walk
 from .windows import OpenWindows
 
 
@@ -60,10 +60,7 @@ class Node:
 
     def bucket(self, facts: Facts) -> str:
         """Return the name of the bucket that an event falls into by itself."""
-        if isinstance(self.trigger, CompositeTrigger):
-            return self.trigger.bucket_of(Fired(facts.received, facts.position, (), {}, facts))
-        found: str = self.trigger.bucket(facts)
-        return found
+        return bucket_in(self.trigger, facts)
 
 
 class Nodes:

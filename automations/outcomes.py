@@ -10,9 +10,12 @@ from upshot.events.event import Recorded
 from .conditions import Answers
 from .control.candidate import Candidate
 from .definition import Automation
-from .firing import Firing
+from .firing import Firing, Occasion
 from .lookups import Question
 from .triggers import Reason
+
+By: TypeAlias = tuple[str, Automation, int]
+"""Who decided: an automation's id, its definition, and which version of it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -91,10 +94,30 @@ class Suppression:
     shadow: bool = False
 
     @classmethod
+    def on(cls, occasion: Occasion, by: By, reason: Reason, message: str, told: int) -> Self:
+        """Return what becomes of a trigger's firing that must not be, or of a decision that failed.
+
+        Args:
+            by: the id, the definition and the version of the automation.
+        """
+        return cls(
+            automation_id=by[0],
+            automation=by[1].name,
+            version=by[2],
+            bucket=occasion.bucket,
+            reason=reason,
+            event=occasion.event,
+            at=occasion.at,
+            message=message,
+            told=told,
+            shadow=by[1].shadow,
+        )
+
+    @classmethod
     def of(
         cls,
         candidate: Candidate,
-        by: tuple[str, Automation, int],
+        by: By,
         reason: Reason,
         message: str,
         stage: str,

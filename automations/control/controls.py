@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
 from upshot.events.event import Recorded
@@ -10,16 +11,16 @@ from upshot.events.event import Recorded
 from ..actions import Action
 from ..conditions import Answers, Judged
 from ..definition import Automation
-from ..firing import Firing
+from ..firing import Firing, Occasion
 from ..index import Index
-from ..outcomes import Asked, Outcome
+from ..outcomes import Asked, By, Outcome, Suppression
 from ..tally import Statistics
-from ..triggers import Memory
+from ..triggers import Facts, Memory, Reason, Verdict
 from ..windows import OpenWindows
+from .awaiting import Awaiting
 from .base import Ruling, Stage
 from .candidate import Candidate
 from .incident import Incidents
-from .mode import Going
 from .pipeline import Pipeline, Step
 from .progress import GIVEN_UP, Progress
 from .telling import Telling
@@ -28,17 +29,9 @@ Watcher: TypeAlias = Callable[[Step, Memory | None, Candidate, Ruling | Judged],
 """Who is told what each stage decides: the stage, what it remembered, on what, and how."""
 
 
+_SUPPRESSED: Final = frozenset({"automation.suppressed", "automation.shadow-suppressed"})
 _PLACES: Final = {"budget": "budget", "incident": "resolve"}
 """Where stages stand in a definition that do not stand under ``control``."""
-
-
-class _Awaited(NamedTuple):
-    """Whose end an event on a resource may be: a firing's, in progress for a key of its mode."""
-
-    automation: str
-    key: str
-    firing: str
-    place: int
 
 
 class Fate(NamedTuple):
@@ -96,7 +89,7 @@ class Controls:
         self.telling = Telling()
         self.watcher: Watcher | None = None
         self.resolving: Index[Pipeline] = Index()
-        self.awaited: dict[str, _Awaited] = {}
+        self.awaiting = Awaiting()
         self._acts_since = acts_since
         self._takes = takes
         self._pipelines: dict[str, Pipeline] = {}
@@ -141,23 +134,56 @@ class Controls:
         pipeline = self._pipelines.get(node.partition("!")[0])
         step = pipeline.step(node) if pipeline is not None else None
         if pipeline is not None and step is not None:
-            self.await_ends(pipeline.id, key, None, step.memories.get(key))
+            self.awaiting.change(pipeline.id, key, None, step.memories.get(key))
+
+    def enter(
+        self,
+        pipeline: Pipeline,
+        verdict: Verdict,
+        occasion: Occasion,
+        labels: dict[str, str],
+        facts: Facts | None,
+    ) -> list[Outcome]:
+        """Take a firing of an automation's trigger as far as it gets; see ``Pipeline.enter``."""
+        decide = partial(pipeline.enter, verdict, occasion, labels, facts)
+        return self._isolated(pipeline, occasion, decide)
 
     def at_deadline(self, node: str, key: str, when: int) -> list[Outcome]:
         """Let what waited until ``when`` (ms) at a stage go on."""
-        return self._pipelines[node.partition("!")[0]].at_deadline(node, key, when)
+        pipeline = self._pipelines[node.partition("!")[0]]
+        occasion = Occasion(key, "", when, None, None, None)
+        outcomes = self._isolated(
+            pipeline, occasion, partial(pipeline.at_deadline, node, key, when)
+        )
+        left = self.windows.get((node, key))
+        if left is not None and 0 < left.deadline <= when:  # it failed; what it held is given up
+            self.awaiting.change(pipeline.id, key, left, None)
+            self.windows.put((node, key), None)
+        return outcomes
+
+    def resolve(self, event: Recorded) -> list[Outcome]:
+        """End the incidents that an event says are over."""
+        body, outcomes = event.body, list[Outcome]()
+        found = self.resolving.candidates(body["event"], body["resource"], body["related"])
+        for pipeline in found:
+            self.stats.decisions += 1
+            occasion = Occasion.of_event("", event)
+            outcomes += self._isolated(pipeline, occasion, partial(pipeline.resolve, Facts(event)))
+        return outcomes
 
     def learn(self, event: Recorded) -> list[Outcome]:
         """Learn what an event says of what is in progress."""
-        found = self.awaited.get(event.resource["id"])
+        found = self.awaiting.on(event.resource["id"])
         if found is None:
             return []
-        pipeline = self._pipelines[found.automation]
-        return pipeline.ended(found.key, found.firing, event.name, found.place, event.received)
+        pipeline, occasion = self._pipelines[found.automation], Occasion.of_event(found.key, event)
+        return self._isolated(pipeline, occasion, partial(pipeline.ended, found, event))
 
     def proceed(self, asked: Asked, answers: Answers) -> list[Outcome]:
         """Go on with a candidate whose questions are answered."""
-        return self._pipelines[asked.automation_id].proceed(asked, answers)
+        pipeline, candidate = self._pipelines[asked.automation_id], asked.candidate
+        occasion = Occasion(candidate.bucket, "", candidate.at, candidate.event, None, None)
+        return self._isolated(pipeline, occasion, partial(pipeline.proceed, asked, answers))
 
     def begun(self, firing: Firing, actions: Sequence[Action]) -> Progress | None:
         """Return the progress of a firing that came about; None for one that is over at once."""
@@ -168,23 +194,31 @@ class Controls:
 
     def give_up(self, firing: Firing) -> None:
         """Wait no longer for the end of a firing that will never begin; the next one may go on."""
-        found = next((each for each in self.awaited.values() if each.firing == firing.id), None)
+        found = self.awaiting.of(firing.id)
         if found is not None:
             self._pipelines[found.automation].give_up(found.key, firing.id, firing.at)
 
-    def await_ends(
-        self, identity: str, key: str, before: Memory | None, after: Memory | None
-    ) -> None:
-        """Wait for the ends of what is in progress after a change, and no longer for others."""
-        earlier, later = _running(before), _running(after)
-        for progress in earlier:
-            if progress not in later:
-                for resource, _ in progress.awaited():
-                    self.awaited.pop(resource, None)
-        for progress in later:
-            if progress not in earlier:
-                for resource, place in progress.awaited():
-                    self.awaited[resource] = _Awaited(identity, key, progress.firing, place)
+    def suppress(self, by: By, occasion: Occasion, reason: Reason, message: str) -> list[Outcome]:
+        """Return the suppression of a trigger's firing, or of a decision that failed.
+
+        Args:
+            by: the id, the definition and the version of the automation.
+        """
+        self.stats.suppressions += 1
+        if occasion.event is not None and occasion.event.name in _SUPPRESSED:
+            return []  # the report of a suppression must not bring forth the next one, for ever
+        told = self.telling.tells((by[0], reason.value, occasion.bucket), occasion.at)
+        return [Suppression.on(occasion, by, reason, message, told)]
+
+    def _isolated(
+        self, pipeline: Pipeline, occasion: Occasion, decide: Callable[[], list[Outcome]]
+    ) -> list[Outcome]:
+        """Return what is decided; an automation that fails must not stop the others."""
+        try:
+            return decide()
+        except Exception as error:  # noqa: BLE001 - see above
+            by = (pipeline.id, pipeline.automation, pipeline.version)
+            return self.suppress(by, occasion, Reason.ERROR, repr(error))
 
     def _step(self, key: str, stage: Stage | None) -> Step:
         return Step(key, stage, self.windows.own(key, stage) if stage is not None else {})
@@ -204,9 +238,5 @@ class Controls:
 
     def _forget(self, node: str) -> None:
         for key, memory in self.windows.of(node).items():
-            self.await_ends("", key, memory, None)
+            self.awaiting.change("", key, memory, None)
         self.windows.disown(node)
-
-
-def _running(memory: Memory | None) -> Sequence[Progress]:
-    return memory.running if isinstance(memory, Going) else ()

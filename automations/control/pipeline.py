@@ -13,7 +13,7 @@ from ..conditions import Answers
 from ..definition import Automation, Branch
 from ..firing import Firing, Occasion, come_about
 from ..outcomes import Asked, Outcome, Resolution, Suppression
-from ..triggers import Facts, Memory, Reason, Verdict
+from ..triggers import Facts, Memory, Reason, Verdict, bucket_in
 from .base import Move, Stage
 from .budget import Budget
 from .candidate import Candidate
@@ -22,6 +22,9 @@ from .judging import judged
 from .mode import Turns
 
 if TYPE_CHECKING:
+    from upshot.events.event import Recorded
+
+    from .awaiting import Awaited
     from .controls import Controls
 
 
@@ -115,24 +118,19 @@ class Pipeline:
             self._go(passed, place + 1, outcomes)
         return outcomes
 
-    def ended(self, key: str, firing: str, event: str, place: int, now: int) -> list[Outcome]:
-        """Learn what an event says of a firing that is in progress.
-
-        Args:
-            key: the mode's key that it is in progress for. firing: its id.
-            event: the event's name. place: of the action that it is about.
-            now: the log's millisecond.
-        """
+    def ended(self, awaited: Awaited, event: Recorded) -> list[Outcome]:
+        """Learn what an event says of a firing that is in progress."""
         turns = self._turns
         assert turns is not None
         assert isinstance(turns.stage, Turns)
+        key, firing = awaited.key, awaited.firing
         going: Any = turns.memories[key]
         progress = next(each for each in going.running if each.firing == firing)
-        left = progress.after(event, place)
+        left = progress.after(event.name, awaited.place)
         outcomes: list[Outcome] = []
         if left is not progress:
             self._remember(turns, key, turns.stage.changed(going, firing, left))
-            self._next(key, now, outcomes)
+            self._next(key, event.received, outcomes)
         return outcomes
 
     def give_up(self, key: str, firing: str, now: int) -> None:
@@ -145,10 +143,11 @@ class Pipeline:
         ending = replace(progress, until=now)
         self._remember(turns, key, turns.stage.changed(going, firing, ending))
 
-    def resolve(self, facts: Facts, bucket: str) -> list[Outcome]:
-        """End the incident of a bucket, if one is open and the event says that it is over."""
-        step = self.steps[-1]
-        incident, resolve = step.memories.get(bucket), self.automation.resolve
+    def resolve(self, facts: Facts) -> list[Outcome]:
+        """End the incident of an event's bucket, if one is open and the event says it is over."""
+        step, resolve = self.steps[-1], self.automation.resolve
+        bucket = bucket_in(self.automation.trigger, facts)
+        incident = step.memories.get(bucket)
         if not isinstance(incident, Incident) or resolve is None or not resolve.ends(facts):
             return []
         self._remember(step, bucket, None)
@@ -267,7 +266,7 @@ class Pipeline:
 
     def _remember(self, step: Step, key: str, memory: Memory | None) -> None:
         if step is self._turns:
-            self._controls.await_ends(self.id, key, step.memories.get(key), memory)
+            self._controls.awaiting.change(self.id, key, step.memories.get(key), memory)
         if memory is not None or key in step.memories:
             self._controls.windows.put((step.key, key), memory)
 

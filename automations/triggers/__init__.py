@@ -12,7 +12,7 @@ from .kinds import AnyTrigger as Trigger
 from .metric import MetricTrigger
 from .schedule import ScheduleTrigger
 from .sequence import SequenceTrigger
-from .tree import Place, kept_on_edit, node_key, walk
+from .tree import Place, bucket_in, kept_on_edit, node_key, walk
 from .window import Memory, Window
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Trigger",
     "Verdict",
     "Window",
+    "bucket_in",
     "kept_on_edit",
     "node_key",
     "walk",

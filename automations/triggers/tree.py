@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .base import Facts, Fired
 from .composite import CompositeTrigger
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ def node_key(automation_id: str, path: str) -> str:
     Keys of one automation sort as its triggers stand.
     """
     return f"{automation_id}#{path}" if path else automation_id
+
+
+def bucket_in(trigger: AnyTrigger, facts: Facts) -> str:
+    """Return the name of the bucket of a trigger that an event falls into by itself."""
+    if isinstance(trigger, CompositeTrigger):
+        return trigger.bucket_of(Fired(facts.received, facts.position, (), {}, facts))
+    return trigger.bucket(facts)
 
 
 def walk(trigger: AnyTrigger) -> Iterator[Place]:

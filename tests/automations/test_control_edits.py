@@ -8,6 +8,7 @@ import pytest
 
 from tests.automations.controlled import evaluating, rule, words
 from tests.automations.making import ACTIONS, event, feed
+from upshot.automations.control import Budget, Debounce
 from upshot.automations.control.controls import kept_on_edit
 from upshot.automations.nodes import Defined
 
@@ -83,3 +84,17 @@ def test_nothing_is_left_of_an_automation_that_is_gone() -> None:
     assert not any(evaluator.take_changes().values())
     assert evaluator.advance(1 << 50) == []
     assert feed(evaluator, event("a.done", 10_000), event("b.done", 11_000)) == []
+
+
+def test_a_stage_that_fails_stops_no_other_automation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Debounce, "at_deadline", fail)
+    monkeypatch.setattr(Budget, "decide", fail)
+    evaluator = evaluating(rule(control={"debounce": {"period": 3}}))
+    evaluator.define(rule(name="two", budget={"max": 1, "within": 9}), 1, 0)
+    evaluator.define(rule(name="three", control={"mode": "parallel"}), 1, 0)
+    outcomes = feed(evaluator, event("a.done", 1000)) + evaluator.advance(5000)
+    assert sorted(words(outcomes).split()) == ["1", "1!error", "4!error"]
+    assert evaluator.advance(1 << 40) == []
