@@ -40,6 +40,7 @@ class Made:
         by: what makes it, for people. action: the place of that among the actions; None where
             firing itself does.
         certain: whether it certainly comes. guarded: whether an ``if`` may leave it out.
+        heals: whether it comes of the same run, tried again.
     """
 
     event: str
@@ -49,6 +50,7 @@ class Made:
     action: int | None = None
     certain: bool = True
     guarded: bool = False
+    heals: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -122,7 +124,8 @@ def _all_made(doc: Doc) -> Iterator[Made]:
         guarded = options.get("if") is not None
         for event, resource, related, by, certain in _made_by(kind, options, itself):
             told = f"{by} of '{name}'"
-            yield Made(event, resource, related, told, place, certain, guarded)
+            heals = kind == "retry-flow-run"
+            yield Made(event, resource, related, told, place, certain, guarded, heals)
 
 
 _TRIGGER: Final[Labels] = {"id": None, "role": "trigger", "name": None}

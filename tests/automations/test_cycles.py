@@ -111,7 +111,11 @@ def test_a_circle_that_certainly_goes_round_is_seen(path: str, rules: list[dict[
 
 
 POSSIBLE: list[tuple[str, list[dict[str, Any]]]] = [
-    ("a → a", [rule("a", "flow-run.failed", {"retry-flow-run": {}})]),
+    (
+        "a → b → a",
+        [rule(name, "flow-run.failed", {"retry-flow-run": {}}) for name in ("a", "b")],
+    ),
+    ("a → a", [rule("a", "flow-run.crashed", RUN)]),
     ("a → a", [rule("a", {"expect": ["flow-run.failed"], "match_related": OF_ETL}, RUN)]),
     (
         "a → a",
@@ -165,6 +169,7 @@ NONE: list[list[dict[str, Any]]] = [
     ],
     [rule("a", {"expect": ["x"], "posture": "Proactive", "within": "1h"}, "x")],
     [rule("a", "x", "y"), rule("b", "y", "x", enabled=False)],
+    [rule("a", "flow-run.failed", {"retry-flow-run": {}})],
     [
         rule(
             "a",

@@ -73,11 +73,11 @@ async def test_a_circle_that_is_opened_in_the_same_plan_is_none(api: Api) -> Non
 
 async def test_a_possible_circle_is_stored_with_a_warning(api: Api) -> None:
     doc = rule("a", "flow-run.failed", "x")
-    doc["actions"] = [{"retry-flow-run": {}}]
+    doc["actions"] = [{"run-deployment": {"deployment": "etl/n"}}]
     found = await api.post("/api/v1/apply", json={"automations": [doc], "dry_run": True})
     (warning,) = found["warnings"]
     assert (warning["kind"], warning["name"], warning["field"]) == ("automation", "a", "actions.0")
-    assert "may go round in a circle: a → a: retry-flow-run of 'a'" in warning["message"]
+    assert "may go round in a circle: a → a: run-deployment 'etl/n' of 'a'" in warning["message"]
     shown = await api.post("/api/v1/automations", 201, json=doc)
     assert len(shown["warnings"]) == 1
     again = await api.ask(
@@ -121,8 +121,8 @@ async def test_saving_from_python_is_reviewed_too(api: Api) -> None:
     saved = Automation(name="a", trigger={"expect": ["x"]}, actions=circle)
     with pytest.raises(RequestRefused, match="a → a"):
         await asyncio.to_thread(saved.save, client)
-    retries: list[dict[str, Any]] = [{"retry-flow-run": {}}]
-    risky = Automation(name="r", trigger={"expect": ["flow-run.failed"]}, actions=retries)
+    runs = [{"run-deployment": {"deployment": "etl/n"}}]
+    risky = Automation(name="r", trigger={"expect": ["flow-run.failed"]}, actions=runs)
     with pytest.warns(UserWarning, match="may go round"):
         assert await asyncio.to_thread(risky.save, client) == "created"
 
