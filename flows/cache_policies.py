@@ -195,7 +195,10 @@ class _FlowParameters(CachePolicy):
     def compute_key(
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
-        return hashed("flow", context.flow_name, hash_value(flow_parameters))
+        try:
+            return hashed("flow", context.flow_name, hash_value(flow_parameters))
+        except Unhashable as error:
+            raise Unhashable(f"the flow's parameters can't be hashed: {error}") from error
 
 
 @dataclass(frozen=True)

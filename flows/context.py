@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .flowdef import Flow
     from .held import HeldRun
     from .journal import Journal
+    from .parameters import Arguments
     from .results import ResultFiles
     from .runners.base import Pool
     from .taskrun import TaskHead, TaskRun
@@ -60,6 +61,7 @@ class RunContext:
         heads: by name and tags, what the task runs of each task have in common.
         label: tells apart names of task runs that several processes make.
         flow: what runs, once it is known.
+        arguments: of its function, once they were checked.
         folders: where files of the run lie, as far as the store knows.
         transactions: what became of the run's transactions.
         again: from where on this attempt does again what was done.
@@ -79,6 +81,7 @@ class RunContext:
     names: Scope = field(default_factory=Scope)
     stopping: threading.Event = field(default_factory=threading.Event)
     flow: Flow[..., Any] | None = None
+    arguments: Arguments | None = None
     folders: set[str] = field(default_factory=set)
     transactions: TransactionLog | None = None
     again: Again = field(default_factory=lambda: Again(()))

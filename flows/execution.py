@@ -30,6 +30,7 @@ from .hooks import call_hooks
 from .journal import Journal
 from .logs import run_logger
 from .outcomes import ended_by, ended_with, explain
+from .parameters import Arguments
 from .results import Kept, ResultFiles
 from .runners.opening import OnePool
 from .states import State, StateType, legible
@@ -162,7 +163,7 @@ class Execution:
         with standing(self.here()):
             try:
                 self.hook(flow)
-                checked = flow.checked(args, kwargs)
+                checked = self.checked(flow, args, kwargs)
                 value = consumed(call_within(flow.timeout_seconds, flow.body, *checked))
                 self.drain()
                 require_done(self.context)
@@ -176,13 +177,20 @@ class Execution:
         with standing(self.here()):
             try:
                 self.hook(flow)
-                positional, named = flow.checked(args, kwargs)
+                positional, named = self.checked(flow, args, kwargs)
                 value = await await_within(flow.timeout_seconds, flow.body(*positional, **named))
                 await asyncio.to_thread(self.drain)
                 require_done(self.context)
             except Exception as error:  # noqa: BLE001 - any error of the user's is the flow's
                 return await aside(self.failed, flow, error)
             return ended_with(value)
+
+    def checked(
+        self, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Arguments:
+        """Return the arguments that the flow's function gets."""
+        self.context.arguments = flow.checked(args, kwargs)
+        return self.context.arguments
 
     def drain(self) -> None:
         """Wait for the end of all submitted tasks."""

@@ -49,7 +49,7 @@ class FlowSteps:
         return self._flow.timeout_seconds
 
     def arguments(self) -> Arguments:
-        return self._flow.checked(*self._given)
+        return self._execution.checked(self._flow, *self._given)
 
     def start(self) -> None:
         if self._retries and not self._execution.begin("Retrying", self._which()):

@@ -87,15 +87,22 @@ class Memo:
             task_run_name=self._task_run.name,
             flow_run_id=run.id,
             flow_name=run.flow,
-            flow_parameters=run.parameters,
+            flow_parameters=self._flow_parameters(),
         )
         inputs = signature.with_defaults(signature.bind(args, kwargs))
         try:
-            return policy.compute_key(context, inputs, run.parameters) if policy else None
+            given = context.flow_parameters
+            return policy.compute_key(context, inputs, given) if policy else None
         except Exception as error:  # noqa: BLE001 - policies and inputs are code of the user's own
             name = self._task_run.name
             run_logger().error("%s is not cached: %s", name, explain(error), exc_info=error)
             return None
+
+    def _flow_parameters(self) -> dict[str, Any]:
+        run = self._run
+        if run.flow is None or run.arguments is None:
+            return run.held.run.parameters
+        return run.flow.bind(*run.arguments)
 
     @property
     def _index(self) -> str:

@@ -196,6 +196,23 @@ def test_each_policy_finds_what_it_says(seen: Seen, ran: list[Any]) -> None:
     assert calls(CacheKeyFnPolicy(lambda context, _: context.flow_run_id), ran) == 2
 
 
+def test_flow_parameters_count_as_they_are_and_not_as_they_are_shown(
+    seen: Seen, ran: list[Any]
+) -> None:
+    @task(cache_policy=FLOW_PARAMETERS)
+    def body() -> None:
+        ran.append(1)
+
+    @flow
+    def f(rows: list[str], point: Point) -> None:
+        body()
+
+    for letter in "aba":
+        f([letter * 400_000], Point(1, {}))
+    f(["a" * 400_000], Point(2, {}))
+    assert len(ran) == 3
+
+
 def test_policies_add_up_and_leave_parameters_out(seen: Seen, ran: list[Any]) -> None:
     @task(cache_policy=DEFAULT - "session" - "verbose")
     def load(table: str, session: object, verbose: bool = False) -> str:
