@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
@@ -16,8 +16,8 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from . import exceptions as errors
+from .connections import Connections
 from .keys import Keys
-from .packing import pack_in_c
 
 FUNCTIONS_VERSION: Final = 1
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
@@ -116,9 +116,7 @@ class Store:
         # No `socket_timeout`: the client library keeps it by `asyncio.wait_for`, which on
         # Python 3.11 can lose a cancellation; a service would then never end.
         pool = redis.asyncio.ConnectionPool.from_url(url, **_options(None))
-        pack_in_c(pool)
-        # In place of a blocking pool, which takes a fifth of each call's time.
-        self._places = asyncio.Semaphore(connections)
+        self._connections = Connections(pool, connections)
         self.client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=pool)
         self.client.response_callbacks.clear()  # answers stay as the server gives them
 
@@ -161,28 +159,29 @@ class Store:
 
     async def pipeline(self, commands: Commands) -> list[Any]:
         """Send several commands in one round trip, in order, not as one atomic step."""
-        pipe = self.client.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command)
         try:
-            answers: list[Any] = await self._in_time(pipe.execute)
+            return await self._exchange(commands)
         except RedisError as error:
             raise translate(error) from error
-        return answers
 
     async def _send(self, *command: Argument) -> Any:
-        return await self._in_time(self.client.execute_command, *command)
+        return (await self._exchange([command]))[0]
 
-    async def _in_time(self, ask: Callable[..., Awaitable[Any]], *args: Argument) -> Any:
+    async def _exchange(self, commands: Commands) -> list[Any]:
         try:
-            async with asyncio.timeout(self._timeout), self._places:
-                return await ask(*args)
+            async with asyncio.timeout(self._timeout):
+                answers = await self._connections.exchange(commands)
         except TimeoutError as error:  # its connection is closed: a late answer reaches nobody
             raise errors.StoreUnavailable(
                 f"the store did not answer within {self._timeout:g} seconds"
             ) from error
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise answer
+        return answers
 
     async def close(self) -> None:
+        await self._connections.close()
         await self.client.aclose()
         await self.client.connection_pool.disconnect()
 
