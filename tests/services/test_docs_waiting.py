@@ -1,0 +1,99 @@
+"""What the page on flows says about waiting and limits, tried with a whole service."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .service import Service, eventually
+
+PAGE = (Path(__file__).parents[2] / "docs" / "flows.md").read_text()
+(FLOW,) = re.findall(r"^```py\n(# release.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+(DEFINITIONS,) = [
+    each
+    for each in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    if "limits:" in each
+]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    running = Service(tmp_path_factory.mktemp("up"))
+    (running.folder / "release.py").write_text(FLOW)
+    (running.folder / "upshot.yaml").write_text(DEFINITIONS)
+    try:
+        running.start()
+        done = running.run("apply", "-f", "upshot.yaml")
+        assert done.returncode == 0, done.stderr
+        yield running
+    finally:
+        running.stop()
+
+
+def found(service: Service, *command: str) -> Any:
+    done = service.run(*command, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def start(service: Service, version: str) -> str:
+    """Start a release; return its run when it asks for approval."""
+    run: str = found(service, "deployment", "run", "release/now", "-p", f"version={version}")["id"]
+    until(service, run, "Suspended")
+    return run
+
+
+def until(service: Service, run: str, state: str) -> dict[str, Any]:
+    def there() -> bool:
+        return bool(found(service, "run", "inspect", run)["state"]["name"] == state)
+
+    eventually(there, f"{run} is {state}")
+    shown: dict[str, Any] = found(service, "run", "inspect", run)
+    return shown
+
+
+def test_a_release_waits_for_approval_and_for_its_event(service: Service) -> None:
+    run = start(service, "v1.4")
+    assert "Ship app-v1.4?" in service.run("run", "inspect", run).stdout
+    refused = service.run("run", "resume", run, "--input", '{"ship": "perhaps"}')
+    assert refused.returncode == 1
+    assert "input.ship" in refused.stderr
+    misused = service.run("run", "resume", run, "--input", "{ship")
+    assert misused.returncode == 2
+    assert "--input" in misused.stderr
+    assert service.run("run", "resume", run, "--input", '{"ship": true}').returncode == 0
+    shown = until(service, run, "Suspended")
+    assert shown["pause"]["awaits"]["expect"] == ["deploy.*"]
+    for package, ok in (("app-v1.3", "true"), ("app-v1.4", "false"), ("app-v1.4", "true")):
+        service.run(
+            *("event", "emit", "deploy.finished", "-r", f"host.{ok}"),
+            *("-l", f"package={package}", "-p", f'{{"ok": {ok}}}'),
+        )
+    assert until(service, run, "Completed")["result"] == "app-v1.4 is on host.true"
+
+
+def test_a_release_that_is_not_approved_stays(service: Service) -> None:
+    run = start(service, "v1.5")
+    assert service.run("run", "pause", run).returncode == 0  # it is paused already
+    given = '{"ship": false, "note": "too early"}'
+    assert service.run("run", "resume", run, "-i", given).returncode == 0
+    assert until(service, run, "Completed")["result"] == "app-v1.5 stays here: too early"
+
+
+def test_limits_are_listed_made_reset_and_deleted(service: Service) -> None:
+    names = [each["name"] for each in found(service, "limit", "ls")]
+    assert names == [
+        "announcements", "api", "deployment:release/now", "tag:database", "work-pool:default"
+    ]  # fmt: skip
+    assert service.run("limit", "create", "mine", "3").returncode == 0
+    again = service.run("limit", "create", "mine", "3")
+    assert again.returncode == 1
+    assert "called 'mine' already" in again.stderr
+    assert "0 holders of mine" in service.run("limit", "reset", "mine").stderr
+    assert service.run("limit", "delete", "mine").returncode == 0
+    assert "mine" not in service.run("limit", "ls").stdout
