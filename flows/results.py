@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import pickle
@@ -204,6 +205,8 @@ class ResultFiles:
 
 
 def _sync(file: Any) -> None:
-    descriptor = getattr(file, "fileno", None)
-    if descriptor is not None:  # a local file; what is remote is durable when it is closed
-        os.fsync(descriptor())
+    try:
+        descriptor = file.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        return  # no local file; what is remote is durable when it is closed
+    os.fsync(descriptor)

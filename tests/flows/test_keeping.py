@@ -166,6 +166,25 @@ def test_a_result_with_a_name_of_its_own_is_found_by_it(seen: Seen, tmp_path: Pa
     assert any("leads out of the storage" in line for line in seen.messages())
 
 
+def test_any_storage_that_fsspec_knows_will_do(seen: Seen) -> None:
+    @task(result_storage="memory://kept", persist_result=True, result_serializer="pickle")
+    def remembered() -> list[Odd]:
+        return [Odd()]
+
+    @task(result_storage="s3://nobody/there", persist_result=True)
+    def far() -> int:
+        return 1
+
+    @flow
+    def f() -> None:
+        assert remembered() == remembered() == [Odd()]
+        assert remembered(return_state=True).name == "Cached"
+        failed = far(return_state=True)
+        assert "can't be written to s3://nobody/there: " in failed.message
+
+    f()
+
+
 LARGE = """
 from pathlib import Path
 from upshot import flow, task
