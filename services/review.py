@@ -6,10 +6,12 @@ changes → what is stored by now, kept in memory → circles through what chang
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
+import structlog
 from pydantic_core import from_json
 
 from upshot.automations.causes import Link, link_of
@@ -19,10 +21,16 @@ from upshot.events.store import Store
 from .exceptions import Refused
 from .planning import Change, Verb
 
-MOST_LINTED: Final = 100
-"""Changes of one review that are held against the past: whoever applies more has tried some."""
+MOST_HELD_AGAINST: Final = 100
+"""Changes of one review that are looked at for warnings: whoever applies more has tried some."""
+
+PATIENCE: Final = 5.0
+"""Seconds that a review looks for circles: thousands that all wait for each other take longer."""
 
 _KIND: Final = "automation"
+
+
+log = structlog.get_logger(__name__)
 
 
 class Linter(Protocol):
@@ -61,7 +69,7 @@ class Review:
             found = await asyncio.to_thread(self._circles, about)
         warnings = {change.name: [*found.get(change.name, ())] for change in about}
         if self._linter is not None:
-            for change in about[:MOST_LINTED]:
+            for change in about[:MOST_HELD_AGAINST]:
                 warnings[change.name] += await self._linter(change)
         return [_with(each, warnings) if _matters(each) else each for each in changes]
 
@@ -91,14 +99,24 @@ class Review:
         try:
             for change in about:
                 self._cycles.put(change.name, _link(change))
-            certain = [(each, self._cycles.certain(each.name)) for each in about]
-            if refused := [_refusal(each, cycle) for each, cycle in certain if cycle is not None]:
+            if refused := list(self._certain(about)):
                 raise _refused(refused)
-            possible = {each.name: self._cycles.possible(each.name) for each in about}
+            tried = about[:MOST_HELD_AGAINST]
+            possible = {each.name: self._cycles.possible(each.name) for each in tried}
             return {name: [_warning(cycle)] for name, cycle in possible.items() if cycle}
         finally:
             for name, link in before.items():
                 self._cycles.put(name, link)
+
+    def _certain(self, about: Sequence[Change]) -> Iterator[dict[str, object]]:
+        """Yield what is wrong with each that goes round in a circle, as long as there is time."""
+        until = time.monotonic() + PATIENCE
+        for number, change in enumerate(about):
+            if time.monotonic() > until:
+                log.warning("circles not looked for", automations=len(about) - number)
+                return
+            if (cycle := self._cycles.certain(change.name)) is not None:
+                yield _refusal(change, cycle)
 
 
 def _matters(change: Change) -> bool:
