@@ -108,9 +108,12 @@ def _show(found: Mapping[str, Any]) -> None:
     ]
     show(found["firings"], columns, Format.TABLE, "it would not have fired")
     counts = dict(found["counts"])
-    note(f"{found['events']:,} events, {counts.pop('firings'):,} firings")
+    fired = counts.pop("firings")
+    note(f"{found['events']:,} events, {fired:,} firing{'' if fired == 1 else 's'}")
     for reason, count in counts.items():
         note(f"{count:,} suppressed: {reason}")
+    if "lookups" in found:
+        note(f"what conditions look up is {found['lookups']}")
     if against := found.get("against"):
         note(
             f"against {against['automation']}: {against['same']:,} the same, "

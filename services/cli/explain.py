@@ -50,6 +50,8 @@ def explain(
         console().print(tree(item))
         if item is not items[-1]:
             say()
+    if "lookups" in found:
+        note(f"what conditions look up is {found['lookups']}")
 
 
 def _event(given: str) -> Any:
