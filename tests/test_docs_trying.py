@@ -43,7 +43,7 @@ def test_every_step_does_what_the_page_says(service: Service) -> None:
     out = {" ".join(line.split()[:2]): done for line, done in did.items()}
     assert "1 passed" in did["automation test logins.yaml"].stdout
     backtest = did["automation backtest logins.yaml --since 1h"]
-    assert "1 firings" in backtest.stderr
+    assert "1 firing\n" in backtest.stderr
     assert "login.suspicious" in backtest.stdout
     explained = did[f"automation explain {RULE} --event second"].stdout.splitlines()
     assert explained[1].startswith("  2 of 3, and the window ends ")

@@ -38,7 +38,8 @@ def _head(found: Found) -> Text:
     event = found["event"]
     mark, style = _MARKS[found["fired"]]
     verb = "fires" if found["fired"] else "does not fire"
-    shadow = " (a shadow: nothing is done)" if found.get("shadow") else ""
+    done = ": nothing is done" if found["fired"] else ""
+    shadow = f" (a shadow{done})" if found.get("shadow") else ""
     parts = [(f"{mark} {cell(found['automation'])} {verb}: ", style)]
     parts += [(found["reason"], f"bold {style}"), (shadow, "cyan")]
     if told := sentence(found):
