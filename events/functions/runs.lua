@@ -173,7 +173,8 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now, at)
   count(root, 'run_transitions:flow-run:' .. to, 1)
   if run[1] == 'Pending' and to == 'Running' then measure_start(root, id, now) end
-  if ENDED[to] or (to == 'Scheduled' and run[1] ~= to) then release_run(root, id) end
+  local waits_again = run[1] ~= to and (to == 'Scheduled' or (to == 'Paused' and run[1] == 'Scheduled'))
+  if ENDED[to] or waits_again then release_run(root, id) end
   return {version, epoch}
 end}
 
