@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from upshot import INPUTS, CommitMode, flow, get_transaction, task, transaction
+from upshot.events.store import Store
 from upshot.flows.exceptions import OutsideRun, TransactionFailed
+from upshot.flows.registry import Runs
 from upshot.flows.states import State
 from upshot.flows.transactions import Transaction
 
@@ -480,3 +482,50 @@ def test_a_commit_goes_on_after_a_crash(processes: Processes, tmp_path: Path) ->
     assert processes.seen.run(run_id).result == "done"
     # The process died before the store knew that the first hook was through: at least once.
     assert lines(tmp_path)[3:] == ["commit a", "commit a", "commit b", "commit c"]
+
+
+SUSPENDED = """
+from pathlib import Path
+from upshot import flow, suspend_flow_run, task, transaction
+told = Path(__file__).with_name("told")
+
+@task
+def step(name):
+    with told.open("a") as file:
+        file.write(f"{name}\\n")
+
+@step.on_rollback
+def undo(txn):
+    with told.open("a") as file:
+        file.write("undo\\n")
+
+@flow
+def f(fails: bool):
+    with transaction(key="k", isolation_level="SERIALIZABLE"):
+        step("a")
+        suspend_flow_run()
+        step("b")
+        if fails:
+            raise ValueError("why")
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_suspended_block_goes_on_in_another_process(
+    processes: Processes, tmp_path: Path, fails: bool
+) -> None:
+    path = processes.module(SUSPENDED)
+    run, code = processes.execute(f"{path}:f", parameters={"fails": fails})
+    assert (run.state.name, code) == ("Suspended", 0)
+    assert lines(tmp_path) == ["a"]
+
+    async def resume() -> None:
+        store = Store(processes.seen.store.url)
+        await Runs(store).resume(run.id)
+        await store.close()
+
+    asyncio.run(resume())
+    processes.go(run.id)
+    assert processes.seen.run(run.id).state.name == ("Failed" if fails else "Completed")
+    assert lines(tmp_path) == ["a", "b"] + (["undo", "undo"] if fails else [])
+    assert processes.seen.store.execute("HLEN", processes.seen.store.keys("locks")) == 0
