@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from upshot.services.catalog import Catalog
 
 from .running import scheduler, until, until_state, worker
 
+KILLS = 15
 FLOWS = """
 import os, time
 from pathlib import Path
@@ -45,10 +49,38 @@ def plain(path: str, key: str) -> None:
 """
 
 
+LOAD = """
+
+def alive(entry: Path) -> bool:
+    try:
+        os.kill(int(entry.name.partition("-")[0]), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@task(tags=["db"])
+def query(path: str, number: int) -> int:
+    here = Path(path) / f"{os.getpid()}-{number}"
+    here.touch()
+    inside = sum(alive(entry) for entry in Path(path).glob("*-*"))
+    time.sleep(0.02)
+    here.unlink()
+    return inside
+
+
+@flow
+def load(path: str) -> int:
+    with concurrency("database"):
+        (Path(path) / "pids" / str(os.getpid())).touch()
+        return max(query.map([path] * 6, range(6)).result())
+"""
+
+
 @pytest.fixture
 def flows(tmp_path: Path) -> Path:
     file = tmp_path / "made.py"
-    file.write_text(FLOWS)
+    file.write_text(FLOWS + LOAD)
     return file
 
 
@@ -231,3 +263,41 @@ async def test_a_run_too_many_of_a_deployment(store: Store, flows: Path, strateg
             "CANCEL_RUNNING": ["Cancelled", "Completed"],
         }[strategy]
     )
+
+
+async def test_no_slot_is_lost_nor_given_twice_while_holders_are_killed(
+    store: Store, flows: Path
+) -> None:
+    await limit(store, "database", 3)
+    await limit(store, "tag:db", 4)
+    await limit(store, "work-pool:default", 6)
+    folder, runs = flows.with_name("load"), Runs(store)
+    pids = folder / "pids"
+    pids.mkdir(parents=True)
+    made = []
+    for _ in range(12):
+        run = new_run("load", state=State("Scheduled"), entrypoint=f"{flows}:load", pool="default",
+                      parameters={"path": str(folder)})  # fmt: skip
+        await runs.create(run)
+        made.append(run.id)
+    kills = 0
+
+    async def done() -> bool:
+        nonlocal kills
+        for entry in list(pids.iterdir()) if kills < KILLS else []:
+            with suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
+                kills += 1
+            entry.unlink()
+            await asyncio.sleep(random.uniform(0.01, 0.1))
+        found = await runs.many(made)
+        for run in found:
+            if run.state.name == "Crashed":
+                await runs.retry(run.id)
+        return all(run.state.completed for run in found)
+
+    with worker(store.url), worker(store.url, "other"), scheduler(store.url):
+        await until("all completed", done)
+        await nothing_left(store)
+    assert kills == KILLS
+    assert max(run.result for run in await runs.many(made)) <= 4
