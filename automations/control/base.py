@@ -109,9 +109,10 @@ class Kept:
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Self:
-        """Read what :meth:`to_dict` made."""
+        """Read what :meth:`to_dict` made; what another version added is left out."""
         held = tuple(Candidate.from_dict(each) for each in kept.pop("held", ()))
-        return cls(held=held, **kept)
+        known = {each.name for each in fields(cls)}
+        return cls(held=held, **{name: kept[name] for name in kept.keys() & known})
 
 
 class Stage(BaseModel):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
@@ -30,8 +29,12 @@ class Spent(Kept):
         told: whether ``then`` was done since the last firing.
     """
 
-    times: Sequence[int] = ()
+    times: tuple[int, ...] = ()
     told: bool = False
+
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any]) -> Self:
+        return super(Spent, cls).from_dict({**kept, "times": tuple(kept.get("times", ()))})
 
     @property
     def opened(self) -> int:

@@ -106,7 +106,8 @@ class Candidate:
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Self:
-        """Read what :meth:`to_dict` wrote."""
+        """Read what :meth:`to_dict` wrote; what another version added is left out."""
+        kept = {name: kept[name] for name in kept.keys() & set(_KEPT)}
         kept["reason"] = Reason(kept["reason"])
         for name in ("positions", "conditions", "replaces"):
             kept[name] = tuple(kept.get(name, ()))

@@ -72,10 +72,11 @@ class Debounce(Stage):
 
     def decide(self, memory: Waiting | None, candidate: Candidate, now: int) -> Ruling:
         """Hold the candidate, with or instead of the one before it."""
-        since = memory.since if memory is not None else now
-        deadline = self._deadline(since, now)
         if memory is None:
-            return _holding(candidate, since, deadline)
+            return _holding(candidate, now, self._deadline(now, now))
+        # A silence that was judged late may come after what is newer.
+        since = min(memory.since, now)
+        deadline = self._deadline(since, max(now, memory.deadline - self._spans[0]))
         before = memory.held[0]
         if self.keep == "all":
             return _holding(candidate.after(before), since, deadline)

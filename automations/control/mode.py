@@ -52,8 +52,7 @@ class Going(Kept):
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Self:
         running = tuple(Progress.from_list(each) for each in kept.pop("running", ()))
-        held = tuple(Candidate.from_dict(each) for each in kept.pop("held", ()))
-        return cls(held=held, running=running, **kept)
+        return replace(super(Going, cls).from_dict(kept), running=running)
 
 
 class Turns(Stage):

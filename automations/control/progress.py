@@ -89,8 +89,8 @@ class Progress:
     @classmethod
     def from_list(cls, kept: list[Any]) -> Progress:
         """Read what :meth:`to_list` wrote."""
-        firing, began, until, *places = kept
-        return cls(firing, began, until, *map(tuple, places))
+        firing, began, until, actions, runs, stops = kept[:6]
+        return cls(firing, began, until, tuple(actions), tuple(runs), tuple(stops))
 
 
 def _without(places: tuple[int, ...], place: int) -> tuple[int, ...]:

@@ -98,3 +98,32 @@ def test_a_stage_that_fails_stops_no_other_automation(monkeypatch: pytest.Monkey
     outcomes = feed(evaluator, event("a.done", 1000)) + evaluator.advance(5000)
     assert sorted(words(outcomes).split()) == ["1", "1!error", "4!error"]
     assert evaluator.advance(1 << 40) == []
+
+
+def test_the_log_keeps_what_is_held_and_no_more() -> None:
+    evaluator = evaluating(rule(control={"throttle": {"limit": 1, "per": 10, "excess": "queue"}}))
+    feed(evaluator, *[event("a.done", 1000 * second) for second in (1, 2, 3)])
+    assert evaluator.oldest_position() == "2000-0"
+    evaluator.advance(12_000)
+    assert evaluator.oldest_position() == "3000-0"
+    evaluator.advance(22_000)
+    assert evaluator.oldest_position() is None
+
+
+def test_control_goes_by_the_clock_while_the_log_is_closed() -> None:
+    evaluator = evaluating(rule(control={"debounce": {"period": 5}}))
+    feed(evaluator, event("a.done", 1000))
+    evaluator.hold(2000)
+    assert words(evaluator.advance(7000)) == "6"
+
+
+def test_what_a_newer_version_kept_is_read_without_what_is_new() -> None:
+    evaluator = evaluating(rule(**BASE))
+    feed(evaluator, event("a.done", 1000), event("a.done", 9000))
+    other = evaluating(rule(**BASE))
+    for (node, key), body in evaluator.take_changes().items():
+        if body is not None:
+            newer = body.replace(b"{", b'{"new":[{"field":1}],', 1)
+            newer = newer.replace(b'"held":[{', b'"held":[{"new":1,')
+            assert other.restore_window(node, key, newer)
+    assert dict(other.windows) == dict(evaluator.windows)
