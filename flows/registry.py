@@ -1,56 +1,33 @@
-"""Runs in the store: create, read, change, list. For services; a flow process has its journal."""
+"""Changes runs in the store, and reads them; for services, as a flow process has its journal."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from pydantic_core import from_json
-
 from upshot.events.event import Causation
-from upshot.events.exceptions import Conflict, NotFound
-from upshot.events.log import milliseconds
-from upshot.events.places import Place, newest_first
+from upshot.events.exceptions import Conflict
 from upshot.events.store import Store
 
 from .changing import cancelled, moved, retried
 from .exceptions import NoSuchTask
 from .pausing import Change, answered, paused, resumed
-from .runs import FlowRun, after, create_arguments, parse_run, transition_arguments
-from .states import State, StateType
+from .reading import RunFilter, RunReader
+from .runs import FlowRun, after, create_arguments, transition_arguments
+from .states import State
 
 Cause: TypeAlias = tuple[str, Causation]
 """The event that makes somebody change a run, and the causation of what follows from it."""
+
+__all__ = ["Cause", "RunFilter", "Runs"]
 
 _ATTEMPTS = 20
 _Seen: TypeAlias = tuple[bool, int]
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Which runs a list shows; None means any.
-
-    Attributes:
-        state: a state's type or name. since: Unix ms from which on runs were created.
-    """
-
-    flow: str | None = None
-    deployment: str | None = None
-    state: str | None = None
-    since: int | None = None
-    until: int | None = None
-
-    def matches(self, run: FlowRun) -> bool:
-        return (
-            self.flow in (None, run.flow)
-            and self.deployment in (None, run.deployment)
-            and self.state in (None, run.state.name, run.state.type.value)
-        )
-
-
-class Runs:
+class Runs(RunReader):
     """The flow runs of one shard.
 
     Args:
@@ -59,7 +36,7 @@ class Runs:
     """
 
     def __init__(self, store: Store, *, lease_ms: int = 15_000) -> None:
-        self._store = store
+        super().__init__(store)
         self.lease_ms = lease_ms
 
     async def create(self, run: FlowRun, *, due_ms: int = 0) -> bool:
@@ -67,27 +44,6 @@ class Runs:
         arguments = create_arguments(run, due_ms=due_ms, lease_ms=self.lease_ms)
         created, _, _ = await self._store.call("create_run", *arguments)
         return bool(created)
-
-    async def get(self, run_id: str) -> FlowRun:
-        """Return a run by its id.
-
-        Raises:
-            NotFound: there is none.
-        """
-        fields = await self._store.execute("HGETALL", self._store.keys("run", run_id))
-        if not fields:
-            raise NotFound(f"no run has the id {run_id!r}")
-        return parse_run(fields)
-
-    async def find(self, id_or_name: str) -> FlowRun:
-        """Return a run by its id, or the newest one of that name."""
-        try:
-            return await self.get(id_or_name)
-        except NotFound:
-            async for _, run in self.newest(RunFilter()):
-                if run.name == id_or_name:
-                    return run
-            raise NotFound(f"no run has the id or name {id_or_name!r}") from None
 
     async def transition(self, run: FlowRun, state: State, **how: Any) -> FlowRun:
         """Change the state of the run as it was read; see ``transition_arguments``.
@@ -236,72 +192,3 @@ class Runs:
             [("ZSCORE", self._store.keys("leases"), run_id), ("TIME",)]
         )
         return lease is not None, int(clock[0]) * 1000 + int(clock[1]) // 1000
-
-    async def newest(
-        self, wanted: RunFilter, before: Place | None = None
-    ) -> AsyncIterator[tuple[Place, FlowRun]]:
-        """Yield runs with their places, newest first, from those older than ``before`` on."""
-        key, bounds = self._store.keys("runs"), {"since": wanted.since, "until": wanted.until}
-        async for places in newest_first(self._store, key, before=before, **bounds):
-            place_of = {place.id: place for place in places}
-            for run in await self.many(list(place_of)):
-                if wanted.matches(run):
-                    yield place_of[run.id], run
-
-    async def many(self, ids: Sequence[str]) -> list[FlowRun]:
-        """Return the runs of these ids that exist, in this order."""
-        answers = await self._store.pipeline(
-            [("HGETALL", self._store.keys("run", run_id)) for run_id in ids]
-        )
-        return [parse_run(fields) for fields in answers if fields]
-
-    async def lapsed(self, limit: int = 200) -> list[FlowRun]:
-        """Return runs whose process has shown no sign of life for a lease."""
-        clock = await self._store.execute("TIME")
-        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
-        key = self._store.keys("leases")
-        ids = await self._store.execute("ZRANGEBYSCORE", key, "-inf", now, "LIMIT", 0, limit)
-        return await self.many([run_id.decode() for run_id in ids])
-
-    async def tasks(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the task runs of a run as JSON answers show them, oldest first."""
-        stored = await self._store.execute("HGETALL", self._store.keys("tasks", run_id))
-        records = [from_json(value.partition(b" ")[2]) for value in stored.values()]
-        return sorted(records, key=lambda record: (record["created"], record["id"]))
-
-    async def counts(self) -> dict[str, int]:
-        """Return how many runs are in each state type."""
-        kinds = [kind.value for kind in StateType]
-        answers = await self._store.pipeline(
-            [("ZCARD", self._store.keys("runs", kind)) for kind in kinds]
-        )
-        return dict(zip(kinds, answers, strict=True))
-
-    async def logs(
-        self, run_id: str, after: str = "0-0", limit: int = 1000
-    ) -> list[dict[str, Any]]:
-        """Return log lines of a run after a position.
-
-        Each has ``position``, ``time`` (Unix ms), ``level``, ``logger``, ``message`` and ``task``.
-        """
-        key = self._store.keys("logs", run_id)
-        entries = await self._store.execute("XRANGE", key, f"({after}", "+", "COUNT", limit)
-        return [
-            {
-                "position": entry[0].decode(),
-                "time": milliseconds(entry[0].decode()),
-                **from_json(entry[1][1]),
-            }
-            for entry in entries
-        ]
-
-    async def list(
-        self, wanted: RunFilter, *, limit: int = 100, before: Place | None = None
-    ) -> tuple[list[FlowRun], Place | None]:
-        """Return a page of runs, newest first, and the place after which the next one begins."""
-        found: list[tuple[Place, FlowRun]] = []
-        async for placed in self.newest(wanted, before):
-            if len(found) == limit:
-                return [run for _, run in found], found[-1][0]
-            found.append(placed)
-        return [run for _, run in found], None
