@@ -17,7 +17,8 @@ import time
 from datetime import datetime
 from pydantic import BaseModel
 from upshot import (
-    Completed, Failed, ThreadPoolTaskRunner, allow_failure, as_completed, exponential_backoff, flow,
+    INPUTS, RUN_ID, Completed, Failed, ThreadPoolTaskRunner, task_input_hash, transaction,
+    allow_failure, as_completed, exponential_backoff, flow,
     get_run_logger, quote, runtime, tags, task, unmapped, wait,
 )
 """
