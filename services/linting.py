@@ -9,13 +9,14 @@ from typing import Any, Final
 import structlog
 
 from upshot.automations.fields import known_of, missing, names_of, reads_of
+from upshot.events.event import Recorded
+from upshot.events.log import recorded
 from upshot.events.store import Store
 from upshot.flows.runs import new_run, state_event
 from upshot.flows.states import State
 
 from .exceptions import HistoryUnavailable
 from .history.archive import Archive
-from .history.events import search
 from .history.filters import EventFilter
 from .past import automation_of
 from .planning import Change
@@ -25,6 +26,9 @@ SAMPLE: Final = 200
 
 _FRESH: Final = 30.0
 """Seconds for which a sample is not taken again."""
+
+_LOOKED_AT: Final = 2_000
+"""Of the log's latest entries; what is rarer is found in the archive."""
 
 _MOST_NAMES: Final = 10
 _MOST_KEPT: Final = 1_000
@@ -62,19 +66,37 @@ class Linter:
 
     async def _sample(self, name: str) -> list[dict[str, Any]]:
         taken, bodies = self._samples.get(name, (0.0, []))
-        if time.monotonic() - taken < _FRESH and bodies:
+        if time.monotonic() - taken < _FRESH:
             return bodies
         wanted = EventFilter.of(name, None)
+        bodies = [event.body for event in await self._latest(wanted)]
+        if len(bodies) < SAMPLE:
+            bodies += [event.body for event in await self._archived(wanted)]
+        if len(self._samples) >= _MOST_KEPT:
+            self._samples.clear()
+        if bodies:
+            self._samples[name] = (time.monotonic(), bodies[:SAMPLE])
+        return bodies[:SAMPLE]
+
+    async def _latest(self, wanted: EventFilter) -> list[Recorded]:
+        """Return the events that are meant among the log's latest."""
+        key = self._store.keys("log")
+        entries = await self._store.execute("XREVRANGE", key, "+", "-", "COUNT", _LOOKED_AT)
+        likely = (recorded(entry) for entry in entries if wanted.needle in entry[1][1])
+        return [event for event in likely if wanted.matches(event)]
+
+    async def _archived(self, wanted: EventFilter) -> list[Recorded]:
+        """Return the latest events that are meant, of those that the database has."""
+        span: dict[str, Any] = {"before": None, "since": None, "until": None}
         try:
-            found, _ = await search(self._store, self._archive, wanted, limit=SAMPLE)
+            reader = None if self._archive is None else await self._archive.reader()
+            if reader is None:
+                return []
+            page = await reader.events_before(wanted, **span, limit=SAMPLE)
         except HistoryUnavailable as error:
             log.info("definition not held against the past", reason=str(error))
             return []
-        if len(self._samples) >= _MOST_KEPT:
-            self._samples.clear()
-        bodies = [event.body for event in found]
-        self._samples[name] = (time.monotonic(), bodies)
-        return bodies
+        return [event for event in page if wanted.matches(event)]
 
 
 def _is_any(name: str) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import structlog
@@ -60,18 +61,18 @@ class Review:
         Raises:
             Refused: 422, automations would set each other off in a circle.
         """
-        about = [each for each in changes if _matters(each)]
-        if not about:
-            return list(changes)
-        async with self._busy:
-            await self._catch_up()
-            # Thousands of them take a while: not in the loop, where all other requests would wait.
-            found = await asyncio.to_thread(self._circles, about)
-        warnings = {change.name: [*found.get(change.name, ())] for change in about}
-        if self._linter is not None:
-            for change in about[:MOST_HELD_AGAINST]:
-                warnings[change.name] += await self._linter(change)
-        return [_with(each, warnings) if _matters(each) else each for each in changes]
+        found: dict[str, list[dict[str, Any]]] = {}
+        if about := [each for each in changes if _matters(each)]:
+            async with self._busy:
+                await self._catch_up()
+                # Thousands take a while: not in the loop, where other requests would wait.
+                found = await asyncio.to_thread(self._circles, about)
+        if self._linter is not None:  # also what stays as it is: events may have come since
+            kept = (each for each in changes if each.kind == _KIND and each.doc is not None)
+            for change in islice(kept, MOST_HELD_AGAINST):
+                warnings = await self._linter(change)
+                found[change.name] = [*found.get(change.name, ()), *warnings]
+        return [_with(each, found) for each in changes]
 
     async def _catch_up(self) -> None:
         """Learn what was stored since the last time."""
@@ -128,6 +129,8 @@ def _link(change: Change) -> Link | None:
 
 
 def _with(change: Change, warnings: dict[str, list[dict[str, Any]]]) -> Change:
+    if change.kind != _KIND or not warnings.get(change.name):
+        return change
     about = {"kind": change.kind, "name": change.name}
     return replace(change, warnings=tuple({**about, **each} for each in warnings[change.name]))
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.services.api_served import Api, served
+from tests.services.archived import event as placed
+from tests.services.archived import steps
+from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.registry import Runs
 from upshot.flows.runs import new_run
@@ -17,6 +21,8 @@ from upshot.services.automation import Automation
 from upshot.services.catalog import Catalog
 from upshot.services.client import Client
 from upshot.services.exceptions import Refused, RequestRefused
+from upshot.services.linting import Linter
+from upshot.services.planning import change_of
 from upshot.services.review import Review
 
 
@@ -149,7 +155,9 @@ async def test_a_field_that_no_recorded_event_has_is_a_warning(api: Api) -> None
         "message": "event.payload.amont: none of the last 3 order.placed events has it"
         " (did you mean 'amount'?)",
     }
+    again = {"automations": [reading(text)], "dry_run": True}
     shown = await api.post("/api/v1/automations", 201, json=reading(text))
+    assert (await api.post("/api/v1/apply", json=again))["warnings"] == [warning]  # unchanged
     assert [each["field"] for each in shown["warnings"]] == ["actions.0.notify.title"]
 
 
@@ -174,3 +182,16 @@ async def test_fields_that_only_some_events_of_runs_have_are_known(api: Api) -> 
         doc = reading(text, expect=["flow-run.failed"], for_each=for_each)
         found = await api.post("/api/v1/apply", json={"automations": [doc], "dry_run": True})
         assert len(found["warnings"]) == count, found["warnings"]
+
+
+async def test_what_the_log_has_no_more_is_found_in_the_archive(
+    store: Store, tmp_path: Path
+) -> None:
+    async with steps(store, tmp_path) as archiver:
+        await Log(store).append([placed(n, payload={"amount": n}) for n in range(5)])
+        await archiver.catch_up()
+        await store.execute("XTRIM", store.keys("log"), "MAXLEN", 0)
+        linter = Linter(store, archiver.archive)
+        change = change_of("automation", "r", reading("{{ event.payload.amont }}"), None)
+        (warning,) = await linter(change)
+    assert "none of the last 5 order.placed events" in warning["message"]
