@@ -73,7 +73,10 @@ def query(path: str, number: int) -> int:
 def load(path: str) -> int:
     with concurrency("database"):
         (Path(path) / "pids" / str(os.getpid())).touch()
-        return max(query.map([path] * 6, range(6)).result())
+        most, round = 0, 0
+        while round == 0 or not (Path(path) / "enough").exists():
+            most, round = max(most, *query.map([path] * 6, range(6)).result()), round + 1
+        return most
 """
 
 
@@ -290,6 +293,8 @@ async def test_no_slot_is_lost_nor_given_twice_while_holders_are_killed(
                 kills += 1
             entry.unlink()
             await asyncio.sleep(random.uniform(0.01, 0.1))
+        if kills >= KILLS:
+            (folder / "enough").touch()
         found = await runs.many(made)
         for run in found:
             if run.state.name == "Crashed":
@@ -299,5 +304,4 @@ async def test_no_slot_is_lost_nor_given_twice_while_holders_are_killed(
     with worker(store.url), worker(store.url, "other"), scheduler(store.url):
         await until("all completed", done)
         await nothing_left(store)
-    assert kills == KILLS
     assert max(run.result for run in await runs.many(made)) <= 4
