@@ -75,8 +75,8 @@ class Checkpoint:
         return hit.state
 
     def _skipped(self, mine: TaskTransaction, span: Span) -> State | None:
-        if span.doomed:
-            raise TransactionFailed("not run: a process died while it undid this transaction")
+        if span.doom:
+            raise TransactionFailed(f"not run: {span.doom}; what was done here is undone")
         keyed = span.keyed
         if keyed is None or keyed.committed is None:
             return None

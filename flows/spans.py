@@ -8,11 +8,11 @@ store says after a crash how far that had come.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .cache_policies import IsolationLevel
 from .context import RunContext
-from .transaction_log import COMMITTED, ROLLED_BACK, ROLLING_BACK, TransactionLog
+from .transaction_log import ACTIVE, COMMITTED, ROLLED_BACK, ROLLING_BACK, TransactionLog
 from .transactions import CommitMode, Transaction, TransactionState
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from .futures import TaskFuture
     from .options import TransactionHook
+
+
+_HALF_UNDONE: Final = "a process died while it undid this block"
 
 
 class Span(Transaction):
@@ -44,7 +47,7 @@ class Span(Transaction):
         self._lock = threading.Lock()
         self.open: list[TaskFuture[Any]] = []
         self.committed: dict[str, Any] | None = None
-        self._doomed = log.stage_of(identity) == ROLLING_BACK
+        self._doom = _HALF_UNDONE if log.stage_of(identity) == ROLLING_BACK else ""
         if log.stage_of(identity) == COMMITTED:
             self.state = TransactionState.COMMITTED
 
@@ -63,9 +66,19 @@ class Span(Transaction):
         return self.parent.span if self.parent is not None else None
 
     @property
-    def doomed(self) -> bool:
-        """Whether it, or one around it, is only there to be undone: a process died doing that."""
-        return self._doomed or (self.outer is not None and self.outer.doomed)
+    def doom(self) -> str:
+        """Why it, or one around it, is only there to be undone; empty where it is not."""
+        return self._doom or (self.outer.doom if self.outer is not None else "")
+
+    def find_committed(self, key: str) -> None:
+        """Find out whether the key was committed; what this run did of it then is too much."""
+        self.committed = self.log.committed(key)
+        if self.committed is None:
+            return
+        if self.log.stage_of(self.identity) == ACTIVE:
+            self._doom, self.committed = f"another run committed {key!r} meanwhile", None
+        else:
+            self.state = TransactionState.COMMITTED
 
     def stop_open(self, grace: float) -> None:
         """Interrupt what still runs of what was submitted."""

@@ -97,9 +97,7 @@ class transaction:
         if key is not None and not span.is_committed() and not self._locked(span, key):
             return False
         if key is not None and not self._overwrite:
-            span.committed = span.log.committed(key)
-            if span.committed is not None:
-                span.state = TransactionState.COMMITTED
+            span.find_committed(key)
         if span.is_committed():
             span.release()
         elif span.log.stage_of(span.identity) is None:
@@ -159,9 +157,9 @@ class transaction:
             span.rollback()
         elif span.is_committed():
             return
-        elif span.doomed:
+        elif span.doom:
             span.rollback()
-            raise TransactionFailed("a process died while it undid this block; now it is undone")
+            raise TransactionFailed(f"{span.doom}; what was done here is undone")
         elif span.mode is CommitMode.EAGER or (span.outer is None and span.mode is CommitMode.LAZY):
             self._commit(span)
         elif span.outer is not None:

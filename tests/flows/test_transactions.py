@@ -484,6 +484,30 @@ def test_a_commit_goes_on_after_a_crash(processes: Processes, tmp_path: Path) ->
     assert lines(tmp_path)[3:] == ["commit a", "commit a", "commit b", "commit c"]
 
 
+def test_who_died_in_a_block_undoes_its_part_when_another_run_committed_the_key(
+    processes: Processes, tmp_path: Path
+) -> None:
+    (tmp_path / "go").touch()
+    (tmp_path / "die-in").touch()
+    path = processes.module(CRASH.replace("with transaction()", 'with transaction(key="k")')) + ":f"
+    first = processes.create(path)
+    processes.go(first.id)
+    assert lines(tmp_path) == ["a", "b"]
+    second, _ = processes.execute(path)
+    assert second.result == "done"
+    told = lines(tmp_path)[2:]
+    assert told == ["a", "b", "c", "commit a", "commit b", "commit c"]
+    processes.change(first.id, State("Crashed", "killed"))
+    failed = processes.retry(first.id)
+    assert failed.state.message == (
+        "TransactionFailed: not run: another run committed 'k' meanwhile; "
+        "what was done here is undone"
+    )
+    assert lines(tmp_path)[8:] == ["undo b", "undo a"]
+    assert processes.retry(first.id).result == "done"
+    assert len(lines(tmp_path)) == 10
+
+
 SUSPENDED = """
 from pathlib import Path
 from upshot import flow, suspend_flow_run, task, transaction
