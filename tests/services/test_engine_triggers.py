@@ -77,7 +77,7 @@ async def test_what_a_compound_holds_survives_the_engine(store: Store) -> None:
     async with engine(store):
         (entry,) = await until("it fired", lambda: fired(store))
     assert [each["id"] for each in entry["events"]] == ["e0", "e1", "e2"]
-    assert (entry["reason"], entry["bucket"]) == ("triggers_met", {"id": "order.1"})
+    assert (entry["reason"], entry["labels"]) == ("triggers_met", {"id": "order.1"})
     assert await store.execute("HLEN", store.keys("engine", "windows")) <= 1
 
 
@@ -110,7 +110,7 @@ async def test_runs_are_measured_and_watched_by_what_their_own_events_say(store:
         "late": "deadline_missed", "long": "metric_breached", "queue": "metric_breached",
     }  # fmt: skip
     (late,) = [each for each in entries if each["automation"]["name"] == "late"]
-    assert late["bucket"] == {"id": f"flow-run.{made[1].id}"}
+    assert late["labels"] == {"id": f"flow-run.{made[1].id}"}
     assert late["events"][0]["resource"]["name"] == made[1].name
 
 
