@@ -39,7 +39,7 @@ def task_run_of(
     head = run.heads.get((task.name, tags)) or _head(run, task.name, tags)
     made = TaskRun(
         run, head, task_run_id=task_run_id, key=key, name=name, code=task.code, earlier=earlier,
-        why=found if isinstance(found, str) else "",
+        why=found if isinstance(found, str) else "", caller=place.task,
     )  # fmt: skip
     if made.why:
         run_logger().warning("%s: %s", name, made.why)

@@ -74,9 +74,19 @@ class Memo:
             return hit
         self._locked = bool(self._journal_call("lock", self._lock_name, *self._owner()))
         if not self._locked:
-            return _LOOK_AGAIN
+            return None if self._is_within() else _LOOK_AGAIN
         # Whoever had the lock until now may just have left its result.
         return self.look(args, kwargs)
+
+    def _is_within(self) -> bool:
+        """Tell whether who computes it waits for this very call; it would wait for ever."""
+        store = self._run.journal.store
+        holder = self._run.journal.execute("HGET", store.keys("locks"), self._lock_name)
+        by = holder.decode().rpartition("/")[2] if holder else ""
+        caller = self._task_run.caller
+        while caller is not None and caller.id != by:
+            caller = caller.caller
+        return caller is not None
 
     def _made_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         policy = self._keeping.policy

@@ -56,13 +56,14 @@ class TaskRun:
 
     Attributes:
         attempt: how often its body was started, in this process and before.
+        caller: the task run whose body called it, if one did.
         earlier: its record from an earlier attempt of the flow run. why: it runs though such a
             one completed.
     """
 
     __slots__ = (
         "_closed", "_context", "_head", "_held", "_label", "_lock", "_parts", "attempt",
-        "created", "earlier", "id", "key", "name", "started", "state", "why",
+        "caller", "created", "earlier", "id", "key", "name", "started", "state", "why",
     )  # fmt: skip
 
     def __init__(
@@ -76,8 +77,9 @@ class TaskRun:
         code: str,
         earlier: dict[str, Any] | None = None,
         why: str = "",
+        caller: TaskRun | None = None,
     ) -> None:
-        self.earlier, self.why = earlier, why
+        self.earlier, self.why, self.caller = earlier, why, caller
         self._context = context
         self._held: HeldRun = context.held
         self._head = head

@@ -332,6 +332,22 @@ def test_a_failure_lets_go_of_the_lock(seen: Seen) -> None:
     assert f() == 1
 
 
+def test_who_computes_a_result_is_not_waited_for_by_what_it_calls(seen: Seen) -> None:
+    depth: list[int] = []
+
+    @task(cache_policy=INPUTS.configure(isolation_level="SERIALIZABLE"))
+    def again(x: int) -> int:
+        depth.append(x)
+        return again.submit(x).result() if len(depth) < 3 else x
+
+    @flow
+    def f() -> int:
+        return again(1)
+
+    assert f() == 1
+    assert depth == [1, 1, 1]
+
+
 LOCKED = """
 import time
 from pathlib import Path
