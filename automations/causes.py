@@ -19,6 +19,9 @@ Doc: TypeAlias = Mapping[str, Any]
 Labels: TypeAlias = Mapping[str, str | None]
 """Labels of a resource; None for one that is there, but of which the text does not tell more."""
 
+FIRING: Final = ("automation.fired", "action.triggered")
+"""The events that every firing brings about."""
+
 _INSTANT: Final = (None, 0, "0", "0s")
 _SURE: Final = ("scheduled", "pending", "running", "completed")
 _UNSURE: Final = ("failed", "crashed")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from .causes import Labels, Link, Made, Wait
+from .causes import FIRING, Labels, Link, Made, Wait
 from .index import Index
 from .matching import LabelMatch
 
@@ -63,11 +63,16 @@ class _Search:
 
 
 class Cycles:
-    """All automations with what sets off what."""
+    """All automations with what sets off what.
+
+    Most only tell people: they bring about nothing but the events of firing itself. Where nobody
+    waits for those, they are part of no circle, so they have an index of their own.
+    """
 
     def __init__(self) -> None:
         self._links: dict[str, Link] = {}
-        self._index: Index[_Waiting] = Index()
+        self._acting: Index[_Waiting] = Index()
+        self._telling: Index[_Waiting] = Index()
 
     def __len__(self) -> int:
         return len(self._links)
@@ -80,12 +85,15 @@ class Cycles:
         """Learn of an automation, anew or for the first time; None forgets it."""
         before = self._links.pop(name, None)
         for place in range(len(before.waits) if before else 0):
-            self._index.remove(f"{name}/{place}")
+            for index in (self._acting, self._telling):
+                index.remove(f"{name}/{place}")
         if link is None:
             return
         self._links[name] = link
+        acts = any(made.event not in FIRING for made in link.made)
         for place, wait in enumerate(link.waits):
-            self._index.add(f"{name}/{place}", wait.interest, _Waiting(name, wait))
+            index = self._acting if acts else self._telling
+            index.add(f"{name}/{place}", wait.interest, _Waiting(name, wait))
 
     def certain(self, name: str) -> Cycle | None:
         """Return a circle through an automation that certainly goes round and is not intended."""
@@ -143,18 +151,26 @@ class Cycles:
 
     def _candidates(self, made: Made, search: _Search) -> list[_Waiting]:
         """Return what may wait for an event: where the search began first, else who leads on."""
-        if search.certain:
-            resource, *related = (_known(each) for each in (made.resource, *made.related))
-            found = self._index.candidates(made.event, resource, related)
-        else:
-            found = self._index.possible(made.event, made.resource, made.related)
+        firing_leads_on = any(self._is_awaited(event) for event in FIRING)
+        indexes = (self._acting, self._telling) if firing_leads_on else (self._acting,)
+        found = [each for index in indexes for each in _waiting(index, made, search.certain)]
         home = [each for each in found if each.name == search.start]
         others = (each for each in found if each.name != search.start)
         return [*home, *(each for each in others if self._leads_on(each.name))]
 
     def _leads_on(self, name: str) -> bool:
         """Tell whether anybody waits for what an automation makes."""
-        return any(self._index.is_awaited(made.event) for made in self._links[name].made)
+        return any(self._is_awaited(made.event) for made in self._links[name].made)
+
+    def _is_awaited(self, event: str) -> bool:
+        return self._acting.is_awaited(event) or self._telling.is_awaited(event)
+
+
+def _waiting(index: Index[_Waiting], made: Made, certain: bool) -> list[_Waiting]:
+    if not certain:
+        return index.possible(made.event, made.resource, made.related)
+    resource, *related = (_known(each) for each in (made.resource, *made.related))
+    return index.candidates(made.event, resource, related)
 
 
 def _known(labels: Labels) -> dict[str, str]:
