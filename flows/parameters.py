@@ -136,9 +136,9 @@ def _as_json(value: Any) -> Any:
     from pydantic_core import from_json, to_json
 
     try:
-        return from_json(to_json(value, fallback=_shown))
-    except ValueError:  # circular, or text that is not Unicode
-        return ascii(value)[:200]
+        return from_json(to_json(value, fallback=_shown, inf_nan_mode="strings"))
+    except (ValueError, RecursionError):  # circular, too deep, or text that is not Unicode
+        return _shown(value, ascii)
 
 
 def _within(value: Any, limit: int) -> Any:
@@ -148,5 +148,8 @@ def _within(value: Any, limit: int) -> Any:
     return value if size <= limit else f"<{type(value).__name__}, {size:,} bytes>"
 
 
-def _shown(value: Any) -> str:
-    return repr(value)[:200]
+def _shown(value: Any, show: Callable[[Any], str] = repr) -> str:
+    try:
+        return show(value)[:200]
+    except Exception as error:  # noqa: BLE001 - it may be code of the value's own
+        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"

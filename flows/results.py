@@ -20,7 +20,8 @@ _DEEPEST: Final = 100  # the parser gives up at 200
 Serializer = Literal["json", "pickle", "compressed/json", "compressed/pickle"]
 SERIALIZERS: Final[tuple[Serializer, ...]] = get_args(Serializer)
 _COMPRESSED: Final = "compressed/"
-_ATOMS: Final = frozenset({type(None), bool, int, str})
+_ATOMS: Final = frozenset({type(None), bool, str})
+_MOST_BITS: Final = 14_000  # parsers refuse numbers of more than 4,300 digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ def is_json(value: Any, depth: int = 0) -> bool:
     kind: type = type(value)
     if kind in _ATOMS:
         return True
+    if kind is int:
+        return value.bit_length() <= _MOST_BITS
     if kind is float:
         return math.isfinite(value)
     if depth == _DEEPEST:

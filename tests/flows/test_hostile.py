@@ -326,3 +326,93 @@ def test_an_alarm_that_rings_at_the_very_end_is_still_a_timeout() -> None:
             call_within(5.0, lambda: None, (), {})
     assert signal.getsignal(signal.SIGALRM) == before
     real(signal.ITIMER_REAL, 0)
+
+
+class Shy:
+    """Can be neither shown nor pickled nor compared."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words for it")
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError("not this way")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("incomparable")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+ODD: dict[str, Any] = {
+    "shy": Shy(),
+    "nested": nested(100_000),
+    "circular": circles(),
+    "not a number": float("nan"),
+    "no text": "\ud800",
+    "bytes": b"\xff",
+    "lock": threading.Lock(),
+    "enormous number": 10**5000,
+    "odd keys": {(1, 2): 3},
+    "function": lambda: None,
+    "large": "x" * 5_000_000,
+}
+
+
+@pytest.mark.parametrize("value", ODD.values(), ids=ODD)
+def test_odd_values_go_through_flows_and_tasks(seen: Seen, value: Any) -> None:
+    @flow(validate_parameters=False)
+    def f(given: Any) -> bool:
+        return same(given) is value and same.submit(given).result() is value
+
+    assert f(value)
+    assert [run.state.name for run in seen.runs()] == ["Completed"]
+
+
+@pytest.mark.parametrize("value", ODD.values(), ids=ODD)
+def test_odd_values_can_be_results_of_flows(seen: Seen, value: Any) -> None:
+    @flow
+    def f() -> Any:
+        return value
+
+    assert f() is value
+    assert seen.only_run().state.name == "Completed"
+
+
+def test_records_show_what_is_no_number_as_that(seen: Seen) -> None:
+    @flow
+    def f(x: float, shy: Any) -> None: ...
+
+    f(float("-inf"), Shy())
+    assert seen.only_run().parameters == {
+        "x": "-Infinity",
+        "shy": "<Shy that can't be shown: RuntimeError>",
+    }
+
+
+def test_endless_recursion_fails_each_run_of_it(seen: Seen) -> None:
+    @flow
+    def f(n: int) -> int:
+        return f(n + 1)
+
+    with pytest.raises(RecursionError):
+        f(0)
+    states = [run.state.name for run in sorted(seen.runs(), key=lambda run: run.created)]
+    assert len(states) > 5
+    assert set(states[:-5]) == {"Failed"}  # below, there was no room for the machinery itself
+
+
+def test_an_endless_recursion_of_tasks_fails_each_of_them(seen: Seen) -> None:
+    @task
+    def deeper(n: int) -> int:
+        return deeper(n + 1)
+
+    with pytest.raises(RecursionError):
+        flow(lambda: deeper(0))()
+    assert {record["state"]["name"] for record in seen.tasks().values()} == {"Failed"}
