@@ -31,6 +31,7 @@ from .journal import Journal
 from .logs import run_logger
 from .outcomes import ended_by, ended_with, explain
 from .parameters import Arguments
+from .pausing import leaves
 from .results import Kept, ResultFiles
 from .runners.opening import OnePool
 from .states import State, StateType, legible
@@ -262,6 +263,8 @@ class Execution:
             self._pool.opened.abort(_GRACE)
         if self._is_cancelled():
             return State("Cancelled", "cancelled while it ran", data=self._told(error))
+        if self._may_wait_elsewhere() and self._journal.leave(self._held):
+            return self._held.run.state
         return State("Crashed", explain(error), data=self._told(error))
 
     def _is_cancelled(self) -> bool:
@@ -272,6 +275,11 @@ class Execution:
                 return True
             context = context.parent
         return False
+
+    def _may_wait_elsewhere(self) -> bool:
+        """Tell whether it is paused: then whoever ends this process, as its worker, ends no run."""
+        run = self._held.run
+        return run.state.type is StateType.PAUSED and leaves(run)
 
     def _told(self, error: BaseException) -> BaseException:
         """Return what to raise: a run that called this one goes on, unless it stops as well."""
@@ -304,7 +312,6 @@ class Execution:
             return state, *keep_result(flow, self.context, state.data)
         except ResultNotKept as error:
             return ended_by(error), None, {}
-
 
 
 async def aside(function: Callable[..., R], *args: Any) -> R:

@@ -22,6 +22,7 @@ from upshot import (
     wait_for_event,
 )
 from upshot.events.exceptions import NotFound
+from upshot.flows.context import here
 from upshot.flows.exceptions import (
     FlowPauseTimeout,
     InvalidInput,
@@ -29,6 +30,8 @@ from upshot.flows.exceptions import (
     NotResumable,
     OutsideRun,
 )
+from upshot.flows.runs import transition_arguments
+from upshot.flows.states import State
 
 from .conftest import Seen, eventually
 
@@ -166,28 +169,38 @@ def test_coroutines_wait_without_holding_their_loop(seen: Seen) -> None:
     assert asyncio.run(asking()) == (5, "answered")
 
 
-def test_tasks_do_not_begin_while_the_run_is_paused(seen: Seen) -> None:
+def test_a_run_that_no_worker_could_start_again_waits_in_its_process(seen: Seen) -> None:
     begun: list[int] = []
 
     @task
-    def step(number: int) -> None:
+    def step(number: int) -> int:
         begun.append(number)
+        return number
+
+    def pause_it() -> None:
+        eventually(lambda: seen.runs() and seen.only_run().state.type == "Running")
+        change = State("Paused", "wait")
+        run = seen.only_run()
+        arguments = transition_arguments(run, change, own=False, lease_ms=15_000)
+        seen.store.call("transition", *arguments)
 
     @flow
-    def asking() -> None:
-        def submit() -> None:
-            paused(seen)
-            eventually(lambda: seen.only_run().state.type == "Paused")
-
-        helper = meanwhile(submit)
-        pause_flow_run()
+    def stepping() -> int:
+        pause_it()
+        eventually(lambda: here().run.held.halted)  # type: ignore[union-attr]
+        helper = meanwhile(resume)
+        futures = step.map(range(3))
+        total = sum(futures.result())
         helper.join()
-        step(1)
+        return total
 
-    helper = meanwhile(lambda: (paused(seen), resume_flow_run(seen.only_run().id)))
-    asking()
-    helper.join()
-    assert begun == [1]
+    def resume() -> None:
+        assert seen.only_run().state.type == "Paused"
+        assert begun == []
+        resume_flow_run(seen.only_run().id)
+
+    assert stepping() == 3
+    assert sorted(begun) == [0, 1, 2]
 
 
 def test_what_can_not_wait_says_why(seen: Seen) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -237,6 +238,27 @@ async def test_a_flow_that_waits_in_a_killed_process_goes_on_in_another_one(
     assert done.attempt == 1
 
 
+async def test_a_worker_that_is_stopped_ends_no_run_that_waits_for_somebody(
+    store: Store, flows: Path
+) -> None:
+    runs, path = Runs(store, lease_ms=1000), flows.with_name("out")
+    with worker(store.url) as first:
+        run = await submit(store, f"{flows}:approved", path=str(path), leaves=False)
+        await until_state(store, run, "Paused")
+
+        async def asked_to_stop_and_gone() -> bool:
+            first.send_signal(signal.SIGTERM)  # asked again, it does not wait for its flows
+            await asyncio.sleep(0.2)
+            return await store.execute("ZSCORE", store.keys("leases"), run.id) is None
+
+        await until("no lease", asked_to_stop_and_gone)
+    assert (await runs.get(run.id)).state.name == "Paused"
+    with worker(store.url, "second"):
+        await runs.resume(run.id, input={"ok": True})
+        done = await until_state(store, run, "Completed")
+    assert done.attempt == 1
+
+
 async def test_a_suspended_run_that_nobody_resumes_in_time_fails(store: Store, flows: Path) -> None:
     path = flows.with_name("out")
     with worker(store.url), scheduler(store.url):
@@ -262,8 +284,6 @@ async def test_a_part_of_a_paused_run_goes_on_with_it(store: Store, flows: Path)
 
 
 async def _seen_by_its_process() -> None:
-    import asyncio
-
     await asyncio.sleep(1.2)  # a process looks once a second
 
 
