@@ -16,10 +16,14 @@ from pydantic import (
     PlainSerializer,
     SecretStr,
     field_validator,
+    model_validator,
 )
 
 from upshot.events.ids import derived_id
-from upshot.flows.deployments import ConcurrencyLimit
+from upshot.flows.deployments import ConcurrencyLimit, PoolName
+from upshot.flows.exceptions import InvalidJob
+from upshot.flows.jobs import DEFAULT_TYPE, JOBS, PoolType, job_of
+from upshot.flows.sources import FolderSource, Source
 
 from .actions.set_variable import VARIABLE_NAME
 from .definition import Name, Tag
@@ -114,6 +118,9 @@ class Deployment(_Declared):
         tags: for people and filters; its runs carry them, too.
         schedules: must be empty.
         concurrency_limit: how many of its runs may be under way at a time.
+        version: any text; by default that of its source.
+        source: a git repository or a folder that the code comes from.
+        job: variables of its runs' processes, as the type of its work pool takes them.
     """
 
     name: Annotated[str, Field(max_length=256), AfterValidator(_flow_and_name)]
@@ -124,6 +131,9 @@ class Deployment(_Declared):
     tags: tuple[Tag, ...] = Field(default=(), max_length=32)
     schedules: Annotated[tuple[Any, ...], BeforeValidator(_no_schedules)] = ()
     concurrency_limit: ConcurrencyLimit = None
+    version: Annotated[str, Field(max_length=200)] | None = None
+    source: Source | None = None
+    job: dict[str, Any] = Field(default_factory=dict, max_length=100)
 
     @property
     def id(self) -> str:
@@ -131,7 +141,16 @@ class Deployment(_Declared):
         return derived_id("deployment", self.name)
 
     def located(self, folder: Path) -> Deployment:
-        """Return the deployment with its file's path made absolute, seen from ``folder``."""
+        """Return the deployment with its file's path made absolute, seen from ``folder``.
+
+        Within a source, the path stays relative; that of a source's folder is made absolute.
+        """
+        if isinstance(self.source, FolderSource):
+            where = (folder / Path(self.source.folder).expanduser()).resolve()
+            source = self.source.model_copy(update={"folder": str(where)})
+            return self.model_copy(update={"source": source})
+        if self.source is not None:
+            return self
         path, _, function = self.entrypoint.rpartition(":")
         absolute = (folder / Path(path).expanduser()).resolve()
         return self.model_copy(update={"entrypoint": f"{absolute}:{function}"})
@@ -166,3 +185,32 @@ class Limit(_Declared):
     slot_decay_per_second: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     active: bool = True
     description: Annotated[str, Field(max_length=4096)] = ""
+
+
+class WorkPool(_Declared):
+    """A queue of runs, and how the processes of those are made.
+
+    Attributes:
+        name: what deployments and workers call it.
+        type: process, subprocess, docker or kubernetes.
+        concurrency_limit: how many of its runs may be under way at a time, on all its workers.
+        job: variables of every run's process; those of a deployment come on top.
+        description: for people.
+    """
+
+    name: PoolName
+    type: PoolType = DEFAULT_TYPE
+    concurrency_limit: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    job: dict[str, Any] = Field(default_factory=dict, max_length=100)
+    description: Annotated[str, Field(max_length=4096)] = ""
+
+    @model_validator(mode="after")
+    def _job_fits(self) -> WorkPool:
+        """Check the variables that are given; what they lack, deployments may have."""
+        needed = {name for name, each in JOBS[self.type].model_fields.items() if each.is_required()}
+        filled = dict.fromkeys(needed - self.job.keys(), "_")
+        try:
+            job_of(self.type, filled, self.job)
+        except InvalidJob as error:
+            raise ValueError(str(error)) from None
+        return self

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from .declarations import Deployment, Limit, Receiver, Variable, Webhook
+from .declarations import Deployment, Limit, Receiver, Variable, Webhook, WorkPool
 from .definition import Automation
 from .exceptions import InvalidDefinition
 from .marked_yaml import MAX_BYTES, Marked, read
@@ -31,6 +31,7 @@ class Definitions(BaseModel):
     deployments: tuple[Deployment, ...] = ()
     variables: tuple[Variable, ...] = ()
     limits: tuple[Limit, ...] = ()
+    work_pools: tuple[WorkPool, ...] = ()
 
     def __len__(self) -> int:
         return sum(len(getattr(self, kind)) for kind in KINDS)

@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from .actions import BaseAction
-from .declarations import Deployment, Limit, Receiver, Variable, Webhook
+from .declarations import Deployment, Limit, Receiver, Variable, Webhook, WorkPool
 from .definition import Automation
 from .durations import format_duration
 from .loading import Definitions
@@ -27,6 +27,7 @@ _KINDS: Final[dict[str, type[BaseModel]]] = {
     "automation": Automation,
     "deployment": Deployment,
     "limit": Limit,
+    "work-pool": WorkPool,
     "receiver": Receiver,
     "variable": Variable,
     "webhook": Webhook,

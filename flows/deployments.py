@@ -13,6 +13,7 @@ from upshot.events.store import SyncStore
 
 from .exceptions import InvalidDeployment
 from .runs import deployment_resource
+from .sources import Source
 
 _ATTEMPTS = 10
 
@@ -52,8 +53,11 @@ class Deployment(BaseModel):
         entrypoint: ``path.py:function`` or ``package.module:function``, as workers find it.
         work_pool: whose workers run it.
         parameters: of its runs, where they do not say otherwise.
-        version: any text.
+        version: any text; by default that of its source.
         concurrency_limit: how many of its runs may be under way at a time.
+        source: where the code comes from, which the entrypoint is relative to then; else it lies
+            where the entrypoint says, on every machine that has a worker.
+        job: variables of its runs' processes, as the type of its work pool takes them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,6 +70,8 @@ class Deployment(BaseModel):
     tags: list[Tag] = Field(default_factory=list, max_length=32)
     version: str | None = Field(default=None, max_length=200)
     concurrency_limit: ConcurrencyLimit = None
+    source: Source | None = None
+    job: dict[str, Any] = Field(default_factory=dict, max_length=100)
 
     @classmethod
     def of(cls, **fields: Any) -> Self:

@@ -79,6 +79,14 @@ class InvalidDeployment(TerminalFlowsError):
     """A deployment breaks a rule of its format; the message names each field."""
 
 
+class InvalidJob(TerminalFlowsError):
+    """The job variables of a deployment do not fit its work pool; the message names each."""
+
+
+class SourceUnavailable(RetryableFlowsError):
+    """The code of a deployment could not be fetched; the message says from where and why."""
+
+
 class DeploymentNotFound(TerminalFlowsError):
     """No deployment has this name."""
 

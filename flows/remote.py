@@ -22,6 +22,7 @@ from upshot.events.store import SyncStore
 
 from .boundary import pass_boundary
 from .context import here
+from .deployed import run_of
 from .exceptions import DeploymentNotFound, Interrupted, NotCompleted
 from .inputs import inputs_key
 from .joining import connect, join, require_lasting
@@ -199,16 +200,11 @@ def _run_deployment(name: str, parameters: dict[str, Any], wanted: Wanted) -> Fl
 
 
 def _run_of(deployment: dict[str, Any], parameters: dict[str, Any], wanted: Wanted) -> FlowRun:
-    name = deployment["name"]
-    return new_run(
-        name.partition("/")[0],
-        state=State("Scheduled"),
+    return run_of(
+        deployment,
+        parameters,
         name=wanted.get("flow_run_name"),
-        deployment=name,
-        entrypoint=deployment["entrypoint"],
-        pool=deployment.get("work_pool") or "default",
-        parameters={**(deployment.get("parameters") or {}), **parameters},
-        tags=with_current({*(deployment.get("tags") or ()), *wanted.get("tags", ())}),
+        tags=with_current(wanted.get("tags", ())),
         **(_cause() if wanted.get("as_subflow", True) else {}),
     )
 

@@ -37,6 +37,8 @@ class FlowRun:
         again: from which tasks on it does again what was done; see ``again.py``.
         resumed: it goes on in a new process, after a pause: no new attempt.
         causes: ids of the events that made somebody change it; none of them does so twice.
+        launch: what its deployment says of its process: ``version``, ``source``, ``job``.
+        handed: its worker goes, and another one is to go on with it.
     """
 
     id: str
@@ -63,6 +65,8 @@ class FlowRun:
     resumed: bool = False
     again: Marks = ()
     causes: frozenset[str] = frozenset()
+    launch: dict[str, Any] = field(default_factory=dict)
+    handed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as JSON answers show it."""
@@ -71,6 +75,7 @@ class FlowRun:
             "name": self.name,
             "flow": self.flow,
             "deployment": self.deployment,
+            "deployment_version": self.launch.get("version"),
             "parameters": self.parameters,
             "state": self.state.to_dict(),
             "attempt": self.attempt,
@@ -98,6 +103,7 @@ _DOC = (
     "caused_by",
     "parent",
     "scheduled",
+    "launch",
 )
 
 
@@ -287,5 +293,6 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
         pause=Pause.from_json(waits) if waits else None,
         resumed=bool(fields.get(b"resumed")),
         again=marks_from(fields.get(b"again")),
+        handed=bool(fields.get(b"handed")),
         causes=frozenset(name[3:].decode() for name in fields if name.startswith(b"by:")),
     )

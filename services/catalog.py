@@ -22,7 +22,15 @@ __all__ = ["KINDS", "SECRET_KINDS", "Catalog", "Change", "Doc", "Verb", "Version
 Reviewer: TypeAlias = Callable[[Sequence[Change]], Awaitable[list[Change]]]
 """Returns changes with what is to be said of them, or refuses them."""
 
-KINDS: Final = ("automation", "deployment", "webhook", "receiver", "variable", "limit")
+KINDS: Final = (
+    "automation",
+    "deployment",
+    "webhook",
+    "receiver",
+    "variable",
+    "limit",
+    "work-pool",
+)
 SECRET_KINDS: Final = frozenset({"webhook", "receiver", "variable"})
 """Kinds whose definitions may hold secrets: their events tell the name only."""
 

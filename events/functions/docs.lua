@@ -48,7 +48,7 @@ local function put(root, args, from)
       redis.call('HSET', key, args[i + 1], version .. ' ' .. args[i + 3])
     end
     if args[i] == 'limit' then advance(root, {args[i + 1]}) end
-    if args[i] == 'deployment' then advance(root, {'deployment:' .. args[i + 1]}) end
+    if args[i] == 'deployment' or args[i] == 'work-pool' then advance(root, {args[i] .. ':' .. args[i + 1]}) end
   end
   return versions
 end

@@ -13,7 +13,10 @@ local function slots_of(root, name)
   if told then return told.active and told.limit or nil end
   local deployment = string.match(name, '^deployment:(.*)$')
   told = deployment and defined(root, 'deployment', deployment)
+  local pool = string.match(name, '^work%-pool:(.*)$')
+  told = pool and defined(root, 'work-pool', pool) or told
   local limit = told and told.concurrency_limit
+  if type(limit) == 'number' then return limit end
   return type(limit) == 'table' and limit.limit or nil
 end
 
@@ -137,7 +140,7 @@ end
 
 -- upshot_acquire root | run id, epoch or '', token, slots, priority, wait 0|1, pool or '', reached event,
 --   acquired event up to its payload, limit*
--- Touches: docs:limit, docs:deployment, run:<id>, slots:<limit>, line, line:<limit>, asked:<run>, log.
+-- Touches: docs:limit, docs:deployment, docs:work-pool, run:<id>, slots:<limit>, line, line:<limit>, asked:<run>, log.
 -- All limits or none. Asking again for a token answers how it stands. The epoch is that of a process
 -- that asks; a run that waits for a worker (in a pool) goes to its queue when it is its turn.
 -- Returns 2 nothing limits, 1 has the slots, 0 stands in line, -1 would have to, -2 never could.

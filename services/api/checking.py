@@ -24,10 +24,11 @@ KIND_OF: Final = {
     "receivers": "receiver",
     "variables": "variable",
     "limits": "limit",
+    "work_pools": "work-pool",
 }
 _SECRET_FIELDS: Final = {"webhook": "secret", "receiver": "url"}
 _READ_ONLY: Final = ("id", "version", "path", "warnings")
-_PAUSED: Final = frozenset({"automation", "deployment"})
+_PAUSED: Final = frozenset({"automation", "deployment", "work-pool"})
 
 Errors = list[dict[str, object]]
 

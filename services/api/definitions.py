@@ -35,6 +35,7 @@ class ApplyRequest(BaseModel):
     receivers: list[Doc] | None = None
     variables: list[Doc] | None = None
     limits: list[Doc] | None = None
+    work_pools: list[Doc] | None = None
     prune: bool = Field(default=False)
     dry_run: bool = Field(default=False)
     plan: str | None = Field(default=None, max_length=64)

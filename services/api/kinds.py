@@ -26,6 +26,8 @@ from .conditional import IF_MATCH, IF_NONE_MATCH, etag, expected_version, unchan
 from .parts import Parts, Served
 
 _PAUSED: Final = ("automations", "deployments")
+_SHOWN_ELSEWHERE: Final = {("work_pools", "list"), ("work_pools", "show")}
+"""What ``work`` shows together with who serves it, and what waits."""
 _CONDITIONS: Final = [IF_MATCH, IF_NONE_MATCH]
 _BODY: Final = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 
@@ -33,7 +35,8 @@ _BODY: Final = {"required": True, "content": {"application/json": {"schema": {"t
 def serve(router: APIRouter, plural: str) -> None:
     """Add the routes of a kind: the longer paths first, for names may have slashes."""
     kind = Kind(plural)
-    one, each = f"/{plural}", f"/{plural}/{{name:path}}"
+    one = f"/{plural.replace('_', '-')}"
+    each = f"{one}/{{name:path}}"
     routes: list[tuple[str, str, Callable[..., Any], str]] = [
         ("GET", f"{each}/versions/{{version:int}}", kind.show_version, "show-version-of"),
         ("GET", f"{each}/versions", kind.list_versions, "list-versions-of"),
@@ -47,6 +50,7 @@ def serve(router: APIRouter, plural: str) -> None:
     if plural in _PAUSED:
         routes.insert(0, ("POST", f"{each}/pause", kind.pause, "pause"))
         routes.insert(0, ("POST", f"{each}/resume", kind.resume, "resume"))
+    routes = [route for route in routes if (plural, route[3]) not in _SHOWN_ELSEWHERE]
     for method, path, handler, what in routes:
         name = f"{what}-{kind.kind}"
         extra: dict[str, Any] = {"parameters": _CONDITIONS} if method in _CONDITIONAL else {}
@@ -193,7 +197,7 @@ class Kind:
         made = answer({**shown(self.kind, name, version, doc), **more}, status)
         made.headers["ETag"] = etag(version)
         if status == 201:
-            made.headers["Location"] = f"/api/v1/{self.plural}/{quote(name)}"
+            made.headers["Location"] = f"/api/v1/{self.plural.replace('_', '-')}/{quote(name)}"
         return made
 
 

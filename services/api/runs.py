@@ -11,11 +11,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from upshot.events.ids import derived_id
+from upshot.flows.deployed import run_of
 from upshot.flows.registry import RunFilter
-from upshot.flows.runs import FlowRun, new_run
-from upshot.flows.states import ENDED, State
+from upshot.flows.states import ENDED
 
-from ..catalog import Doc
+from ..deployed import at_version
 from ..names import resolve
 from .answers import (
     HEARTBEAT,
@@ -49,6 +49,7 @@ class RunRequest(BaseModel):
         name: of the run; else one is made.
         scheduled_for: when it is due; else now.
         idempotency_key: the same key makes the same run; the header Idempotency-Key does, too.
+        version: an older one to run: its number, or what names its code.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -58,34 +59,20 @@ class RunRequest(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     scheduled_for: AwareDatetime | None = None
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
 @router.post("", status_code=201)
 async def start_run(http: Request, parts: Served, request: RunRequest) -> Response:
     """Start a run of a deployment; its workers take it when it is due."""
     name = await resolve(parts.catalog, "deployment", request.deployment)
-    deployment = await parts.catalog.get("deployment", name)
+    deployment = await at_version(parts.catalog, name, request.version)
     key = request.idempotency_key or idempotency_key(http)
     run_id = derived_id("run-request", name, key) if key else None
     due = int(request.scheduled_for.timestamp() * 1000) if request.scheduled_for else 0
-    run = run_of(deployment, request, run_id)
+    run = run_of(deployment, request.parameters, run_id=run_id, name=request.name)
     await parts.runs.create(run, due_ms=due)
     return answer((await parts.runs.get(run.id)).to_dict(), 201)
-
-
-def run_of(deployment: Doc, request: RunRequest, run_id: str | None) -> FlowRun:
-    """Return the run that a request asks for."""
-    return new_run(
-        deployment["name"].partition("/")[0],
-        state=State("Scheduled"),
-        run_id=run_id,
-        name=request.name,
-        deployment=deployment["name"],
-        entrypoint=deployment["entrypoint"],
-        pool=deployment.get("work_pool") or "default",
-        parameters={**(deployment.get("parameters") or {}), **request.parameters},
-        tags=tuple(deployment.get("tags") or ()),
-    )
 
 
 @router.get("")

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 from upshot.automations.actions.run_deployment import run_id
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
+from upshot.flows.deployed import run_of
 from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
-from upshot.flows.states import State
 
 from ...exceptions import ActionFailed
 from ..context import Definitions
@@ -35,15 +34,11 @@ class RunDeployment:
 
     async def perform(self, arguments: dict[str, Any], job: Job) -> str:
         deployment = await self._deployment(arguments["deployment"])
-        run = new_run(
-            deployment["name"].partition("/")[0],
+        run = run_of(
+            deployment,
+            arguments["parameters"],
+            message="an automation runs it",
             run_id=run_id(job.firing, job.index),
-            state=State("Scheduled", "an automation runs it"),
-            deployment=deployment["name"],
-            entrypoint=deployment["entrypoint"],
-            pool=deployment.get("work_pool") or "default",
-            parameters={**(deployment.get("parameters") or {}), **arguments["parameters"]},
-            tags=tuple(deployment.get("tags") or ()),
             caused_by=job.triggered,
             causation=job.causation,
         )
