@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
 from faststream import AckPolicy
@@ -65,7 +65,7 @@ class Intake:
         """Read for as long as the subscriber runs."""
         broker = self._broker()
         subscriber = broker.subscriber(
-            stream=StreamSub(
+            stream=_Stream(
                 self._stream,
                 group=DISPATCHERS,
                 consumer=self._consumer,
@@ -109,6 +109,13 @@ class Intake:
         except EventsError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+
+
+class _Stream(StreamSub):
+    """A stream whose name stays as it is: FastStream copies it anew for each time it reads."""
+
+    def add_prefix(self, prefix: str) -> Self:
+        return self
 
 
 def _heed_cancellation() -> None:

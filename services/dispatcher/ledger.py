@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import stamina
@@ -72,6 +73,8 @@ class Ledger:
                 done.set_result(None)
 
     async def _call(self, function: str, *arguments: Argument) -> Any:
+        with suppress(RetryableEventsError):  # tried again below, and told of where that fails too
+            return await self._store.call(function, *arguments)
         async for attempt in stamina.retry_context(
             on=RetryableEventsError, attempts=None, timeout=None, wait_initial=0.05, wait_max=2.0
         ):
