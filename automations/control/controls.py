@@ -196,7 +196,7 @@ class Controls:
         """Wait no longer for the end of a firing that will never begin; the next one may go on."""
         found = self.awaiting.of(firing.id)
         if found is not None:
-            self._pipelines[found.automation].give_up(found.key, firing.id, firing.at)
+            self._pipelines[found.automation].give_up(found, firing)
 
     def suppress(self, by: By, occasion: Occasion, reason: Reason, message: str) -> list[Outcome]:
         """Return the suppression of a trigger's firing, or of a decision that failed.

@@ -7,7 +7,7 @@ at_deadline, ended → what waited goes on from where it waited
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..conditions import Answers
 from ..definition import Automation, Branch
@@ -20,6 +20,7 @@ from .candidate import Candidate
 from .incident import Incident, Incidents
 from .judging import judged
 from .mode import Turns
+from .turns import TurnTaking
 
 if TYPE_CHECKING:
     from upshot.events.event import Recorded
@@ -65,7 +66,11 @@ class Pipeline:
         self.steps = steps
         self._controls = controls
         self._places = {step.key: place for place, step in enumerate(steps)}
-        self._turns = next((step for step in steps if isinstance(step.stage, Turns)), None)
+        self._turns: TurnTaking | None = None
+        self._after_turns = 0
+        for place, step in enumerate(steps, 1):
+            if isinstance(step.stage, Turns):
+                self._turns, self._after_turns = TurnTaking(identity, step, controls), place
         self._asking = 0
 
     def step(self, node: str) -> Step | None:
@@ -103,7 +108,7 @@ class Pipeline:
         outcomes: list[Outcome] = []
         for candidate in ruling.passed:
             self._go(candidate, place + 1, outcomes)
-        if step is self._turns:
+        if isinstance(step.stage, Turns):
             self._next(key, when, outcomes)
         return outcomes
 
@@ -120,28 +125,15 @@ class Pipeline:
 
     def ended(self, awaited: Awaited, event: Recorded) -> list[Outcome]:
         """Learn what an event says of a firing that is in progress."""
-        turns = self._turns
-        assert turns is not None
-        assert isinstance(turns.stage, Turns)
-        key, firing = awaited.key, awaited.firing
-        going: Any = turns.memories[key]
-        progress = next(each for each in going.running if each.firing == firing)
-        left = progress.after(event.name, awaited.place)
         outcomes: list[Outcome] = []
-        if left is not progress:
-            self._remember(turns, key, turns.stage.changed(going, firing, left))
-            self._next(key, event.received, outcomes)
+        if self._turns is not None and self._turns.ended(awaited, event):
+            self._next(awaited.key, event.received, outcomes)
         return outcomes
 
-    def give_up(self, key: str, firing: str, now: int) -> None:
+    def give_up(self, awaited: Awaited, firing: Firing) -> None:
         """Let a firing that is in progress end at the next deadline."""
-        turns = self._turns
-        assert turns is not None
-        assert isinstance(turns.stage, Turns)
-        going: Any = turns.memories[key]
-        progress = next(each for each in going.running if each.firing == firing)
-        ending = replace(progress, until=now)
-        self._remember(turns, key, turns.stage.changed(going, firing, ending))
+        if self._turns is not None:
+            self._turns.give_up(awaited, firing)
 
     def resolve(self, facts: Facts) -> list[Outcome]:
         """End the incident of an event's bucket, if one is open and the event says it is over."""
@@ -230,16 +222,9 @@ class Pipeline:
     def _fire(self, candidate: Candidate, outcomes: list[Outcome]) -> None:
         firing = self._come_about(candidate)
         outcomes.append(firing)
-        turns = self._turns
-        if turns is None:
-            return
-        assert isinstance(turns.stage, Turns)
-        key = candidate.keys.get(turns.stage.name, "")
-        before: Any = turns.memories.get(key)
-        progress = self._controls.begun(firing, self.automation.actions)
-        after = turns.stage.begun(before, progress)
-        if after is not before:
-            self._remember(turns, key, after)
+        if self._turns is not None:
+            progress = self._controls.begun(firing, self.automation.actions)
+            self._turns.begin(candidate, progress)
 
     def _come_about(
         self,
@@ -252,22 +237,14 @@ class Pipeline:
 
     def _next(self, key: str, now: int, outcomes: list[Outcome]) -> None:
         """Let those go on that waited for their turn, as long as there is a place."""
-        turns = self._turns
-        assert turns is not None
-        assert isinstance(turns.stage, Turns)
-        place = self._places[turns.key] + 1
-        while True:
-            going: Any = turns.memories.get(key)
-            ruling = turns.stage.next(going, now)
-            if not ruling.passed:
-                return
-            self._remember(turns, key, ruling.memory)
-            self._go(ruling.passed[0].at_moment(now), place, outcomes)
+        if self._turns is not None:
+            for candidate in self._turns.next(key, now):
+                self._go(candidate, self._after_turns, outcomes)
 
     def _remember(self, step: Step, key: str, memory: Memory | None) -> None:
-        if step is self._turns:
-            self._controls.awaiting.change(self.id, key, step.memories.get(key), memory)
-        if memory is not None or key in step.memories:
+        if self._turns is not None and isinstance(step.stage, Turns):
+            self._turns.remember(key, memory)
+        elif memory is not None or key in step.memories:
             self._controls.windows.put((step.key, key), memory)
 
     def _suppress(
