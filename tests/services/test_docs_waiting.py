@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .service import Service, eventually
+from .service import COMMAND, Service, eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "flows.md").read_text()
 (FLOW,) = re.findall(r"^```py\n(# release.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -83,6 +86,27 @@ def test_a_release_that_is_not_approved_stays(service: Service) -> None:
     given = '{"ship": false, "note": "too early"}'
     assert service.run("run", "resume", run, "-i", given).returncode == 0
     assert until(service, run, "Completed")["result"] == "app-v1.5 stays here: too early"
+
+
+def test_on_a_terminal_each_field_is_asked_for(service: Service) -> None:
+    run = start(service, "v1.6")
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "run", "resume", run]
+    with subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=service.environment(),
+        text=True,
+    ) as process:
+        os.write(ours, b"n\nnot today\n")
+        told, _ = process.communicate(timeout=60)
+    for each in (ours, theirs):
+        os.close(each)
+    assert process.returncode == 0, told
+    assert "Ship app-v1.6?" in told
+    assert until(service, run, "Completed")["result"] == "app-v1.6 stays here: not today"
 
 
 def test_limits_are_listed_made_reset_and_deleted(service: Service) -> None:

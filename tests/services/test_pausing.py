@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.exceptions import InvalidInput, NotPausable, NotResumable
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.pause import Pause
+from upshot.flows.registry import RunFilter, Runs
+from upshot.flows.runs import FlowRun, new_run
 from upshot.flows.states import State
+from upshot.services.scheduler.pauses import Pauses, overdue
 
 from .running import scheduler, submit, until, until_line, until_state, worker
 
@@ -283,6 +286,27 @@ async def test_a_part_of_a_paused_run_goes_on_with_it(store: Store, flows: Path)
     assert (done.result, done.attempt) == ("inner done", 1)
 
 
+async def test_a_part_of_a_run_that_ends_while_it_is_suspended_ends_as_well(
+    store: Store, flows: Path
+) -> None:
+    runs, path = Runs(store, lease_ms=1000), flows.with_name("out")
+    with worker(store.url):
+        run = await submit(store, f"{flows}:outer", path=str(path))
+        await until_line(path)
+        await runs.pause(run.id)
+        await _seen_by_its_process()
+        go_on(path)
+        await without_process(store, run)
+    found, _ = await runs.list(RunFilter(flow="inner"))
+    assert [(each.state.name, each.parent) for each in found] == [("Suspended", run.id)]
+    pauses = Pauses(store, 1000)
+    await pauses.end_parts()
+    assert (await runs.get(found[0].id)).state.name == "Suspended"
+    await runs.cancel(run.id)
+    await pauses.end_parts()
+    assert (await runs.get(found[0].id)).state.name == "Cancelled"
+
+
 async def _seen_by_its_process() -> None:
     await asyncio.sleep(1.2)  # a process looks once a second
 
@@ -313,3 +337,14 @@ async def test_a_paused_run_is_cancelled_at_once(store: Store) -> None:
     run = await submit(store, "made.py:steps")
     await runs.pause(run.id)
     assert (await runs.cancel(run.id)).state.name == "Cancelled"
+
+
+def test_a_process_that_is_there_has_a_lease_to_end_its_own_pause() -> None:
+    run = new_run("f", state=State("Paused"), pause=Pause("k", until=1000))
+    assert overdue(run, 999, occupied=False, grace_ms=50) is None
+    assert overdue(run, 1000, occupied=False, grace_ms=50) is not None
+    assert overdue(run, 1049, occupied=True, grace_ms=50) is None
+    assert overdue(run, 1050, occupied=True, grace_ms=50) is not None
+    waits = replace(run, pause=Pause("k", until=1000, awaits={"expect": ["a"]}))
+    assert overdue(waits, 5000, occupied=False, grace_ms=50) is None
+    assert overdue(replace(run, pause=None), 5000, occupied=False, grace_ms=50) is None
