@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from .arguments import found_in, needed_of, resolve
-from .boundary import pass_boundary, pass_boundary_async, raise_halt
+from .boundary import pass_boundary, pass_boundary_async
 from .context import Here, Scope, here, standing
 from .exceptions import Interrupted, OutsideRun, Suspending, UpstreamFailed
 from .futures import TaskFuture
 from .generating import CLOSED, consumed
+from .given import Given
 from .hooks import call_hooks
 from .identity import task_run_of
 from .limits import tagged, tagged_async
@@ -26,7 +26,6 @@ from .parameters import Arguments
 from .settling import Settling
 from .states import State
 from .timeouts import await_within, call_within
-from .triggering import ALL_SUCCESS, ALWAYS, Upstream, judge
 
 if TYPE_CHECKING:
     from .taskdef import Task
@@ -54,14 +53,9 @@ class TaskCall:
         waited: Iterable[Any] = (),
     ) -> None:
         self.task, self._run = task, place.run
-        self._args, self._kwargs = args, kwargs
         bound = task.signature.bind(args, kwargs)
-        found = [each for value in bound.values() for each in found_in(value)]
-        self._is_plain = not found
-        if waited and task.trigger_rule != ALWAYS:
-            found += found_in(list(waited))
-        self._needed = list(needed_of(found)) if found else []
-        self.upstream = [n.outcome for n in self._needed if isinstance(n.outcome, TaskFuture)]
+        self._given = Given(args, kwargs, bound, waited, task.trigger_rule)
+        self.upstream = self._given.futures
         self.task_run, self._done = task_run_of(task, place, bound)
         self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
         self.is_async = task.is_async
@@ -131,7 +125,7 @@ class TaskCall:
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
                 state = self.stopped(error)
             finally:
-                self._args, self._kwargs = (), {}
+                self._given.forget()
                 self._checkpoint.close()
             call_hooks(self.task, self.task_run, state)
             return state
@@ -156,7 +150,7 @@ class TaskCall:
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
                 state = self.stopped(error)
             finally:
-                self._args, self._kwargs = (), {}
+                self._given.forget()
                 await self._close_async()
             call_hooks(self.task, self.task_run, state)
             return state
@@ -199,18 +193,7 @@ class TaskCall:
         Raises:
             UpstreamFailed: the task's trigger rule keeps it from running.
         """
-        rule = self.task.trigger_rule
-        if self._needed:
-            for future in self.upstream:
-                future.wait()
-            raise_halt(needed.state for needed in self._needed)
-            if reason := judge(rule, [Upstream(n.name, n.state, n.allowed) for n in self._needed]):
-                raise reason
-        if self._is_plain:
-            return self._args, self._kwargs
-        raising = rule == ALL_SUCCESS
-        args = tuple(resolve(value, raising=raising) for value in self._args)
-        return args, resolve(self._kwargs, raising=raising)
+        return self._given.ready()
 
     def _attempt(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
         self.start()
