@@ -12,8 +12,8 @@ from ..context import Here
 from ..exceptions import MissingExtra, ProcessDied
 from .base import Pool
 from .elsewhere import ElsewherePool
+from .nested import Nested
 from .order import Done, Said, execute, pack, packed_done
-from .processes import put
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -110,8 +110,10 @@ class Workers:
             raise
         finally:
             future.release()
+        nested = Nested(place)
         for each in said:
-            put(each, place)
+            nested.put(each)
+        nested.close()
         ended: Done = pickle.loads(done)
         return ended.result()
 

@@ -212,7 +212,9 @@ def _place(order: Order, relay: Any) -> Here:
     identity, key, name = order.task_run
     made = TaskRun(context, head, task_run_id=identity, key=key, name=name, code="")
     made.attempt = order.attempt
-    return Here(context, Scope(identity), made, order.prints)
+    # What it calls is told apart by the attempt: no other process knows what an earlier one did.
+    scope = Scope(f"{identity}/{order.run.attempt}/{order.attempt}")
+    return Here(context, scope, made, order.prints)
 
 
 def _told(error: BaseException) -> BaseException:

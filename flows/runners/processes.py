@@ -17,7 +17,8 @@ from ..exceptions import ProcessDied
 from ..timeouts import timed_out
 from .base import Pool, check_workers
 from .elsewhere import ElsewherePool
-from .order import Done, Said, pack
+from .nested import Nested
+from .order import Done, pack
 
 if TYPE_CHECKING:
     from ..taskdef import Task
@@ -66,12 +67,15 @@ class Processes:
         """
         order = pack(task, args, kwargs, place)
         child = self._idle.pop() if self._idle else await self._started()
+        nested = Nested(place)
         try:
-            done = await child.run(order, task.timeout_seconds, place)
+            done = await child.run(order, task.timeout_seconds, nested)
         except BaseException:
             self._all.discard(child)
             child.kill()
             raise
+        finally:
+            nested.close()
         self._idle.append(child)
         return done.result()
 
@@ -105,50 +109,44 @@ class Child:
             )
         return cls(process, *await asyncio.open_connection(sock=mine))
 
-    async def run(self, order: bytes, seconds: float | None, place: Here) -> Done:
+    async def run(self, order: bytes, seconds: float | None, nested: Nested) -> Done:
         """Let it execute an order; put what it says into the journal."""
         limit = None if seconds is None else seconds + _LATE
         try:
             async with asyncio.timeout(limit):
-                return await self._converse(order, place)
+                return await self._converse(order, nested)
         except TimeoutError:
             raise timed_out(seconds or 0) from None
         except asyncio.CancelledError:
-            await self._interrupt(place)
+            await self._interrupt(nested)
             raise
 
-    async def _converse(self, order: bytes, place: Here) -> Done:
+    async def _converse(self, order: bytes, nested: Nested) -> Done:
         try:
             self._writer.write(len(order).to_bytes(HEAD) + order)
             await self._writer.drain()
-            return await self._listen(place)
+            return await self._listen(nested)
         except (asyncio.IncompleteReadError, ConnectionError):
             code = await asyncio.to_thread(self._process.wait, _GRACE)
             raise ProcessDied(f"the process that ran it died (exit code {code})") from None
 
-    async def _listen(self, place: Here) -> Done:
+    async def _listen(self, nested: Nested) -> Done:
         while True:
             size = int.from_bytes(await self._reader.readexactly(HEAD))
             told = pickle.loads(await self._reader.readexactly(size))
             if isinstance(told, Done):
                 return told
-            put(told, place)
+            nested.put(told)
 
-    async def _interrupt(self, place: Here) -> None:
+    async def _interrupt(self, nested: Nested) -> None:
         """Let what it runs clean up."""
         self._process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(_GRACE):
-                await self._listen(place)
+                await self._listen(nested)
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
             return
 
     def kill(self) -> None:
         self._writer.close()
         self._process.send_signal(signal.SIGKILL)
-
-
-def put(said: Said, place: Here) -> None:
-    """Put into the journal what was said elsewhere."""
-    run = place.run
-    run.journal.put(run.held, said.kind, said.event, task_run=said.task_run, record=said.record)

@@ -180,6 +180,54 @@ def test_what_can_not_be_sent_is_named(seen: Seen, runner: TaskRunner) -> None:
 
 
 @on_remote
+def test_tasks_of_a_function_elsewhere_belong_to_one_attempt_of_it(
+    seen: Seen, runner: TaskRunner
+) -> None:
+    @task
+    def inner(x: int) -> int:
+        return x + 1
+
+    @task(retries=1)
+    def work() -> int:
+        got = inner(1) + sum(inner.map([2, 3]).result())
+        if runtime.task_run.run_count == 1:
+            raise ValueError("again")
+        return got
+
+    @flow(task_runner=runner, retries=1)
+    def f() -> int:
+        got = work.submit().result()
+        if runtime.flow_run.run_count == 1:
+            work.with_options(name="other").submit().result()
+            raise ValueError("again")
+        return got
+
+    assert f() == 9
+    key = seen.store.keys("tasks", seen.only_run().id)
+    kinds = [value.split(b" ")[0] for value in seen.store.execute("HVALS", key)]
+    assert kinds == [b"Completed"] * (2 + 4 * 3)
+
+
+def test_tasks_of_a_process_that_died_are_ended(seen: Seen) -> None:
+    @task
+    def inner() -> None:
+        os._exit(1)
+
+    @task
+    def work() -> None:
+        inner()
+
+    @flow(task_runner=ProcessPoolTaskRunner(1))
+    def f() -> None:
+        work.submit().wait()
+
+    f()
+    (nested,) = (record for record in seen.tasks().values() if record["task"] == "inner")
+    assert nested["state"]["name"] == "Crashed"
+    assert nested["state"]["message"] == "the process of its task ended"
+
+
+@on_remote
 def test_events_and_prints_come_back(seen: Seen, runner: TaskRunner) -> None:
     @task(log_prints=True)
     def tell() -> None:

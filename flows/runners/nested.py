@@ -1,0 +1,55 @@
+"""What the function of a task says from another process, put into the journal of its flow run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from ..context import Here
+from ..states import ENDED, State, StateType
+from ..taskrun import TaskHead, TaskRun
+
+if TYPE_CHECKING:
+    from .order import Said
+
+
+class Nested:
+    """The journal's side of one call elsewhere; knows which tasks the function has open there.
+
+    Args:
+        place: where the function's own task stands.
+    """
+
+    def __init__(self, place: Here) -> None:
+        self._run = place.run
+        self._open: dict[str, bytes] = {}
+
+    def put(self, said: Said) -> None:
+        """Put into the journal what was said."""
+        if said.task_run:
+            self._open[said.task_run] = said.record
+            if StateType(said.kind) in ENDED:
+                del self._open[said.task_run]
+        held = self._run.held
+        self._run.journal.put(
+            held, said.kind, said.event, task_run=said.task_run, record=said.record
+        )
+
+    def close(self) -> None:
+        """End the tasks that the function has not ended: its process died, or was killed."""
+        for body in self._open.values():
+            self._task_run(from_json(body)).enter(State("Crashed", "the process of its task ended"))
+        self._open.clear()
+
+    def _task_run(self, record: dict[str, Any]) -> TaskRun:
+        head = TaskHead(self._run.held.run, record["task"], tuple(record["tags"]))
+        return TaskRun(
+            self._run,
+            head,
+            task_run_id=record["id"],
+            key=record["key"],
+            name=record["name"],
+            code=record["code"],
+            earlier=record,
+        )
