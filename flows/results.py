@@ -123,7 +123,7 @@ def is_json(value: Any, depth: int = 0) -> bool:
     if kind in _ATOMS:
         return True
     if kind is int:
-        return value.bit_length() <= _MOST_BITS
+        return bool(value.bit_length() <= _MOST_BITS)
     if kind is float:
         return math.isfinite(value)
     if depth == _DEEPEST:
