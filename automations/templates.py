@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.exceptions import SecurityError
-from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer
+from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from .budget import BUDGET, DEADLINE, Budget, Deadline
@@ -23,6 +23,8 @@ MAX_SOURCE: Final = 16 * 1024
 VARIABLES: Final = frozenset(
     {"event", "events", "firing", "automation", "flow_run", "deployment", "variables"}
 )
+STORED: Final = {"upshot": "stored"}
+"""The validation context of definitions that were checked when they were saved."""
 _RESULT: Final = "upshot_result"
 
 
@@ -38,32 +40,34 @@ class Template:
 
     Args:
         source: at most ``MAX_SOURCE`` characters.
+        stored: whether it was compiled when it was saved: then that is done again only when it is
+            needed, and what would be raised here is raised there.
 
     Attributes:
-        effort: how many operations on values it takes; None where that can't be told before, or
-            where one of them may take long: such a template is best rendered where it can be
-            stopped.
+        is_plain: whether it is text without anything to fill in.
 
     Raises:
         InvalidTemplate: its syntax is wrong, or it uses unknown names or what is not allowed.
     """
 
-    __slots__ = ("_compiled", "_lone", "effort", "source")
+    __slots__ = ("_compiled", "_effort", "_lone", "_waits", "is_plain", "source")
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, stored: bool = False) -> None:
         if len(source) > MAX_SOURCE:
             raise InvalidTemplate(f"a template of more than {MAX_SOURCE:,} characters")
         self.source = source
         self._compiled: Compiled | None = None
         self._lone = False
-        self.effort: int | None = 0
-        if "{{" in source or "{%" in source or "{#" in source:
+        self._effort: int | None = 0
+        self.is_plain = not ("{{" in source or "{%" in source or "{#" in source)
+        self._waits = not self.is_plain
+        if self._waits and not stored:
             self._compile(_environment())
 
     def _compile(self, environment: Sandbox) -> None:
         try:
             tree = environment.parse(self.source)
-            self.effort = effort(tree)
+            self._effort = effort(tree)
             _check_names(tree)
             lone = _lone_expression(tree)
             self._lone = lone is not None
@@ -75,6 +79,7 @@ class Template:
             self._compiled = environment.from_string(tree)
             # Copied for each rendering, which a plain dict makes five times faster.
             self._compiled.globals = dict(self._compiled.globals)
+            self._waits = False
         except TemplateSyntaxError as error:
             raise InvalidTemplate(f"line {error.lineno}: {error.message}") from error
         except TemplateError as error:
@@ -85,12 +90,16 @@ class Template:
     @property
     def needed(self) -> list[tuple[str, ...]]:
         """The paths that it reads, as far as they are written out; not what it may well lack."""
-        return [] if self._compiled is None else paths_of(_environment().parse(self.source))
+        return [] if self.is_plain else paths_of(_environment().parse(self.source))
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is text without anything to fill in."""
-        return self._compiled is None
+    def effort(self) -> int | None:
+        """How many operations on values it takes; None where that can't be told before, or where
+        one of them may take long: such a template is best rendered where it can be stopped.
+        """
+        if self._waits:
+            self._compile(_environment())
+        return self._effort
 
     def render(self, variables: Mapping[str, Any]) -> Any:
         """Fill the template in.
@@ -98,6 +107,8 @@ class Template:
         Raises:
             TemplateFailed: a name or key is missing, or the output is too large.
         """
+        if self._waits:
+            self._compile(_environment())
         if self._compiled is None:
             return self.source
         budget = Budget(variables.get(DEADLINE) or Deadline())
@@ -130,8 +141,8 @@ class Template:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            _validated,
+        return core_schema.with_info_plain_validator_function(
+            validated,
             json_schema_input_schema=core_schema.str_schema(),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 lambda value: value.source, return_schema=core_schema.str_schema()
@@ -139,11 +150,12 @@ class Template:
         )
 
 
-def _validated(value: object) -> Template:
+def validated(value: object, info: ValidationInfo) -> Template:
+    """Return a template as it is written, or raise ValueError."""
     if isinstance(value, Template):
         return value
     if isinstance(value, str):
-        return Template(value)
+        return Template(value, stored=info.context == STORED)
     raise ValueError("text is expected; put it in quotes")
 
 
@@ -206,45 +218,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | range) or hasattr(value, "__next__"):
         return [_plain(item) for item in value]
     raise TemplateFailed(f"the result is a {type(value).__name__}, which is no data")
-
-
-def _compile_data(value: Any, depth: int = 0) -> Any:
-    """Compile every text within nested data."""
-    if depth > 32:
-        raise ValueError("nested deeper than 32")
-    if isinstance(value, str):
-        return Template(value)
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("keys must be text; put them in quotes")
-        return {key: _compile_data(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_compile_data(item, depth + 1) for item in value]
-    if value is None or isinstance(value, bool | int | float | Template):
-        return value
-    raise ValueError(f"a {type(value).__name__} is no JSON")
-
-
-def _sources(value: Any) -> Any:
-    if isinstance(value, Template):
-        return value.source
-    if isinstance(value, dict):
-        return {key: _sources(item) for key, item in value.items()}
-    return [_sources(item) for item in value] if isinstance(value, list) else value
-
-
-TemplateData = Annotated[Any, BeforeValidator(_compile_data), PlainSerializer(_sources)]
-"""Nested JSON whose texts are templates."""
-
-
-def render_data(value: Any, variables: Mapping[str, Any]) -> Any:
-    """Fill in every template within nested data.
-
-    Raises:
-        TemplateFailed: as :meth:`Template.render`.
-    """
-    if isinstance(value, Template):
-        return value.render(variables)
-    if isinstance(value, dict):
-        return {key: render_data(item, variables) for key, item in value.items()}
-    return [render_data(item, variables) for item in value] if isinstance(value, list) else value

@@ -9,7 +9,8 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from upshot.events.event import EventName, Resource, describe, impostor
 
 from ..exceptions import TemplateFailed
-from ..templates import Template, TemplateData, render_data
+from ..template_data import TemplateData, render_data
+from ..templates import Template
 from .base import BaseAction, Variables
 
 _NAME = TypeAdapter[str](EventName)

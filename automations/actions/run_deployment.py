@@ -9,7 +9,8 @@ from pydantic import Field
 from upshot.events.ids import derived_id
 
 from ..exceptions import TemplateFailed
-from ..templates import Template, TemplateData, render_data
+from ..template_data import TemplateData, render_data
+from ..templates import Template
 from .base import BaseAction, Variables
 
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 from pydantic import field_validator
 
 from ..exceptions import TemplateFailed
-from ..templates import Template, TemplateData, render_data
+from ..template_data import TemplateData, render_data
+from ..templates import Template
 from .base import BaseAction, Variables
 from .secrets import HIDDEN
 

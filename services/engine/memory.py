@@ -14,6 +14,7 @@ from upshot.automations.definition import Automation, Branch
 from upshot.automations.evaluation import Evaluator
 from upshot.automations.firing import Firing
 from upshot.automations.logtime import OpenTime
+from upshot.automations.templates import STORED
 from upshot.events.event import Recorded, describe
 from upshot.events.log import START
 from upshot.events.store import Commands, Store
@@ -71,7 +72,7 @@ class Memory:
         definition = dict(kept["definition"])
         paused = definition.pop("paused", False)
         try:
-            automation = Automation.model_validate(definition)
+            automation = Automation.model_validate(definition, context=STORED)
         except ValidationError as error:
             log.error("automation unreadable", automation=identity, error=describe(error))
             self._forget(identity)

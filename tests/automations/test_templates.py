@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from upshot.automations.definition import Automation
 from upshot.automations.exceptions import InvalidTemplate, TemplateFailed
-from upshot.automations.templates import Template, render_data
+from upshot.automations.template_data import render_data
+from upshot.automations.templates import STORED, Template
 
 VALUES: dict[str, Any] = {
     "event": {
@@ -125,10 +128,34 @@ def test_hostile_templates_fail_fast(source: str) -> None:
 def test_nested_data_is_rendered_with_its_types() -> None:
     from pydantic import TypeAdapter
 
-    from upshot.automations.templates import TemplateData
+    from upshot.automations.template_data import TemplateData
 
     adapter = TypeAdapter[Any](TemplateData)
     data = {"n": "{{ event.payload.n }}", "list": [1, None, "{{ event.id }}!"], "flag": True}
     compiled = adapter.validate_python(data)
     assert render_data(compiled, VALUES) == {"n": 3, "list": [1, None, "e1!"], "flag": True}
     assert adapter.dump_python(compiled, mode="json") == data
+
+
+def test_what_was_checked_when_it_was_saved_is_compiled_when_it_is_needed() -> None:
+    stored = Template("{{ event.payload.n }} of {{ event.payload.m }}", stored=True)
+    assert not stored.is_plain
+    assert stored.render({"event": {"payload": {"n": 1, "m": 2}}}) == "1 of 2"
+    late = Template("{{ event.payload.n + }}", stored=True)
+    with pytest.raises(InvalidTemplate):
+        late.render({})
+
+
+def test_a_stored_definition_is_read_without_compiling_its_actions() -> None:
+    actions = [
+        {"call-webhook": {"url": "{{ no + }}", "body": {"deep": ["{{ nor + }}"]}}},
+        {"notify": {"to": "{{ neither + }}"}},
+    ]
+    definition = {"name": "a", "trigger": {"type": "event", "expect": "b"}, "actions": actions}
+    with pytest.raises(ValidationError):
+        Automation.model_validate(definition)
+    stored = Automation.model_validate(definition, context=STORED)
+    assert [next(iter(each.model_dump(mode="json"))) for each in stored.actions] == [
+        "call-webhook",
+        "notify",
+    ]
