@@ -28,31 +28,36 @@ end
 
 -- Where a run is counted: by its flow and its deployment, under its state's type, and under the
 -- state's name where that says more. Nothing is read of all the runs there are to tell how many.
-local function counted(root, id)
-  local key, keys = root .. ':run:' .. id, {}
-  local run = redis.call('HMGET', key, 'type', 'state', 'flow', 'deployment', 'doc')
-  local flow, deployment = run[3], run[4]
-  if not flow and run[5] then
-    local doc = cjson.decode(run[5])
-    flow, deployment = doc.flow, type(doc.deployment) == 'string' and doc.deployment or ''
-    redis.call('HSET', key, 'flow', flow, 'deployment', deployment)
-  end
-  local name = string.match(run[2] or '', '"name":"(%a+)"')
-  for kind, of in pairs({flow=flow or '', deployment=deployment or ''}) do
-    if of ~= '' then
-      keys[#keys + 1] = root .. ':runs:' .. run[1] .. ':' .. kind .. ':' .. of
-      if name and name ~= run[1] then keys[#keys + 1] = root .. ':runs:' .. name .. ':' .. kind .. ':' .. of end
+local function counted(root, of, kind, state)
+  local keys, name = {}, string.match(state or '', '"name":"(%a+)"')
+  for place, what in ipairs({':flow:', ':deployment:'}) do
+    if of[place] ~= '' then
+      keys[#keys + 1] = root .. ':runs:' .. kind .. what .. of[place]
+      if name and name ~= kind then keys[#keys + 1] = root .. ':runs:' .. name .. what .. of[place] end
     end
   end
   return keys
 end
 
-local function count_in(root, id, now)
-  for _, key in ipairs(counted(root, id)) do redis.call('ZADD', key, now, id) end
+-- Of which flow and deployment a run is; one of an older version says so in its document only.
+local function whose(root, id)
+  local key = root .. ':run:' .. id
+  local run = redis.call('HMGET', key, 'flow', 'deployment', 'state')
+  local doc = not run[1] and redis.call('HGET', key, 'doc')
+  if doc then
+    local told = cjson.decode(doc)
+    run[1], run[2] = told.flow, type(told.deployment) == 'string' and told.deployment or ''
+    redis.call('HSET', key, 'flow', run[1], 'deployment', run[2])
+  end
+  return {run[1] or '', run[2] or ''}, run[3]
 end
 
-local function count_out(root, id)
-  for _, key in ipairs(counted(root, id)) do redis.call('ZREM', key, id) end
+local function count_in(root, id, of, kind, state, now)
+  for _, key in ipairs(counted(root, of, kind, state)) do redis.call('ZADD', key, now, id) end
+end
+
+local function count_out(root, id, of, kind, state)
+  for _, key in ipairs(counted(root, of, kind, state)) do redis.call('ZREM', key, id) end
 end
 
 -- upshot_create_run root | id, type, pool, due_ms, lease_ms, event id, event, (field, value)*
@@ -68,7 +73,8 @@ redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, 
   redis.call('HSET', key, 'type', kind, 'version', '1', 'epoch', '1', 'pool', pool, 'event', args[6], unpack(args, 8))
   redis.call('ZADD', root .. ':runs', now, id)
   redis.call('ZADD', root .. ':runs:' .. kind, now, id)
-  count_in(root, id, now)
+  local of, state = whose(root, id)
+  count_in(root, id, of, kind, state, now)
   count(root, 'run_transitions:flow-run:' .. kind, 1)
   if kind == 'Scheduled' then
     schedule(root, id, pool, tonumber(args[4]), now)
@@ -166,9 +172,10 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   local version, epoch = number(run[2]) + 1, number(run[3])
   if fences(run[1], to, args[3]) then epoch = epoch + 1 end
   local at = append(root, args[9])
-  count_out(root, id)
+  local of, state = whose(root, id)
+  count_out(root, id, of, run[1], state)
   redis.call('HSET', key, 'type', to, 'version', integer(version), 'epoch', integer(epoch), 'event', args[8], unpack(args, 10))
-  count_in(root, id, now)
+  count_in(root, id, of, to, args[10] == 'state' and args[11] or redis.call('HGET', key, 'state'), now)
   leave(root, id, run[1])
   enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now, at)
   count(root, 'run_transitions:flow-run:' .. to, 1)

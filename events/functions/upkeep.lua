@@ -73,7 +73,8 @@ redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'},
     local index = root .. ':runs:' .. kind
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, args[2])) do
       forgot(root, 'runs', redis.call('ZSCORE', root .. ':runs', id))
-      count_out(root, id)
+      local of, state = whose(root, id)
+      count_out(root, id, of, kind, state)
       redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
       forget_files(root, id)
       redis.call('ZREM', index, id)
