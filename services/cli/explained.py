@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _MARKS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
 _COUNTS: Final = {"threshold": "", "require": " have fired", "steps": " are done"}
 """What is counted, and the words after ``2 of 3``."""
+_WAITING_OUT: Final = "waiting_that_nothing_forbidden_comes"
 _FEW: Final = 3
 _ELSEWHERE: Final = "event_not_expected"
 
@@ -61,8 +62,16 @@ def _grow(branch: Tree, part: Found, found: Found) -> None:
     for check in part["checks"]:
         if line := _check(check, part, found):
             grown.add(line)
+    there = _is_complete(part)
     for each in inner:
-        _grow(grown, each, found)
+        _grow(grown, {**each, "there": there and not each["negated"]}, found)
+
+
+def _is_complete(part: Found) -> bool:
+    """Tell whether every part that has to fire has fired, and it only waits for none other to."""
+    wanted = [each["expected"] for each in part["checks"] if each["what"] in ("require", "steps")]
+    positive = sum(not each["negated"] for each in part["parts"])
+    return part["verdict"] == _WAITING_OUT and wanted == [positive]
 
 
 def _title(part: Found, found: Found) -> Text:
@@ -84,7 +93,7 @@ def _met(part: Found) -> bool | None:
 def _bystander(part: Found, found: Found) -> Text:
     """Return a trigger that this event is nothing to, in one line."""
     negated = bool(part.get("negated"))
-    mark, style = _MARKS[(not negated) if part.get("held") else None]
+    mark, style = _MARKS[not negated if part.get("held") or part.get("there") else None]
     waits = ", ".join(_names(part)) or part["trigger"]
     words = "not " if negated else ""
     return styled([(f"{mark} ", style), (f"{words}{waits}", ""), *_held(part, found)])

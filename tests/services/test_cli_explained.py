@@ -98,6 +98,15 @@ def test_parts_that_an_event_is_nothing_to_take_one_line_each(shown: Any) -> Non
     assert sum("expect:" in line for line in lines) == 1
 
 
+def test_what_is_there_already_is_marked_while_it_waits_for_nothing_else(shown: Any) -> None:
+    parts = [{"expect": "a.b"}, {"expect": "c.d"}, {"not": {"expect": "e.f"}}]
+    rule = {"type": "compound", "within": "10m", "triggers": parts}
+    lines = shown(explained(rule, ("a.b", 1, {}), ("c.d", 2, {})))
+    assert lines[1] == f"  all is there; until {clock(11)} nothing forbidden may come"
+    assert "    ├── ✓ a.b" in lines
+    assert lines[-1] == "    └── · not e.f"
+
+
 def test_what_came_although_it_must_not_is_marked(shown: Any) -> None:
     parts = [{"expect": "a.b"}, {"not": {"expect": "e.f"}}]
     rule = {"type": "compound", "within": "10m", "triggers": parts}
