@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from .annotations import allow_failure, quote, unmapped
+from .arguments import found_in, futures_in, needed_of
 from .context import Here, here
 from .exceptions import Interrupted, MappingError
 from .futures import TaskFuture, TaskFutureList
@@ -174,20 +175,23 @@ async def _call_flow_async(
     flow: Flow[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    waited: list[TaskFuture[Any]],
+    waited: list[Any],
     as_state: bool,
 ) -> Any:
     from .byhand import run_flow_async
 
-    for future in waited:
+    for future in futures_in(waited):
         await future.wait_async()
     _require_completed(waited)
     return _give_flow(await run_flow_async(flow, args, kwargs), as_state)
 
 
-def _require_completed(futures: Iterable[TaskFuture[Any]]) -> None:
-    for future in futures:
-        future.result()
+def _require_completed(waited: Iterable[Any]) -> None:
+    for needed in needed_of(found_in(list(waited))):
+        if isinstance(needed.outcome, TaskFuture):
+            needed.outcome.wait()
+        if not needed.allowed:
+            needed.state.result()
 
 
 def _give_flow(state: State, as_state: bool) -> Any:

@@ -13,7 +13,6 @@ from .parameters import Arguments
 
 if TYPE_CHECKING:
     from .deployments import ConcurrencyLimitConfig, Deployment
-    from .futures import TaskFuture
     from .runners.base import TaskRunner
     from .states import State
 
@@ -81,7 +80,7 @@ class Flow(Definition[P, R]):
         self: Flow[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, State]: ...
 
@@ -90,9 +89,12 @@ class Flow(Definition[P, R]):
         self,
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> State: ...
+
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it and return what the function returns, or raise what it raises."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .states import State
@@ -29,7 +29,7 @@ class TaskFuture(Generic[R]):
         self.name = name
         self._state: State | None = None
         self._lock = threading.Lock()
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[TaskFuture[R]], Any]] = []
         self._helper: Callable[[], None] | None = None
 
     @property
@@ -46,7 +46,7 @@ class TaskFuture(Generic[R]):
             self._helper()
         if self._state is None:
             ended = threading.Event()
-            self.add_done_callback(ended.set)
+            self.add_done_callback(lambda _: ended.set())
             ended.wait(timeout)
         return self._state
 
@@ -71,7 +71,7 @@ class TaskFuture(Generic[R]):
         """Wait for its end in a coroutine, without blocking the event loop."""
         if self._state is None:
             loop, ended = asyncio.get_running_loop(), asyncio.Event()
-            self.add_done_callback(lambda: _wake(loop, ended))
+            self.add_done_callback(lambda _: _wake(loop, ended))
             await ended.wait()
         return self.state
 
@@ -83,13 +83,13 @@ class TaskFuture(Generic[R]):
     def __await__(self) -> Generator[Any, None, R]:
         return self.result_async().__await__()
 
-    def add_done_callback(self, callback: Callable[[], None]) -> None:
-        """Call when it has ended, at once if it has; in the thread that ran it."""
+    def add_done_callback(self, callback: Callable[[TaskFuture[R]], Any]) -> None:
+        """Call with this future when it has ended, at once if it has; in the thread that ran it."""
         with self._lock:
             if self._state is None:
                 self._callbacks.append(callback)
                 return
-        callback()
+        callback(self)
 
     def settle(self, state: State) -> None:
         """Say how it ended, once."""
@@ -100,7 +100,7 @@ class TaskFuture(Generic[R]):
             callbacks, self._callbacks = self._callbacks, []
         self._helper = None
         for callback in callbacks:
-            callback()
+            callback(self)
 
     def help_by(self, helper: Callable[[], None]) -> None:
         """Call this before somebody waits without end: it may run the task where they wait."""
@@ -138,16 +138,31 @@ def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Wa
     waited = list(futures)
     deadline = None if timeout is None else time.monotonic() + timeout
     for future in waited:
-        future.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        future.wait(None if deadline is None else _until(deadline))
     done = {future for future in waited if future.done()}
     return Waited(done, set(waited) - done)
 
 
-def as_completed(futures: Iterable[TaskFuture[R]]) -> Iterator[TaskFuture[R]]:
-    """Yield futures in the order in which they end."""
+def as_completed(
+    futures: Iterable[TaskFuture[R]], timeout: float | None = None
+) -> Iterator[TaskFuture[R]]:
+    """Yield futures in the order in which they end.
+
+    Raises:
+        TimeoutError: some had not ended ``timeout`` seconds after the first was asked for.
+    """
     ended: SimpleQueue[TaskFuture[R]] = SimpleQueue()
     waited = list(futures)
     for future in waited:
-        future.add_done_callback(lambda future=future: ended.put(future))  # type: ignore[misc]
-    for _ in waited:
-        yield ended.get()
+        future.add_done_callback(ended.put)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for number in range(len(waited)):
+        try:
+            yield ended.get(timeout=None if deadline is None else _until(deadline))
+        except Empty:
+            left = len(waited) - number
+            raise TimeoutError(f"{left} of {len(waited)} tasks did not end in time") from None
+
+
+def _until(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

@@ -90,7 +90,7 @@ class Task(Definition[P, R]):
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, State]: ...
 
@@ -99,9 +99,12 @@ class Task(Definition[P, R]):
         self,
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[TaskFuture[Any]] | None = None,
+        wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> State: ...
+
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it here and return what the function returns, or raise what it raises."""

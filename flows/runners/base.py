@@ -53,7 +53,7 @@ class OpenWork:
         """Count it, and start it as soon as the upstream futures have ended."""
         with self._changed:
             self._open.add(work)
-        work.future.add_done_callback(lambda: self._ended(work))
+        work.future.add_done_callback(lambda _: self._ended(work))
         waited = [future for future in upstream if not future.done()]
         if waited:
             _after(waited, lambda: start(work))
@@ -92,7 +92,7 @@ def _after(futures: list[TaskFuture[Any]], then: Callable[[], None]) -> None:
     left = len(futures)
     lock = threading.Lock()
 
-    def ended() -> None:
+    def ended(_: TaskFuture[Any]) -> None:
         nonlocal left
         with lock:
             left -= 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from upshot import flow, task, unmapped
+from upshot import allow_failure, flow, task, unmapped
 from upshot.events.event import Event
 from upshot.flows import TaskFuture, ThreadPoolTaskRunner, as_completed, wait
 from upshot.flows.exceptions import MappingError, OutsideRun, TimedOut, UpstreamFailed
@@ -398,3 +398,62 @@ def test_a_future_has_the_id_of_its_task_run(seen: Seen) -> None:
 
     f()
     assert [ids[0].task_run_id] == [record["id"] for record in seen.tasks().values()]
+
+
+def test_as_completed_waits_no_longer_than_it_is_told(seen: Seen) -> None:
+    gate = threading.Event()
+
+    @task
+    def wait_here(open_at_once: bool) -> bool:
+        return open_at_once or gate.wait(10)
+
+    @flow
+    def f() -> int:
+        futures = wait_here.map([True, False])
+        ended = as_completed(futures, timeout=0.3)
+        assert next(ended).result() is True
+        with pytest.raises(TimeoutError, match="1 of 2 tasks did not end in time"):
+            next(ended)
+        gate.set()
+        return len(list(as_completed(futures)))
+
+    assert f() == 2
+
+
+def test_a_callback_gets_the_future_that_ended(seen: Seen) -> None:
+    ended: list[TaskFuture[int]] = []
+
+    @flow
+    def f() -> TaskFuture[int]:
+        future = double.submit(2)
+        future.add_done_callback(ended.append)
+        future.wait()
+        future.add_done_callback(ended.append)
+        return future
+
+    f()
+    assert [future.result() for future in ended] == [4, 4]
+
+
+def test_a_flow_waits_for_what_it_is_told_to(seen: Seen) -> None:
+    @flow
+    def inner() -> str:
+        return "ran"
+
+    @flow
+    async def inner_async() -> str:
+        return "ran"
+
+    @flow
+    def f() -> Any:
+        bad = fail.submit()
+        allowed = inner(wait_for=[allow_failure(bad), double.submit(1)])
+        with pytest.raises(ValueError, match="no None"):
+            inner(wait_for=[bad])
+        return allowed
+
+    @flow
+    async def g() -> Any:
+        return await inner_async(wait_for=[allow_failure(fail.submit())])
+
+    assert (f(), asyncio.run(g())) == ("ran", "ran")
