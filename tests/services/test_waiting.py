@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import stamina
 
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.event import Event
+from upshot.events.exceptions import StoreUnavailable
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.exceptions import NotResumable
@@ -151,8 +153,9 @@ async def test_waits_survive_kills_of_everything_and_see_what_came_meanwhile(
     os.kill(embedded.pid, signal.SIGKILL)
     embedded.wait()
     embedded.start()
-    await store.client.connection_pool.disconnect()
-    await emit(store, "order.2", n=2)
+    async for attempt in stamina.retry_context(on=StoreUnavailable, attempts=5):
+        with attempt:
+            await emit(store, "order.2", n=2)
     await emit(store, "order.1", n=-1)
     with worker(store.url, "second"), scheduler(store.url):
         results = [(await until_state(store, run, "Completed")).result for run in runs]
