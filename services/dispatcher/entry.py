@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from upshot.events.event import Causation
 from upshot.events.ids import derived_id
+
+_WAY: Final = Causation.model_fields.keys()
 
 
 class AutomationRef(BaseModel):
@@ -71,9 +73,9 @@ class Entry(BaseModel):
     @classmethod
     def _known(cls, causation: Any) -> Any:
         """Leave out what events of this version would not have."""
-        if not isinstance(causation, dict):
+        if not isinstance(causation, dict) or causation.keys() <= _WAY:
             return causation
-        return {name: value for name, value in causation.items() if name in Causation.model_fields}
+        return {name: value for name, value in causation.items() if name in _WAY}
 
     @property
     def began_before(self) -> bool:
