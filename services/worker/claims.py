@@ -87,9 +87,8 @@ class Claims:
         try:
             return await self._runs.transition(run, state, own=False)
         except LimitReached as error:
-            if not await self._limited.meet(run, str(error)):
-                return None
-        return await self._runs.transition(run, state, own=False)
+            there_is_room = await self._limited.meet(run, str(error))
+        return await self._pending(run) if there_is_room else None
 
     async def give_back(self, run: FlowRun, reason: str) -> None:
         """Put a run that could not be started back into its queue."""
