@@ -21,7 +21,7 @@ from .parameters import Signature
 from .results import Serializer
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 
@@ -51,7 +51,8 @@ class Definition(Generic[P, R]):
         check_known(options, known, self.decorator)
         self._options = given(options)
         self._method: Any = fn if isinstance(fn, staticmethod | classmethod) else None
-        self.fn: Callable[..., Any] = fn.__func__ if self._method is not None else fn
+        plain: Any = self._method.__func__ if self._method is not None else fn
+        self.fn: Callable[..., Any] = plain
         check_function(self.fn)
         functools.update_wrapper(cast("Any", self), self.fn, updated=())
         self.hooks: dict[str, list[Callable[..., Any]]] = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .states import State
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 
 _KNOWN = FlowOptions.__optional_keys__

@@ -12,7 +12,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from .states import State
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
+Item = TypeVar("Item")
 
 
 class TaskFuture(Generic[R]):
@@ -112,14 +113,14 @@ def _wake(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
         loop.call_soon_threadsafe(ended.set)
 
 
-class TaskFutureList(list[TaskFuture[R]]):
+class TaskFutureList(list[TaskFuture[Item]]):
     """The futures of a map."""
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait for the end of all, ``timeout`` seconds at most."""
         wait(self, timeout)
 
-    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[R]:
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[Item]:
         """Return what each returned, in order; see :meth:`TaskFuture.result`."""
         if timeout is not None and wait(self, timeout).not_done:
             raise TimeoutError(f"not all tasks ended within {timeout} seconds")

@@ -36,7 +36,7 @@ from .tagging import with_current
 if TYPE_CHECKING:
     from .taskdef import Task
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 BACKGROUND_POOL: Final = "default"
 """Work pool of tasks in the background; `upshot up` has a worker for it."""
@@ -255,8 +255,9 @@ def _gone_on(run: FlowRun) -> FlowRun:
 
 def _store() -> Journal | SyncStore:
     place = here()
-    if place is None or not place.run.held.run.pool:
-        require_lasting(joined := join())
+    if place is not None and place.run.held.run.pool:  # a worker runs it, so a service is there
+        return place.run.journal
+    require_lasting(joined := join())
     return connect(joined) if place is None else place.run.journal
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .states import State
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 Undo = TypeVar("Undo", bound=TransactionHook)
 
@@ -128,13 +128,18 @@ class Task(Definition[P, R]):
     def submit(
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
+        return_state: Literal[False] = False,
         wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> TaskFuture[T]: ...
 
     @overload
     def submit(
-        self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
     ) -> TaskFuture[R]: ...
 
     def submit(self, *args: Any, **kwargs: Any) -> Any:
@@ -165,13 +170,18 @@ class Task(Definition[P, R]):
     def map(
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
+        return_state: Literal[False] = False,
         wait_for: Iterable[Any] | None = None,
         **kwargs: Any,
     ) -> TaskFutureList[T]: ...
 
     @overload
     def map(
-        self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
     ) -> TaskFutureList[R]: ...
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
