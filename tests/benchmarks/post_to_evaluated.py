@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -15,7 +17,7 @@ from .figures import Bare, Benchmark, Figure
 from .measuring import processor_seconds
 from .posting import elsewhere, post_all
 from .sample import chunks, lines, order_event, recorded_form
-from .stage import Stage, until
+from .stage import Stage
 
 _GOAL: Final = 60_000
 _AUTOMATIONS: Final = 1000
@@ -23,6 +25,7 @@ _CONCERNED_EVERY: Final = 100
 _CONNECTIONS: Final = 4
 _ROUNDS: Final = 3
 _PATH: Final = "/api/v1/events"
+_LOOK: Final = 0.005  # seconds
 
 
 def run(quick: bool) -> list[Figure]:
@@ -76,14 +79,26 @@ def _round(
     bodies = [lines(batch) for batch in chunks(events, BATCH)]
     pids = engine.pid, api.pid
     before = [processor_seconds([pid]) for pid in pids]
-    posted = elsewhere(post_all, stage.port, _PATH, bodies, _CONNECTIONS)
-    last = stage.asked(_last_from_outside)
-    until(lambda: stage.asked(_cursor) >= order(last), "the engine has read them", every=0.002)
-    seconds = time.monotonic() - posted.began
+    seconds = stage.asked(lambda store: _posted(store, stage.port, bodies))
     spent = [processor_seconds([pid]) - at for pid, at in zip(pids, before, strict=True)]
     stage.settle()
     bare = xadd_rate(stage.store_url, [recorded_form(each) for each in events])
     return count / seconds, bare, spent[0] / count * 1e6, spent[1] / count * 1e6
+
+
+async def _posted(store: Store, port: int, bodies: list[bytes]) -> float:
+    """Post, watching how far the engine is; return the seconds until it has all of it."""
+    post = partial(elsewhere, post_all, port, _PATH, bodies, _CONNECTIONS)
+    posting = asyncio.get_running_loop().run_in_executor(None, post)
+    seen = [(0.0, await _cursor(store))]
+    while not posting.done():
+        await asyncio.sleep(_LOOK)
+        seen.append((time.monotonic(), await _cursor(store)))
+    last = order(await _last_from_outside(store))
+    while seen[-1][1] < last:
+        await asyncio.sleep(_LOOK)
+        seen.append((time.monotonic(), await _cursor(store)))
+    return next(at for at, cursor in seen if cursor >= last) - (await posting).began
 
 
 async def _last_from_outside(store: Store) -> str:
