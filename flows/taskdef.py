@@ -6,17 +6,15 @@ import functools
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
 
-from .context import Here, here
-from .definition import Definition
-from .exceptions import OutsideRun
+from .context import here
 from .options import Naming, TaskOptions, TransactionHook, delay_before, jittered, name_from
+from .submitting import Submittable
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from .cache_policies import CacheKeyFn, CachePolicy
     from .flowdef import Flow
-    from .futures import TaskFuture, TaskFutureList
     from .remote import RunFuture
     from .states import State
 
@@ -28,7 +26,7 @@ Undo = TypeVar("Undo", bound=TransactionHook)
 _KNOWN = TaskOptions.__optional_keys__
 
 
-class Task(Definition[P, R]):
+class Task(Submittable[P, R]):
     """A function that flows call as a task; made by :func:`task`, which describes the parameters.
 
     Called in a flow it runs and returns what the function returns. Called elsewhere it is the
@@ -115,89 +113,6 @@ class Task(Definition[P, R]):
 
         return call_task(self, place, args, dict(kwargs))
 
-    @overload
-    def submit(
-        self,
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> State: ...
-
-    @overload
-    def submit(
-        self: Task[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        return_state: Literal[False] = False,
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> TaskFuture[T]: ...
-
-    @overload
-    def submit(
-        self,
-        *args: Any,
-        return_state: Literal[False] = False,
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> TaskFuture[R]: ...
-
-    def submit(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it beside the flow; return its future at once.
-
-        Args:
-            args, kwargs: the parameters; futures in them, also in lists and dicts, become results.
-            wait_for: futures that must have ended well before it runs.
-            return_state: True waits for the end and returns the state.
-
-        Raises:
-            OutsideRun: no flow is under way here.
-        """
-        from .calling import submit_task
-
-        return submit_task(self, self._place("submit"), args, kwargs)
-
-    @overload
-    def map(
-        self,
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> list[State]: ...
-
-    @overload
-    def map(
-        self: Task[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        return_state: Literal[False] = False,
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> TaskFutureList[T]: ...
-
-    @overload
-    def map(
-        self,
-        *args: Any,
-        return_state: Literal[False] = False,
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> TaskFutureList[R]: ...
-
-    def map(self, *args: Any, **kwargs: Any) -> Any:
-        """Submit it once for each item of the iterable parameters; return the futures in order.
-
-        Parameters that are no iterables (text and bytes count as such), or that are
-        :class:`unmapped`, are the same for each.
-
-        Raises:
-            MappingError: nothing to iterate over, or iterables of different lengths.
-            OutsideRun: no flow is under way here.
-        """
-        from .calling import map_task
-
-        return map_task(self, self._place("map"), args, kwargs)
-
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> RunFuture[R]:
         """Ask for a run of it in the background, which a worker executes; return its future.
 
@@ -233,12 +148,6 @@ class Task(Definition[P, R]):
 
         wrapped = functools.wraps(self.fn)(call_async if self.is_async else call)
         return Flow(wrapped, name=self.name)
-
-    def _place(self, verb: str) -> Here:
-        place = here()
-        if place is None:
-            raise OutsideRun(f"{self.name}.{verb}() works inside of a flow only")
-        return place
 
 
 @overload
