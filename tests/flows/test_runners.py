@@ -26,6 +26,7 @@ from upshot import (
     task,
     unmapped,
 )
+from upshot.events.processes import is_alive
 from upshot.flows.exceptions import OutsideRun, ProcessDied, TimedOut
 from upshot.flows.states import State
 
@@ -389,3 +390,31 @@ def test_runners_refuse_what_makes_no_sense() -> None:
         DaskTaskRunner("c", address="tcp://127.0.0.1:1")
     with pytest.raises(TypeError, match="task_runner: must be a task runner"):
         flow(task_runner="threads")(lambda: None)  # type: ignore[call-overload]
+
+
+LINGERING = """
+import os, time
+from pathlib import Path
+from upshot import ProcessPoolTaskRunner, flow, task
+
+@task
+def work(path):
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+@flow(task_runner=ProcessPoolTaskRunner(1))
+def f(path): work.submit(path).result()
+"""
+
+
+def test_processes_end_with_their_flow_even_if_that_is_killed(
+    processes: Processes, tmp_path: Path
+) -> None:
+    mark = tmp_path / "pid"
+    entrypoint = f"{processes.module(LINGERING)}:f"
+    run = processes.create(entrypoint, parameters={"path": str(mark)})
+    child = processes.start(processes.take(run.id))
+    eventually(lambda: mark.exists() and mark.read_text())
+    child.send_signal(signal.SIGKILL)
+    child.end()
+    eventually(lambda: not is_alive(int(mark.read_text())))
