@@ -54,12 +54,19 @@ def execute(store_url: str, run_id: str, epoch: int, lease_ms: int) -> int:
         lease_ms: how long the run counts as alive after a sign of life.
     """
     store = SyncStore(store_url)
+    try:
+        return execute_on(store, run_id, epoch, lease_ms)
+    finally:
+        store.close()
+
+
+def execute_on(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> int:
+    """Do the same on a connection that stays for the next run."""
     journal = Journal(store, lease_ms=lease_ms)
     try:
         return _execute(journal, run_id, epoch)
     finally:
         journal.close()
-        store.close()
         sys.stdout.flush()
         sys.stderr.flush()
 

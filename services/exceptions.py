@@ -162,3 +162,7 @@ class HistoryTooNew(TerminalServicesError):
 
 class HistoryMoved(RetryableServicesError):
     """Another archiver has written to the database meanwhile."""
+
+
+class CannotLaunch(TerminalServicesError):
+    """A run can get no process, as its deployment and work pool are; the message says why."""

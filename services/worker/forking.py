@@ -9,11 +9,16 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from upshot.events.processes import die_with_parent
 
+from .trees import adopt_orphans, clear, is_childless, kill, kill_group, kill_strays
 from .wire import Channel, Message
+
+_PATIENCE: Final = 5.0
 
 Handle = Callable[[Message, list[int]], None]
 
@@ -34,10 +39,14 @@ class Change:
 
 
 class Children:
-    """The children of this process, by the number of what each is for."""
+    """The children of this process, by the number of what each is for.
+
+    What a child leaves behind when it ends is ended, too.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
+        adopt_orphans()
         self._awake, self._waker = socket.socketpair()
         self._awake.setblocking(False)
         self._waker.setblocking(False)
@@ -77,17 +86,22 @@ class Children:
     def reap(self) -> Iterator[Change]:
         """Yield each child that ended, was stopped or goes on."""
         self._drain()
-        while self._numbers:
-            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
-            if pid == 0:
-                return
-            if (number := self._numbers.get(pid)) is None:
-                continue
-            if os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED))[0]:
+                yield from self._changed(*ended)
+
+    def _changed(self, pid: int, status: int) -> Iterator[Change]:
+        number = self._numbers.get(pid)
+        if os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
+            if number is not None:
                 yield Change(number, pid, None, os.WIFSTOPPED(status))
-            else:
-                del self._numbers[pid]
-                yield Change(number, pid, os.waitstatus_to_exitcode(status))
+            return
+        if self._numbers.pop(pid, None) is not None:
+            kill_group(pid)  # what it has started may be there still
+        if not is_childless():
+            kill_strays(self._numbers, pid if self._numbers else None)
+        if number is not None:
+            yield Change(number, pid, os.waitstatus_to_exitcode(status))
 
     def _drain(self) -> None:
         try:
@@ -100,20 +114,14 @@ class Children:
         """Send a child a signal, with SIGKILL its group too; one that ended is left alone."""
         for pid, mine in self._numbers.items():
             if mine == number:
-                send_group(pid) if signum == signal.SIGKILL else os.kill(pid, signum)
+                kill(pid) if signum == signal.SIGKILL else os.kill(pid, signum)
 
-    def kill_all(self) -> None:
+    def end_all(self) -> None:
+        """Kill the children, and all that is left of them."""
         for pid in self._numbers:
-            send_group(pid)
-
-
-def send_group(pid: int) -> None:
-    """Kill a process and its process group; neither may be there any more."""
-    for kill in (os.killpg, os.kill):
-        try:
-            kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
+            kill(pid)
+        clear(_PATIENCE)
+        self._numbers.clear()
 
 
 def serve(

@@ -1,14 +1,13 @@
 """The worker's work, put together.
 
-queue entry → gate (waits while the pool is paused) → claim (Pending, ours) → warm parent forks the
-flow process → the process runs the flow → its end is told → a run that did not end with it is ended
-here → the slot is free again
+queue entry → gate (waits while the pool is paused) → claim (Pending, ours) → the runner of the
+pool's type gives it a process → that runs the flow → its end is told → a run that did not end with
+it is ended here → the slot is free again
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Coroutine
 from itertools import count
@@ -25,12 +24,13 @@ from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun
 from upshot.services.endings import Loss, describe_exit, settle
 
+from ..exceptions import CannotLaunch
 from .claims import Claims, Waiting
-from .gate import Gate
+from .gate import Gate, Pool
 from .presence import Presence
 from .queue import Queue
+from .runners.choosing import Runners
 from .slots import Slots
-from .warm import Warm
 from .watch import Job, Step
 from .watching import Watching
 
@@ -65,11 +65,11 @@ class Worker:
         self._gate = Gate(store, pool)
         self._queue = Queue(store, pool, name, self._take, registry)
         self._slots = Slots(settings.worker_concurrency)
-        self._warm = Warm(store.url, settings.lease_ms, settings.warm_parents, self._ended)
+        self._runners = Runners(store.url, settings, pool, self._ended)
         self._jobs: dict[int, Job] = {}
         self._presence = Presence.of(store, name, pool, self._slots.used)
         self._watching = Watching(
-            store, settings.lease_ms, self._jobs, self._do, self._warm.is_running
+            store, settings.lease_ms, self._jobs, self._do, self._runners.is_running
         )
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped and drained."""
-        await self._warm.open()
+        await self._runners.open()
         keeping = [
             asyncio.create_task(self._show()),
             asyncio.create_task(self._watching.run()),
@@ -94,19 +94,19 @@ class Worker:
             await _end(reading)
             await self._drain()
         finally:
-            await self._warm.close()
+            await self._runners.close()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await _end(*keeping, stopping)
             await self._presence.leave()
 
     async def _take(self, waiting: Waiting) -> None:
         """Begin with an entry of the queue; return when there is room for another one."""
-        await self._gate.passed()
+        pool = await self._gate.passed()
         self._slots.take()
-        self._spawn(self._begin(waiting))
+        self._spawn(self._begin(waiting, pool))
         await self._slots.free()
 
-    async def _begin(self, waiting: Waiting) -> None:
+    async def _begin(self, waiting: Waiting, pool: Pool) -> None:
         try:
             run = await self._claims.claim(waiting)
         except EventsError as error:
@@ -119,14 +119,17 @@ class Worker:
         if run is None:
             self._slots.release()
             return
-        await self._launch(run)
+        await self._launch(run, pool)
 
-    async def _launch(self, run: FlowRun) -> None:
+    async def _launch(self, run: FlowRun, pool: Pool) -> None:
         job = Job(next(self._numbers), run.id, run.epoch, run.name, run.entrypoint)
         self._jobs[job.number] = job
         try:
-            await self._warm.launch(job.number, run.entrypoint, run.id, run.epoch)
+            await self._runners.launch(job.number, run, pool)
             log.info("run started", run=run.id, name=run.name, entrypoint=run.entrypoint)
+        except CannotLaunch as error:
+            log.error("a run can't be started", run=run.id, reason=str(error))
+            self._ended(job.number, None, str(error))
         except OSError as error:
             log.error("no process for a run", run=run.id, reason=str(error))
             await asyncio.sleep(_RETRY_START_SECONDS)
@@ -140,17 +143,17 @@ class Worker:
         except EventsError as error:  # its lease lapses, and the scheduler gives it back
             log.warning("run not given back", run=run.id, reason=str(error))
 
-    def _ended(self, number: int, code: int | None) -> None:
-        """Hear of the end of a job's process."""
+    def _ended(self, number: int, code: int | None, why: str) -> None:
+        """Hear of the end of a job's process: its exit code, and why, where that says more."""
         job = self._jobs.pop(number)
         self._slots.release()
         log.info("process ended", run=job.run_id, name=job.name, code=code)
-        self._spawn(self._settle(job, code))
+        self._spawn(self._settle(job, why or describe_exit(code)))
 
-    async def _settle(self, job: Job, code: int | None) -> None:
+    async def _settle(self, job: Job, why: str) -> None:
         """See to it that the run has ended as well; the scheduler would do so a lease later."""
         loss = Loss.REMOVED if job.removed else Loss.ENDED
-        message = job.removed or describe_exit(code)
+        message = job.removed or why
         retries = stamina.retry_context(
             on=RetryableEventsError, attempts=None, timeout=self._period * 6, wait_max=1.0
         )
@@ -172,10 +175,10 @@ class Worker:
         job.removed = job.removed or reason
         if step is Step.ASK:
             job.asked = time.monotonic()
-            self._warm.signal(job.number, signal.SIGTERM)
+            self._runners.stop(job.number)
         else:
             job.killed = True
-            self._warm.signal(job.number, signal.SIGKILL)
+            self._runners.kill(job.number)
 
     async def _show(self) -> None:
         starting = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,6 +36,7 @@ class WarmParent:
         files: what it has in memory and when that was changed; None while it still imports.
         pids: its jobs and their processes; 0 for one that has none yet.
         stopped: the jobs whose processes were stopped by a signal.
+        gone: whether it has ended. retired: whether it takes no more jobs.
     """
 
     entrypoint: str
@@ -44,6 +45,7 @@ class WarmParent:
     pids: dict[int, int] = field(default_factory=dict)
     stopped: set[int] = field(default_factory=set)
     gone: bool = False
+    retired: bool = False
 
     def send(self, message: Message) -> None:
         self.opened.writer.write(encode(message))
@@ -75,16 +77,44 @@ class Warm:
         """Start the zygote, so that the first run does not wait for it."""
         await self._zygote.start()
 
-    async def launch(self, job: int, entrypoint: str, run_id: str, epoch: int) -> None:
+    async def launch(
+        self,
+        job: int,
+        entrypoint: str,
+        run_id: str,
+        epoch: int,
+        *,
+        folder: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         """Give a run a process; its end is told by ``ended``.
+
+        Args:
+            folder: where its code is, if that is not where the worker stands.
+            env: variables of its environment, besides the worker's.
 
         Raises:
             OSError: no process could be started.
         """
-        parent = await self._parent(entrypoint)
+        parent = await self.parent(entrypoint, folder)
+        self.start(parent, job, {"run": run_id, "epoch": epoch, "env": dict(env or {})})
+
+    async def run_program(
+        self, job: int, command: Sequence[str], env: Mapping[str, str], folder: str
+    ) -> None:
+        """Run a program in a folder; its end is told by ``ended``.
+
+        Raises:
+            OSError: no process could be started.
+        """
+        parent = await self.parent("", "")
+        self.start(parent, job, {"command": list(command), "env": dict(env), "cwd": folder})
+
+    def start(self, parent: WarmParent, job: int, message: Message) -> None:
+        """Have a warm parent fork the process of a job."""
         parent.pids[job] = 0
         self._of_job[job] = parent
-        parent.send({"start": job, "run": run_id, "epoch": epoch})
+        parent.send({"start": job, **message})
 
     def signal(self, job: int, signum: int) -> None:
         """Send a job's process a signal; one that has ended is left alone.
@@ -120,21 +150,27 @@ class Warm:
         await self._zygote.close()
         await asyncio.gather(*self._readers)
 
-    async def _parent(self, entrypoint: str) -> WarmParent:
+    async def parent(self, entrypoint: str, folder: str) -> WarmParent:
+        """Return the warm parent of an entrypoint, with the code that lies in its files now.
+
+        Raises:
+            OSError: none could be started.
+        """
+        name = os.path.join(folder, entrypoint)  # noqa: PTH118 - "" stands for programs
         async with self._opening:  # a second run of the entrypoint finds what the first one opened
-            parent = self._parents.pop(entrypoint, None)
+            parent = self._parents.pop(name, None)
             if parent is not None and (parent.gone or parent.stale()):
                 self._retire(parent)
                 parent = None
             if parent is None:
-                parent = await self._open(entrypoint)
-            self._parents[entrypoint] = parent
+                parent = await self._open(entrypoint, folder)
+            self._parents[name] = parent
             while len(self._parents) > self._most:
                 self._retire(self._parents.pop(next(iter(self._parents))))
             return parent
 
-    async def _open(self, entrypoint: str) -> WarmParent:
-        parent = WarmParent(entrypoint, await self._zygote.open(entrypoint))
+    async def _open(self, entrypoint: str, folder: str) -> WarmParent:
+        parent = WarmParent(entrypoint, await self._zygote.open(entrypoint, folder))
         reader = asyncio.create_task(self._read(parent), name=f"warm parent {entrypoint}")
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
@@ -142,6 +178,7 @@ class Warm:
 
     def _retire(self, parent: WarmParent) -> None:
         """Let a warm parent end as soon as its last child has."""
+        parent.retired = True
         if not parent.gone:
             parent.send({"retire": True})
 

@@ -11,11 +11,13 @@ import sysconfig
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from upshot.flows.process import execute, preload
 
 from .forking import Change, Children, serve
+from .one_after_another import execute_each
+from .trees import adopt_orphans
 from .wire import Channel, Message
 
 _INSTALLED: Final = ("site-packages", "dist-packages")
@@ -42,7 +44,7 @@ class WarmParent:
         """Serve until the worker is gone, or until retired and without children."""
         with suppress(ConnectionError):
             serve(self._channel, self._children, self._handle, self._tell, self._done)
-        self._children.kill_all()
+        self._children.end_all()
 
     def _done(self) -> bool:
         return self._retired and not self._children
@@ -56,39 +58,67 @@ class WarmParent:
             self._retired = True
 
     def _start(self, message: Message) -> None:
-        number, run_id, epoch = message["start"], message["run"], message["epoch"]
-        pid = self._children.fork(number, lambda: self._become(run_id, epoch))
-        self._channel.send({"started": number, "pid": pid})
+        pid = self._children.fork(message["start"], lambda: self._become(message))
+        self._channel.send({"started": message["start"], "pid": pid})
 
-    def _become(self, run_id: str, epoch: int) -> int:
-        """Be the flow process of a run, in a session of its own: what it starts ends with it."""
+    def _become(self, message: Message) -> int:
+        """Be a flow process, in a session of its own: what it starts ends with it."""
         os.setsid()
+        adopt_orphans()
         self._channel.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.environ.update(message["env"])
+        if "command" in message:
+            become_program(message["command"], message["cwd"])
         reseed()
         try:
-            return execute(self._store_url, run_id, epoch, self._lease_ms)
+            return self._run(message)
         finally:
             atexit._run_exitfuncs()
+
+    def _run(self, message: Message) -> int:
+        if "reports_to" in message:
+            number, address = message["start"], message["reports_to"]
+            return execute_each(address, number, self._store_url, self._lease_ms)
+        return execute(self._store_url, message["run"], message["epoch"], self._lease_ms)
 
     def _tell(self, change: Change) -> None:
         if change.code is None:
             self._channel.send({"stopped": change.number, "now": change.stopped})
             return
-        if change.code != 0:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(change.pid, signal.SIGKILL)  # what a dead flow process left behind
         self._channel.send({"ended": change.number, "status": change.code})
 
 
-def live(channel: Channel, entrypoint: str, store_url: str, lease_ms: int) -> None:
-    """Be the warm parent of an entrypoint: import its module, then serve the worker."""
+def become_program(command: list[str], folder: str) -> NoReturn:
+    """Run a program in place of this process, in a folder.
+
+    Raises:
+        OSError: there is no such program, or no such folder.
+    """
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, programs expect them
+        signal.signal(number, signal.SIG_DFL)
+    if folder:
+        os.chdir(folder)
+    os.execvp(command[0], command)
+
+
+def live(
+    channel: Channel, entrypoint: str, store_url: str, lease_ms: int, folder: str = ""
+) -> None:
+    """Be the warm parent of an entrypoint: import its module, then serve the worker.
+
+    Args:
+        folder: where it stands, if not where the worker does.
+    """
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     before = set(sys.modules)
-    warm(entrypoint)
-    channel.send({"loaded": loaded_files(entrypoint, before)})
+    if folder:
+        os.chdir(folder)
+    if entrypoint:
+        warm(entrypoint)
+    channel.send({"loaded": loaded_files(entrypoint, before) if entrypoint else []})
     gc.collect()
     gc.freeze()
     WarmParent(channel, store_url, lease_ms).run()

@@ -2,9 +2,11 @@
 
 worker → zygote         ``open`` a warm parent (its socket comes along), for an entrypoint
 zygote → worker         ``opened`` with its pid, ``closed`` with its exit status
-worker → warm parent    ``start`` a run, ``signal`` a job's process, ``retire``
+worker → warm parent    ``start`` a run, a program or a process for runs, ``signal``, ``retire``
 warm parent → worker    ``loaded`` with the files it imported, ``started``, ``ended``, ``stopped``
                         by a signal or going on again
+process for runs → worker   ``ready`` for the first run, ``done`` with the last one
+worker → process for runs   ``run`` to execute
 """
 
 from __future__ import annotations

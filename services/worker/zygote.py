@@ -1,6 +1,8 @@
 """The zygote: a process that imported what every flow needs, once, and forks warm parents from it.
 
-It has one thread and no store. ``python -m upshot.services.worker.zygote SOCKET PARENT``.
+It has one thread and no store. It ends when its worker's end of the socket closes, and then ends
+all below it; killed together with the worker it could not. ``python -m
+upshot.services.worker.zygote SOCKET``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from contextlib import suppress
 
 import upshot.events.store
 import upshot.flows.process  # noqa: F401 - as the one above: so that no child needs to
-from upshot.events.processes import die_with_parent
 
 from .forking import Change, Children, serve
 from .warm_parent import live
@@ -32,6 +33,7 @@ class Zygote:
         """Fork warm parents until the worker is gone; they end with this process."""
         with suppress(ConnectionError):
             serve(self._channel, self._children, self._handle, self._tell)
+        self._children.end_all()
 
     def _handle(self, message: Message, descriptors: list[int]) -> None:
         with socket.socket(fileno=descriptors.pop(0)) as connection:
@@ -40,7 +42,8 @@ class Zygote:
 
     def _become(self, connection: socket.socket, message: Message) -> int:
         self._channel.close()
-        live(Channel(connection), message["entrypoint"], message["store_url"], message["lease_ms"])
+        given = (message[name] for name in ("entrypoint", "store_url", "lease_ms", "folder"))
+        live(Channel(connection), *given)
         return 0
 
     def _tell(self, change: Change) -> None:
@@ -49,9 +52,8 @@ class Zygote:
 
 
 def main(arguments: list[str]) -> None:
-    """Tie this process to its worker and serve it."""
-    descriptor, parent = map(int, arguments)
-    die_with_parent(parent)
+    """Serve the worker at the other end of a socket."""
+    (descriptor,) = map(int, arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
     gc.freeze()  # what is here now stays: collections in children leave its pages shared

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from pydantic_core import from_json
@@ -19,6 +18,9 @@ from pydantic_core import from_json
 from .wire import Message, encode
 
 log = structlog.get_logger(__name__)
+
+_PATIENCE: Final = 10.0
+"""Seconds that it has to end everything below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,11 @@ class Zygote:
         self._socket = ours
         self._reader = asyncio.create_task(self._read(ours, self._process), name="zygote")
 
-    async def open(self, entrypoint: str) -> Opened:
-        """Have a warm parent forked for an entrypoint.
+    async def open(self, entrypoint: str, folder: str = "") -> Opened:
+        """Have a warm parent forked for an entrypoint; without one, it starts programs.
+
+        Args:
+            folder: where it stands, if not where the worker does.
 
         Raises:
             OSError: there is no zygote to do it.
@@ -67,7 +72,7 @@ class Zygote:
         await self.start()
         with _pair() as (ours, theirs):
             number = next(self._numbers)
-            status = self._ask(number, entrypoint, theirs)
+            status = self._ask({"open": number, "entrypoint": entrypoint, "folder": folder}, theirs)
             try:
                 pid = await self._opening[number]
             finally:
@@ -75,15 +80,13 @@ class Zygote:
             reader, writer = await asyncio.open_unix_connection(sock=ours.dup())
         return Opened(pid, reader, writer, status)
 
-    def _ask(
-        self, number: int, entrypoint: str, theirs: socket.socket
-    ) -> asyncio.Future[int | None]:
-        loop = asyncio.get_running_loop()
+    def _ask(self, request: Message, theirs: socket.socket) -> asyncio.Future[int | None]:
+        loop, number = asyncio.get_running_loop(), request["open"]
         self._opening[number] = loop.create_future()
         self._open[number] = status = loop.create_future()
-        request = encode({"open": number, "entrypoint": entrypoint, **self._for_flows})
         assert self._socket is not None
-        socket.send_fds(self._socket, [request], [theirs.fileno()])
+        line = encode({**request, **self._for_flows})
+        socket.send_fds(self._socket, [line], [theirs.fileno()])
         return status
 
     async def _read(self, connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
@@ -117,16 +120,19 @@ class Zygote:
 
     async def close(self) -> None:
         """End it, and with it everything below it."""
-        if self._process is not None and self._reader is not None:
-            self._process.kill()
-            await self._reader
+        if self._process is None or self._reader is None or self._socket is None:
+            return
+        with suppress(OSError):  # it is gone already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        await asyncio.wait([self._reader], timeout=_PATIENCE)
+        self._process.kill()
+        await self._reader
 
 
 def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
-    """Start a zygote from this very thread: the kernel ends it together with the thread."""
     command = [sys.executable, "-P", "-m", "upshot.services.worker.zygote"]
     return subprocess.Popen(
-        [*command, str(descriptor), str(os.getpid())],
+        [*command, str(descriptor)],
         stdin=subprocess.DEVNULL,
         pass_fds=[descriptor],
         start_new_session=True,

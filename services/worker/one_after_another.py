@@ -1,0 +1,65 @@
+"""A flow process that is used again: it executes one run after another, as the worker sends them.
+
+Between two runs it takes back what it can: environment, working folder, processes that were left.
+What the code has changed in its modules stays, as does what its threads still do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from typing import Final
+
+from upshot.events.store import SyncStore
+from upshot.flows.process import execute_on
+
+from .trees import clear, is_childless
+from .wire import Channel
+
+_PATIENCE: Final = 2.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGCHLD)
+
+_log = logging.getLogger(__name__)
+
+
+def execute_each(address: str, number: int, store_url: str, lease_ms: int) -> int:
+    """Execute the runs that the worker sends, until it closes the connection.
+
+    Args:
+        address: path of the worker's socket. number: what the worker calls this process.
+        store_url: address of the store. lease_ms: how long a run counts as alive.
+    """
+    store, surroundings = SyncStore(store_url), _Surroundings()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        channel = Channel(connection)
+        channel.send({"ready": number})
+        while (received := channel.receive()) is not None:
+            for message in received[0]:
+                execute_on(store, message["run"], message["epoch"], lease_ms)
+                surroundings.restore()
+                channel.send({"done": message["job"]})
+    store.close()
+    return 0
+
+
+class _Surroundings:
+    """What a run finds around it, as it was before the first one."""
+
+    def __init__(self) -> None:
+        self._folder = os.getcwd()  # noqa: PTH109 - a plain text is all that is needed
+        self._variables = dict(os.environ)
+        self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def restore(self) -> None:
+        """Make it so again."""
+        if not is_childless() and not clear(_PATIENCE):
+            _log.warning("processes that a run has left can't be ended")
+        os.chdir(self._folder)
+        if os.environ != self._variables:
+            os.environ.clear()
+            os.environ.update(self._variables)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)

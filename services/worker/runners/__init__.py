@@ -1,0 +1,1 @@
+"""How the processes of runs are made: one file for each type of work pool, behind one interface."""

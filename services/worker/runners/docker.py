@@ -1,0 +1,160 @@
+"""Runs as Docker containers, through the official client: ``pip install 'upshot[docker]'``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from upshot.flows.jobs import DockerJob
+
+from ...exceptions import CannotLaunch
+from .base import Launch
+from .containers import POOL, labels_of, name_of, require_reachable, size
+from .remote import Found
+from .started import variables
+
+_ENDED: Final = frozenset({"exited", "dead"})
+_CONFLICT: Final = 409
+
+
+def rendered(
+    launch: Launch, pool: str, store_url: str, lease_ms: int, data_dir: Path | None
+) -> dict[str, Any]:
+    """Return what the client's ``containers.create`` takes for a run.
+
+    Args:
+        data_dir: folder of results and fetched code, where Docker runs on this machine.
+
+    Raises:
+        CannotLaunch: the container could not reach the store.
+    """
+    spec = launch.spec
+    assert isinstance(spec, DockerJob)
+    local = {"UPSHOT_DATA_DIR": str(data_dir)} if data_dir is not None else {}
+    told = variables(launch, store_url, lease_ms, fetches="source" in launch.run.launch)
+    options: dict[str, Any] = {
+        "image": spec.image,
+        "command": spec.command,
+        "name": name_of(launch),
+        "labels": {**spec.labels, **labels_of(launch, pool)},
+        "environment": {**local, **spec.env, **told},
+        "volumes": [*spec.volumes, *_folders(spec, store_url, data_dir)],
+        "init": True,  # ends what a flow process leaves behind, and passes signals on
+        "network": spec.network,
+        "user": spec.user,
+        "nano_cpus": spec.cpu and int(spec.cpu * 1_000_000_000),
+        "mem_limit": spec.memory and size(spec.memory),
+    }
+    return {name: value for name, value in options.items() if value not in (None, [])}
+
+
+def _folders(spec: DockerJob, store_url: str, data_dir: Path | None) -> list[str]:
+    folders = [] if data_dir is None else [data_dir / "results", data_dir / "code"]
+    address = urlsplit(store_url)
+    if address.scheme == "unix" and data_dir is not None:
+        folders.append(Path(address.path).parent)
+    elif spec.network != "host":
+        require_reachable(store_url, "a container")
+    return [f"{folder}:{folder}" for folder in folders]
+
+
+class DockerPlatform:
+    """The Docker that the environment names (``DOCKER_HOST``), or the one on this machine.
+
+    Args:
+        client: of that Docker. pool: whose runs. store_url, lease_ms: for the flow processes.
+        data_dir: this worker's.
+    """
+
+    def __init__(
+        self, client: docker.DockerClient, pool: str, store_url: str, lease_ms: int, data_dir: Path
+    ) -> None:
+        self._client = client
+        self._pool = pool
+        self._store_url = store_url
+        self._lease_ms = lease_ms
+        self._data_dir = data_dir if "docker" in client.api.base_url else None  # a local socket
+
+    def start(self, launch: Launch) -> str:
+        options = rendered(launch, self._pool, self._store_url, self._lease_ms, self._data_dir)
+        spec = launch.spec
+        assert isinstance(spec, DockerJob)
+        if self._data_dir is not None:
+            for name in ("results", "code"):  # Docker would make them as root
+                (self._data_dir / name).mkdir(parents=True, exist_ok=True)
+        with _told():
+            if spec.pull == "always":
+                self._client.images.pull(spec.image)
+            self._create(options, spec)
+            self._client.api.start(options["name"])
+        return str(options["name"])
+
+    def _create(self, options: dict[str, Any], spec: DockerJob) -> None:
+        """Create the container; one that an earlier try has created will do."""
+        try:
+            self._client.containers.create(**options)
+        except ImageNotFound:
+            if spec.pull != "missing":
+                raise
+            self._client.images.pull(spec.image)
+            self._client.containers.create(**options)
+        except APIError as error:
+            if error.status_code != _CONFLICT:
+                raise
+
+    def look(self, names: set[str]) -> Mapping[str, Found]:
+        with _told():
+            labelled = {"label": f"{POOL}={self._pool}"}
+            listed = self._client.api.containers(all=True, filters=labelled)
+            known = {each["Names"][0].lstrip("/"): each for each in listed}
+            return {name: self._found(known[name]) for name in names & known.keys()}
+
+    def _found(self, listed: dict[str, Any]) -> Found:
+        if listed["State"] not in _ENDED:
+            return Found(running=listed["State"] == "running")
+        state = self._client.api.inspect_container(listed["Id"])["State"]
+        why = "its container ran out of memory" if state.get("OOMKilled") else state.get("Error")
+        return Found(ended=True, code=state["ExitCode"], why=why or "")
+
+    def stop(self, name: str) -> None:
+        with _told(), suppress(NotFound):
+            self._client.api.kill(name, "SIGTERM")
+
+    def kill(self, name: str) -> None:
+        with _told(), suppress(NotFound):
+            self._client.api.kill(name, "SIGKILL")
+
+    def remove(self, name: str) -> None:
+        with _told(), suppress(NotFound):
+            self._client.api.remove_container(name, v=True, force=True)
+
+
+def connected() -> docker.DockerClient:
+    """Return a client of the Docker that the environment names.
+
+    Raises:
+        OSError: it does not answer.
+    """
+    try:
+        return docker.from_env()
+    except DockerException as error:
+        raise ConnectionError(f"Docker does not answer: {error}") from error
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what Docker refuses from what it could not do now."""
+    try:
+        yield
+    except APIError as error:
+        if error.is_client_error():
+            raise CannotLaunch(f"Docker refuses: {error.explanation or error}") from error
+        raise ConnectionError(f"Docker failed: {error.explanation or error}") from error
+    except DockerException as error:
+        raise ConnectionError(f"Docker does not answer: {error}") from error
