@@ -43,6 +43,7 @@ local function count_all(root, sums)
 end
 
 local function count(root, name, by)
+  if string.byte(name) ~= 126 then return redis.call('HINCRBY', root .. ':counters', name, by) end
   local sums = {}
   tally(sums, name, by)
   count_all(root, sums)

@@ -40,16 +40,13 @@ local function counted(root, of, kind, state)
 end
 
 -- Of which flow and deployment a run is; one of an older version says so in its document only.
-local function whose(root, id)
+local function whose(root, id, flow, deployment)
+  if flow then return {flow, deployment or ''} end
   local key = root .. ':run:' .. id
-  local run = redis.call('HMGET', key, 'flow', 'deployment', 'state')
-  local doc = not run[1] and redis.call('HGET', key, 'doc')
-  if doc then
-    local told = cjson.decode(doc)
-    run[1], run[2] = told.flow, type(told.deployment) == 'string' and told.deployment or ''
-    redis.call('HSET', key, 'flow', run[1], 'deployment', run[2])
-  end
-  return {run[1] or '', run[2] or ''}, run[3]
+  local told = cjson.decode(redis.call('HGET', key, 'doc') or '{}')
+  local of = {told.flow or '', type(told.deployment) == 'string' and told.deployment or ''}
+  redis.call('HSET', key, 'flow', of[1], 'deployment', of[2])
+  return of
 end
 
 local function count_in(root, id, of, kind, state, now)
@@ -73,8 +70,9 @@ redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, 
   redis.call('HSET', key, 'type', kind, 'version', '1', 'epoch', '1', 'pool', pool, 'event', args[6], unpack(args, 8))
   redis.call('ZADD', root .. ':runs', now, id)
   redis.call('ZADD', root .. ':runs:' .. kind, now, id)
-  local of, state = whose(root, id)
-  count_in(root, id, of, kind, state, now)
+  local given = {}
+  for i = 8, #args, 2 do given[args[i]] = args[i + 1] end
+  count_in(root, id, whose(root, id, given.flow, given.deployment), kind, given.state, now)
   count(root, 'run_transitions:flow-run:' .. kind, 1)
   if kind == 'Scheduled' then
     schedule(root, id, pool, tonumber(args[4]), now)
@@ -115,8 +113,7 @@ local function fences(from, to, own)
   return to == 'Pending' or to == 'Scheduled' or (ENDED[to] and own == '' and from ~= 'Scheduled')
 end
 
-local function measure_start(root, id, now)
-  local queued = number(redis.call('HGET', root .. ':run:' .. id, 'queued'))
+local function measure_start(root, queued, now)
   if queued > 0 then count(root, '~schedule_to_start', integer(math.max(0, now - queued))) end
 end
 
@@ -163,7 +160,7 @@ end
 redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, callback=function(keys, args)
   local root, id, to, now = keys[1], args[1], args[4], now_ms()
   local key = root .. ':run:' .. id
-  local run = redis.call('HMGET', key, 'type', 'version', 'epoch', 'pool', 'event', 'deployment')
+  local run = redis.call('HMGET', key, 'type', 'version', 'epoch', 'pool', 'event', 'deployment', 'flow', 'state', 'queued')
   if run[5] and run[5] == args[8] then return {number(run[2]), number(run[3])} end
   local refusal = may_change(run, args, now, root)
   if refusal then return refusal end
@@ -172,36 +169,58 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   local version, epoch = number(run[2]) + 1, number(run[3])
   if fences(run[1], to, args[3]) then epoch = epoch + 1 end
   local at = append(root, args[9])
-  local of, state = whose(root, id)
-  count_out(root, id, of, run[1], state)
+  local of = whose(root, id, run[7], run[6])
+  count_out(root, id, of, run[1], run[8])
   redis.call('HSET', key, 'type', to, 'version', integer(version), 'epoch', integer(epoch), 'event', args[8], unpack(args, 10))
   count_in(root, id, of, to, args[10] == 'state' and args[11] or redis.call('HGET', key, 'state'), now)
   leave(root, id, run[1])
   enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now, at)
   count(root, 'run_transitions:flow-run:' .. to, 1)
-  if run[1] == 'Pending' and to == 'Running' then measure_start(root, id, now) end
+  if run[1] == 'Pending' and to == 'Running' then measure_start(root, number(run[9]), now) end
   local waits_again = run[1] ~= to and (to == 'Scheduled' or (to == 'Paused' and run[1] == 'Scheduled'))
   if ENDED[to] or waits_again then release_run(root, id) end
   return {version, epoch}
 end}
 
 -- upshot_record_tasks root | run id, epoch, batch number, (task run id, type, record, event)*
--- Touches: run:<id>, tasks:<id>, log, logs:<id>, seen, counters. A flow process writes its tasks'
+-- Touches: run:<id>, tasks:<id>, log, logs:<id>, seen, counters, and what data.lua says. A flow process writes its tasks'
 -- states in batches under its epoch; a batch that was sent again is answered and not written again.
 -- A record of '' is not kept: a later one of the same task run follows in the batch.
 -- What else the process has to say goes the same way, in its place, with a task run id of '':
--- type 'event' (record: the id that the sender chose, or '') and type 'log' (event: the line).
+-- type 'event' (record: the id that the sender chose, or ''), type 'log' (event: the line), and types
+-- 'artifact' and 'asset' (see data.lua).
 -- An event that the flow's author makes is one from outside: it can not define automations.
-local LOG_LINES = 20000
-
 local function say(root, run, kind, id, body)
   if kind == 'log' then
-    redis.call('XADD', root .. ':logs:' .. run, 'MAXLEN', '~', LOG_LINES, '*', 'l', body)
+    redis.call('XADD', root .. ':logs:' .. run, '*', 'l', body)
+  elseif kind == 'artifact' then
+    put_artifact(root, run, id, body)
+  elseif kind == 'asset' then
+    note_asset(root, id, body)
   elseif id ~= '' and known(root, {id})[id] then
     count(root, 'duplicates', 1)
   else
     redis.call('XADD', root .. ':log', '*', 'e', body)
     if id ~= '' then redis.call('SADD', root .. ':seen', id) end
+  end
+end
+
+-- Of a run's log the newest lines are kept, so many of them and so many bytes; when there are more,
+-- a part of the oldest goes at once.
+local LOG_LINES = 20000
+local LOG_BYTES = 16 * 1024 * 1024
+local LOG_PART = 2000
+
+local function bound_log(root, run, bytes)
+  local key, mine = root .. ':logs:' .. run, root .. ':run:' .. run
+  local size = redis.call('HINCRBY', mine, 'log_bytes', bytes)
+  local length = redis.call('XLEN', key)
+  while length > LOG_LINES or (size > LOG_BYTES and length > 1) do
+    local oldest, freed = redis.call('XRANGE', key, '-', '+', 'COUNT', math.min(LOG_PART, length - 1)), 0
+    for _, entry in ipairs(oldest) do freed = freed + #entry[2][2] end
+    redis.call('XTRIM', key, 'MAXLEN', length - #oldest)
+    size, length = redis.call('HINCRBY', mine, 'log_bytes', -freed), length - #oldest
+    redis.call('HINCRBY', mine, 'log_dropped', #oldest)
   end
 end
 
@@ -241,15 +260,17 @@ redis.register_function{function_name='upshot_record_tasks', flags={'allow-oom'}
   if is_recorded(run[2], args[2], args[3]) then return 0 end
   local refusal = check_tasks(key, args)
   if refusal then return refusal end
-  local entered = {}
+  local entered, logged = {}, 0
   for i = 4, #args, 4 do
     if args[i] == '' then
       say(root, id, args[i + 1], args[i + 2], args[i + 3])
+      if args[i + 1] == 'log' then logged = logged + #args[i + 3] end
     else
       record(root, key, args[i], args[i + 1], args[i + 2], args[i + 3])
       entered[args[i + 1]] = (entered[args[i + 1]] or 0) + 1
     end
   end
+  if logged > 0 then bound_log(root, id, logged) end
   redis.call('HSET', run_key, 'batch', args[2] .. '/' .. args[3])
   for kind, by in pairs(entered) do count(root, 'run_transitions:task-run:' .. kind, by) end
   return (#args - 3) / 4

@@ -57,7 +57,7 @@ end
 
 -- upshot_forget_runs root | before_ms, limit
 -- Touches: run:<id>, tasks:<id>, logs:<id>, transactions:<id>, files:<id>, litter, runs, runs:<type>,
--- runs:<state>:<of>, forgotten. Drops runs that ended before then and did not start again, and of which the archive has
+-- runs:<state>:<of>, forgotten, and its artifacts (see data.lua). Drops runs that ended before then and did not start again, and of which the archive has
 -- everything; what files they left is litter. Returns how many.
 local function forget_files(root, id)
   for _, folder in ipairs(redis.call('SMEMBERS', root .. ':files:' .. id)) do
@@ -73,10 +73,11 @@ redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'},
     local index = root .. ':runs:' .. kind
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, args[2])) do
       forgot(root, 'runs', redis.call('ZSCORE', root .. ':runs', id))
-      local of, state = whose(root, id)
-      count_out(root, id, of, kind, state)
+      local run = redis.call('HMGET', root .. ':run:' .. id, 'flow', 'deployment', 'state')
+      count_out(root, id, whose(root, id, run[1], run[2]), kind, run[3])
       redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
       forget_files(root, id)
+      forget_artifacts(root, id)
       redis.call('ZREM', index, id)
       redis.call('ZREM', root .. ':runs', id)
       forgotten = forgotten + 1
