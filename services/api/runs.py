@@ -16,6 +16,7 @@ from upshot.flows.registry import RunFilter
 from upshot.flows.states import ENDED
 
 from ..deployed import at_version
+from ..endings import end_tasks
 from ..names import resolve
 from .answers import (
     HEARTBEAT,
@@ -127,7 +128,10 @@ async def retry_run(
 async def cancel_run(parts: Served, run: str) -> Response:
     """Ask a run to stop; one that no worker has yet is Cancelled at once."""
     found = await parts.recorded_runs.live(run)
-    return answer((await parts.runs.cancel(found.id, "cancelled by hand")).to_dict())
+    cancelled = await parts.runs.cancel(found.id, "cancelled by hand")
+    if cancelled.state.ended:  # it has no process that would end its open tasks
+        await end_tasks(parts.store, cancelled)
+    return answer(cancelled.to_dict())
 
 
 @router.get("/{run:path}/logs")

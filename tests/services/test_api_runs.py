@@ -283,3 +283,13 @@ async def test_a_limit_in_use_is_shown_and_its_slots_can_be_taken(api: Api) -> N
     assert use["holders"] == [{"run": first.id, "slots": 1}]
     assert (await api.post("/api/v1/limits/work-pool:default/reset"))["released"] == 1
     await Runs(api.store).transition(second, State("Pending"), own=False)
+
+
+async def test_a_suspended_run_that_is_cancelled_leaves_no_task_open(api: Api) -> None:
+    run = await make(api, "Running")
+    await record_tasks(api, run, "Completed", "Pending")
+    run = await Runs(api.store).transition(run, State("Suspended"), own=True)
+    await api.store.call("leave_run", run.id, run.epoch, 0)
+    assert (await api.post(f"{RUNS}/{run.id}/cancel"))["state"]["name"] == "Cancelled"
+    tasks = (await api.get(f"{RUNS}/{run.id}/task-runs"))["items"]
+    assert sorted(task["state"]["name"] for task in tasks) == ["Cancelled", "Completed"]
