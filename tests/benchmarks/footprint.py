@@ -136,8 +136,7 @@ def _idle(seconds: float) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="upshot-bench-") as folder:
         service = Service(Path(folder)).start()
         try:
-            time.sleep(3)
-            pids = [service.pid, *descendants(service.pid)]
+            pids = _settled(service.pid)
             before, began = processor_seconds(pids), time.monotonic()
             time.sleep(seconds)
             spent = (processor_seconds(pids) - before) / (time.monotonic() - began)
@@ -154,6 +153,14 @@ def _idle(seconds: float) -> list[Figure]:
         ),
         Figure("the idle service, processor", spent * 100, "% of a core", 2, at_most=True),
     ]  # fmt: skip
+
+
+def _settled(pid: int) -> list[int]:
+    """Return a service's processes when none of them has come or gone for a while."""
+    pids: list[int] = []
+    while pids != (pids := [pid, *descendants(pid)]):
+        time.sleep(3)
+    return pids
 
 
 BENCHMARK: Final = Benchmark(
