@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from .limits import concurrency, rate_limit
     from .logs import get_run_logger
     from .options import exponential_backoff
-    from .remote import RunFuture, arun_deployment, run_deployment
+    from .remote import arun_deployment, run_deployment
+    from .runfuture import RunFuture
     from .runners.base import TaskRunner
     from .runners.dask import DaskTaskRunner
     from .runners.processes import ProcessPoolTaskRunner
@@ -126,7 +127,7 @@ _MODULE_OF: Final = {
     "Flow": "flowdef",
     "IsolationLevel": "cache_policies",
     "ProcessPoolTaskRunner": "runners.processes",
-    "RunFuture": "remote",
+    "RunFuture": "runfuture",
     "RunInput": "interaction",
     "State": "states",
     "StateType": "states",

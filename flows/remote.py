@@ -7,29 +7,24 @@ attempt again, and asks anew only for what did not complete.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 from pydantic_core import from_json
 
 from upshot.events.exceptions import Conflict
 from upshot.events.ids import derived_id
-from upshot.events.store import SyncStore
 
-from .boundary import pass_boundary
 from .context import here
 from .deployed import run_of
-from .exceptions import DeploymentNotFound, Interrupted, NotCompleted
+from .exceptions import DeploymentNotFound
 from .inputs import inputs_key
-from .joining import connect, join, require_lasting
-from .journal import Journal
 from .parameters import as_json
-from .results import Kept, restore
-from .runs import FlowRun, create_arguments, new_run, parse_run, transition_arguments
+from .runfuture import RunFuture, keys_of, reach, read
+from .runs import FlowRun, create_arguments, new_run, transition_arguments
 from .states import State
 from .tagging import with_current
 
@@ -40,81 +35,6 @@ R = TypeVar("R", covariant=True)
 
 BACKGROUND_POOL: Final = "default"
 """Work pool of tasks in the background; `upshot up` has a worker for it."""
-
-_SHORTEST_POLL: Final = 0.02
-_LONGEST_POLL: Final = 0.5
-
-
-class RunFuture(Generic[R]):
-    """The outcome of a run that another process executes.
-
-    Args:
-        run: as it was created. task: whose result it has; None for a flow's.
-    """
-
-    def __init__(self, run: FlowRun, task: Task[..., R] | None = None) -> None:
-        self._run, self._task = run, task
-        self._store = _store()
-
-    @property
-    def flow_run_id(self) -> str:
-        return self._run.id
-
-    @property
-    def state(self) -> State:
-        """The state it is in."""
-        return self.refresh().state
-
-    def refresh(self) -> FlowRun:
-        """Return the run as it is now."""
-        if not self._run.state.ended:
-            self._run = _read(self._store, self._run.id) or self._run
-        return self._run
-
-    def done(self) -> bool:
-        return self.state.ended
-
-    def wait(self, timeout: float | None = None) -> State | None:
-        """Wait for its end, ``timeout`` seconds at most; return how it ended, or None."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pause = _SHORTEST_POLL
-        while not self.done():
-            left = pause if deadline is None else min(pause, deadline - time.monotonic())
-            if left <= 0:
-                return None
-            _sleep(left)
-            pause = min(pause * 1.5, _LONGEST_POLL)
-        return self._run.state
-
-    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
-        """Return what it returned.
-
-        Raises:
-            TimeoutError: it has not ended.
-            NotCompleted: it did not complete, or its result is not kept; says which.
-        """
-        state = self.wait(timeout)
-        if state is None:
-            raise TimeoutError(f"run {self._run.name} did not end within {timeout} seconds")
-        data = self._kept() if state.completed else None
-        value: R = replace(state, data=data).result(raise_on_failure)
-        return value
-
-    def _kept(self) -> Any:
-        key = _keys(self._store)("run", self._run.id)
-        body, form = self._store.execute("HMGET", key, "result", "checkpoint")
-        if body is None or form is None:
-            raise NotCompleted(f"the result of run {self._run.name} is not kept")
-        if self._task is None:
-            return from_json(body)
-        return restore(Kept(form.decode(), body), self._task.fn)
-
-    async def result_async(self) -> R:
-        """Do what :meth:`result` does, in a coroutine; ``await future`` does it too."""
-        return await asyncio.to_thread(self.result)
-
-    def __await__(self) -> Generator[Any, None, R]:
-        return self.result_async().__await__()
 
 
 def delay(task: Task[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunFuture[R]:
@@ -210,8 +130,8 @@ def _run_of(deployment: dict[str, Any], parameters: dict[str, Any], wanted: Want
 
 
 def _deployment(name: str) -> dict[str, Any]:
-    store = _store()
-    value = store.execute("HGET", _keys(store)("docs", "deployment"), name)
+    store = reach()
+    value = store.execute("HGET", keys_of(store)("docs", "deployment"), name)
     if value is None:
         raise DeploymentNotFound(f"no deployment has the name {name!r}")
     found: dict[str, Any] = from_json(value.partition(b" ")[2])
@@ -237,45 +157,17 @@ def _cause() -> dict[str, Any]:
 
 def _created(run: FlowRun, due_ms: int = 0) -> FlowRun:
     """Create a run, or return the one that was made for the same request before."""
-    store = _store()
+    store = reach()
     created, _, _ = store.call("create_run", *create_arguments(run, due_ms=due_ms))
-    return run if created else _read(store, run.id) or run
+    return run if created else read(store, run.id) or run
 
 
 def _gone_on(run: FlowRun) -> FlowRun:
     """Let a run that an earlier attempt asked for go on, if it did not complete."""
     if not run.state.ended or run.state.completed:
         return run
-    store = _store()
+    store = reach()
     state = State("AwaitingRetry", f"was {run.state.name}")
     with suppress(Conflict):  # somebody else lets it go on
         store.call("transition", *transition_arguments(run, state, own=False))
-    return _read(store, run.id) or run
-
-
-def _store() -> Journal | SyncStore:
-    place = here()
-    if place is not None and place.run.held.run.pool:  # a worker runs it, so a service is there
-        return place.run.journal
-    require_lasting(joined := join())
-    return connect(joined) if place is None else place.run.journal
-
-
-def _keys(store: Journal | SyncStore) -> Any:
-    return store.store.keys if isinstance(store, Journal) else store.keys
-
-
-def _read(store: Journal | SyncStore, run_id: str) -> FlowRun | None:
-    fields = store.execute("HGETALL", _keys(store)("run", run_id))
-    return parse_run(fields) if fields else None
-
-
-def _sleep(seconds: float) -> None:
-    """Sleep; leave the run that waits, if it is paused or to stop."""
-    place = here()
-    if place is None:
-        time.sleep(seconds)
-        return
-    pass_boundary(place.run)
-    if place.run.stopping.wait(seconds):
-        raise Interrupted("the flow run stopped")
+    return read(store, run.id) or run

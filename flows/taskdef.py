@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .cache_policies import CacheKeyFn, CachePolicy
     from .flowdef import Flow
-    from .remote import RunFuture
+    from .runfuture import RunFuture
     from .states import State
 
 P = ParamSpec("P")
