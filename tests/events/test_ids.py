@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from hypothesis import given
@@ -31,6 +33,30 @@ def test_ids_of_later_milliseconds_sort_later() -> None:
 
 def test_new_ids_differ() -> None:
     assert len({new_id() for _ in range(10_000)}) == 10_000
+
+
+def test_a_fork_makes_other_ids_than_its_parent() -> None:
+    new_id()  # leaves random digits for the next ones
+    mine, its = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(its, new_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    told = os.read(mine, 100).decode()
+    os.close(mine)
+    os.close(its)
+    assert told[14:] != new_id()[14:]
+
+
+def test_threads_make_different_ids() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = [
+            id_
+            for ids in pool.map(lambda _: [new_id() for _ in range(2_000)], range(8))
+            for id_ in ids
+        ]
+    assert len(set(made)) == len(made)
 
 
 def test_a_derived_id_is_the_same_for_ever() -> None:
