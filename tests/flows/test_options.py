@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import signal
-import typing
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 
 from upshot import exponential_backoff, flow, tags, task
-from upshot.flows.definition import Definition
 from upshot.flows.exceptions import InvalidParameters
 from upshot.flows.flowdef import Flow
+from upshot.flows.futures import TaskFuture
 from upshot.flows.options import FlowOptions, TaskOptions, jittered
 from upshot.flows.states import State
 from upshot.flows.taskdef import Task
@@ -196,12 +193,35 @@ def test_too_many_tags_of_blocks_are_refused() -> None:
         pass
 
 
-def test_options_are_typed_for_editors() -> None:
-    """What type checkers know of the options is what is checked when they are given."""
-    hints = typing.get_type_hints(flow, localns={"Callable": Callable})
-    assert "fn" in hints
-    assert inspect.signature(Flow.with_options).parameters["options"].kind.name == "VAR_KEYWORD"
-    assert issubclass(Flow, Definition)
+@task(retries=2, retry_delay_seconds=[1, 2])
+def spell(x: int) -> str:
+    return str(x)
+
+
+@task
+async def spell_async(x: int) -> str:
+    return str(x)
+
+
+@flow(timeout_seconds=3)
+def count(y: int = 1) -> int:
+    return y
+
+
+async def what_type_checkers_know() -> None:
+    """Is never run: the type checker is the test."""
+    assert_type(spell(1), str)
+    assert_type(spell(1, return_state=True), State)
+    assert_type(spell.submit(1), TaskFuture[str])
+    assert_type(spell.submit(1, return_state=True), State)
+    assert_type(spell.map([1, 2]).result(), list[str])
+    assert_type(await spell_async(1), str)
+    assert_type(spell_async.submit(1), TaskFuture[str])
+    assert_type(await spell_async(1, return_state=True), State)
+    assert_type(spell.delay(1).result(), str)
+    assert_type(count.with_options(retries=3)(2), int)
+    spell("one")  # type: ignore[call-overload]
+    task(retires=2)  # type: ignore[call-overload]
 
 
 ENDS = """
