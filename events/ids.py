@@ -49,7 +49,7 @@ def new_id() -> str:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def derived_id(*parts: str) -> str:
     """Return the id that these parts always have, so that doing a thing again names the same thing.
 
