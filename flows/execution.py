@@ -34,6 +34,7 @@ from .parameters import Arguments
 from .pausing import leaves
 from .results import Kept, ResultFiles
 from .runners.opening import OnePool
+from .runs import handed_over
 from .states import State, StateType, legible
 from .stopping import Stop, stoppable
 from .timeouts import await_within, call_within
@@ -263,6 +264,9 @@ class Execution:
             self._pool.opened.abort(_GRACE)
         if self._is_cancelled():
             return State("Cancelled", "cancelled while it ran", data=self._told(error))
+        if self._is_handed_over():
+            state = State("AwaitingRetry", "its worker leaves, and another one goes on with it")
+            return replace(state, data=self._told(error))
         if self._may_wait_elsewhere() and self._journal.leave(self._held):
             return self._held.run.state
         return State("Crashed", explain(error), data=self._told(error))
@@ -275,6 +279,13 @@ class Execution:
                 return True
             context = context.parent
         return False
+
+    def _is_handed_over(self) -> bool:
+        """Tell whether another worker is to go on with this run, or with the one that it is in."""
+        context = self.context
+        while context.parent is not None:
+            context = context.parent
+        return context.held.run.handed
 
     def _may_wait_elsewhere(self) -> bool:
         """Tell whether it is paused: then whoever ends this process, as its worker, ends no run."""
@@ -295,6 +306,7 @@ class Execution:
         if not (self._held.left or self._held.run.state.ended):
             state, result, fields = self._with_result(flow, state)
             last = replace(state, message=legible(state.message))
+            fields = fields if last.ended else handed_over(self._held.run)
             self._journal.transition(self._held, last, result=result, more=fields)
             with standing(self.here()):
                 self.hook(flow)

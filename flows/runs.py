@@ -188,6 +188,11 @@ def transition_arguments(
     )  # fmt: skip
 
 
+def handed_over(run: FlowRun) -> dict[str, Argument]:
+    """Return the fields of a run whose worker left: another one goes on with it, same attempt."""
+    return {"handed": b"", "resumed": b"1" if run.started else b""}
+
+
 def after(
     run: FlowRun,
     state: State,

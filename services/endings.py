@@ -21,7 +21,7 @@ from upshot.events.exceptions import (
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, related
+from upshot.flows.runs import FlowRun, handed_over, related
 from upshot.flows.states import ENDED, State, StateType
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,8 @@ def fate(run: FlowRun, loss: Loss, message: str) -> State | None:
     """Return the state that a run without a process enters, or None when it is well as it is.
 
     A run that was to be cancelled is Cancelled, however its process ended: what was asked for
-    came true, and nothing may take it for a crash to be healed. A paused one needs no process,
+    came true, and nothing may take it for a crash to be healed. One whose worker left is to be
+    gone on with. A paused one needs no process,
     where a worker can start another one when it is resumed.
     """
     kind = run.state.type
@@ -52,6 +53,8 @@ def fate(run: FlowRun, loss: Loss, message: str) -> State | None:
         return None
     if kind is StateType.CANCELLING:
         return State("Cancelled", message)
+    if run.handed and run.pool:
+        return State("AwaitingRetry", f"{message}; another worker goes on with it")
     if kind is StateType.PENDING and loss is Loss.LAPSED and run.pool:
         return State("Scheduled", "its worker died before it began")
     return State("Crashed", message)
@@ -92,7 +95,8 @@ async def settle(
                 if run.epoch == epoch and run.state.type is StateType.PAUSED:  # it waits on
                     await store.call("leave_run", run.id, run.epoch, int(lapsed))
                 return None
-            ended = await runs.transition(run, state, own=False, only_if_lapsed=lapsed)
+            more = handed_over(run) if run.handed and not state.ended else None
+            ended = await runs.transition(run, state, own=False, only_if_lapsed=lapsed, more=more)
         except Conflict:
             if loss is Loss.LAPSED:
                 return None  # it is alive after all, or has changed: the next pass looks again

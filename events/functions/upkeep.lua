@@ -48,6 +48,29 @@ redis.register_function{function_name='upshot_drop_worker', flags={'allow-oom'},
   return 1
 end}
 
+-- upshot_drain_worker root | name, event
+-- Touches: workers, drains, log. A worker is asked to take no more runs and to leave. Returns 1, or 0
+-- when it was asked before.
+redis.register_function{function_name='upshot_drain_worker', flags={'allow-oom'}, callback=function(keys, args)
+  if redis.call('HEXISTS', keys[1] .. ':workers', args[1]) == 0 then return refuse('MISSING', 'no worker ' .. args[1]) end
+  local news = redis.call('SADD', keys[1] .. ':drains', args[1])
+  if news == 1 then append(keys[1], args[2]) end
+  return news
+end}
+
+-- upshot_hand_over root | run id, epoch
+-- Touches: run:<id>. The worker that has a run leaves: when the run's process ends now, another one
+-- goes on with it. Returns 1, or 0 where there is nothing to go on with.
+redis.register_function{function_name='upshot_hand_over', flags={'allow-oom'}, callback=function(keys, args)
+  local key = keys[1] .. ':run:' .. args[1]
+  local run = redis.call('HMGET', key, 'type', 'epoch')
+  if not run[1] then return refuse('MISSING', 'no run ' .. args[1]) end
+  if run[2] ~= args[2] then return refuse('STALE', 'run ' .. args[1] .. ' is at epoch ' .. run[2]) end
+  if run[1] ~= 'Pending' and run[1] ~= 'Running' then return 0 end
+  redis.call('HSET', key, 'handed', '1')
+  return 1
+end}
+
 -- Notes the newest moment of anything forgotten: lists look for older things in the archive, too.
 local function forgot(root, what, ms)
   if number(ms) > number(redis.call('HGET', root .. ':forgotten', what)) then
@@ -57,8 +80,8 @@ end
 
 -- upshot_forget_runs root | before_ms, limit
 -- Touches: run:<id>, tasks:<id>, logs:<id>, transactions:<id>, files:<id>, litter, runs, runs:<type>,
--- runs:<state>:<of>, forgotten, and its artifacts (see data.lua). Drops runs that ended before then and did not start again, and of which the archive has
--- everything; what files they left is litter. Returns how many.
+-- runs:<state>:<of>, forgotten, and the artifacts of data.lua. Drops runs that ended before then and did not start again,
+-- and of which the archive has everything; what files they left is litter. Returns how many.
 local function forget_files(root, id)
   for _, folder in ipairs(redis.call('SMEMBERS', root .. ':files:' .. id)) do
     redis.call('SADD', root .. ':litter', 'run ' .. folder .. '/' .. id)

@@ -38,7 +38,7 @@ class Presence:
     """One worker's record.
 
     Attributes:
-        running: tells how many runs it has now.
+        running: tells how many runs it has now. draining: whether it takes no more.
         started: when it came, ISO 8601.
     """
 
@@ -47,10 +47,18 @@ class Presence:
     pool: str
     running: Callable[[], int]
     started: str
+    draining: Callable[[], bool]
 
     @classmethod
-    def of(cls, store: Store, name: str, pool: str, running: Callable[[], int]) -> Presence:
-        return cls(store, name, pool, running, timestamp())
+    def of(
+        cls,
+        store: Store,
+        name: str,
+        pool: str,
+        running: Callable[[], int],
+        draining: Callable[[], bool] = lambda: False,
+    ) -> Presence:
+        return cls(store, name, pool, running, timestamp(), draining)
 
     def record(self, seen: int) -> dict[str, Any]:
         """Return what the store keeps; ``seen`` is Unix ms of the store's clock."""
@@ -63,10 +71,21 @@ class Presence:
             "started": self.started,
             "seen": seen,
             "running": self.running(),
+            "status": "draining" if self.draining() else "online",
         }
+
+    async def is_to_drain(self) -> bool:
+        """Tell whether somebody has asked the worker to leave."""
+        return bool(await self.store.execute("SISMEMBER", self._drains, self.name))
+
+    @property
+    def _drains(self) -> str:
+        return self.store.keys("drains")
 
     async def show(self, *, starting: bool = False) -> None:
         """Say that the worker is alive; whoever was taken for dead comes online again."""
+        if starting:  # what was asked of one that had the name before
+            await self.store.execute("SREM", self._drains, self.name)
         clock = await self.store.execute("TIME")
         record = self.record(int(clock[0]) * 1000 + int(clock[1]) // 1000)
         event = worker_event(self.name, "online", record)
@@ -77,6 +96,7 @@ class Presence:
     async def leave(self) -> None:
         """Say goodbye; where that fails, the sweep notices."""
         try:
+            await self.store.execute("SREM", self._drains, self.name)
             record = await self.store.execute("HGET", self.store.keys("workers"), self.name)
             if record is not None:
                 event = worker_event(self.name, "offline", self.record(0), "it was stopped")

@@ -37,6 +37,7 @@ from .watching import Watching
 log = structlog.get_logger(__name__)
 
 _RETRY_START_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 1.0
 
 
 class Worker:
@@ -67,13 +68,13 @@ class Worker:
         self._slots = Slots(settings.worker_concurrency)
         self._runners = Runners(store.url, settings, pool, self._ended)
         self._jobs: dict[int, Job] = {}
-        self._presence = Presence.of(store, name, pool, self._slots.used)
         self._watching = Watching(
             store, settings.lease_ms, self._jobs, self._do, self._runners.is_running
         )
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping, self._hurry = asyncio.Event(), asyncio.Event()
+        self._presence = Presence.of(store, name, pool, self._slots.used, self._stopping.is_set)
 
     def stop(self) -> None:
         """Drain; asked again, don't wait for the flows."""
@@ -85,6 +86,7 @@ class Worker:
         keeping = [
             asyncio.create_task(self._show()),
             asyncio.create_task(self._watching.run()),
+            asyncio.create_task(self._heed()),
         ]
         reading = asyncio.create_task(self._queue.run())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -145,7 +147,9 @@ class Worker:
 
     def _ended(self, number: int, code: int | None, why: str) -> None:
         """Hear of the end of a job's process: its exit code, and why, where that says more."""
-        job = self._jobs.pop(number)
+        job = self._jobs.pop(number, None)
+        if job is None:
+            return
         self._slots.release()
         log.info("process ended", run=job.run_id, name=job.name, code=code)
         self._spawn(self._settle(job, why or describe_exit(code)))
@@ -190,8 +194,19 @@ class Worker:
                 log.warning("presence not shown", reason=str(error))
             await asyncio.sleep(self._period)
 
+    async def _heed(self) -> None:
+        """Drain when somebody asks for it through the store."""
+        while not self._stopping.is_set():
+            await asyncio.sleep(min(_LOOK_SECONDS, self._period))
+            try:
+                if await self._presence.is_to_drain():
+                    self.stop()
+            except EventsError as error:
+                log.debug("not known whether to drain", reason=str(error))
+        await self._hurry.wait()
+
     async def _drain(self) -> None:
-        """Wait for the running flows; then ask them to stop, and the watch kills who does not."""
+        """Wait for the running flows; then hand them over: the watch kills who does not stop."""
         if self._jobs or self._tasks:
             log.info("worker drains", running=len(self._jobs))
         hurry = asyncio.create_task(self._hurry.wait())
@@ -200,12 +215,23 @@ class Worker:
         hurry.cancel()
         for job in list(self._jobs.values()):
             if job.asked is None:
-                await self._do(job, Step.ASK, "its worker was stopped")
+                await self._hand_over(job)
         await idle
 
+    async def _hand_over(self, job: Job) -> None:
+        """Stop a run here, for another worker to go on with it."""
+        try:
+            await self._store.call("hand_over", job.run_id, job.epoch)
+        except EventsError as error:  # then it crashes, which an automation may heal
+            log.warning("run not handed over", run=job.run_id, reason=str(error))
+        await self._do(job, Step.ASK, "its worker was stopped")
+
     async def _idle(self) -> None:
-        while self._jobs or self._tasks:  # noqa: ASYNC110 - both change in many places
+        while self._jobs or self._tasks:
             await asyncio.sleep(0.02)
+            for number in [each for each in self._jobs if self._runners.goes_on(each)]:
+                del self._jobs[number]  # its process is elsewhere, and needs no worker
+                self._slots.release()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -97,10 +97,10 @@ class Runners:
         runner = self._of_job.get(job)
         return runner is not None and runner.is_running(job)
 
-    def is_detached(self, job: int) -> bool:
-        """Tell whether a job's process goes on without this worker."""
+    def goes_on(self, job: int) -> bool:
+        """Tell whether a job's process runs, and does so without this worker."""
         runner = self._of_job.get(job)
-        return runner is not None and runner.detached
+        return runner is not None and runner.detached and runner.is_running(job)
 
     async def close(self) -> None:
         """End all that ends with the worker."""
