@@ -48,7 +48,7 @@ def run(quick: bool) -> list[Figure]:
         rates = [_sustained(stage, receiver, count) for _ in range(_ROUNDS)]
         cost = (processor_seconds([light.pid]) - before[0]) / count / _ROUNDS * 1e6
         shared = f"engine and dispatcher spend {cost:.0f} µs of a core per event"
-    return [*latency, _sustained_figure(rates, bare, shared)]
+    return [*latency, _sustained_figure(rates, bare, shared), _apart(count)]
 
 
 def _automation(url: str) -> dict[str, Any]:
@@ -146,6 +146,19 @@ def _sustained(stage: Stage, receiver: Receiver, count: int) -> float:
     calls = receiver.take()
     _delays(calls, count)
     return count / (max(at for at, _ in calls) / 1e9 - posted.began)
+
+
+def _apart(count: int) -> Figure:
+    """Measure the same where engine and dispatcher don't share a processor core."""
+    with Receiver() as receiver, Stage() as stage:
+        stage.apply(automations=[_automation(receiver.url)])
+        for service in ("engine", "dispatcher"):
+            stage.serve(service)
+        stage.serve_api()
+        _sustained(stage, receiver, 1_000)
+        rates = [_sustained(stage, receiver, count) for _ in range(_ROUNDS)]
+    what = "the same, engine and dispatcher in processes of their own"
+    return Figure(what, median(rates), "events/s")
 
 
 def _order(number: int) -> dict[str, Any]:
