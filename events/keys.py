@@ -23,7 +23,8 @@ key                    type    what it holds
 ``changes``            string  how many changes of definitions there were
 ``history:<kind>:<n>`` list    its versions, newest first: ``<version> <ms> <event>``
 ``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``;
-                               ``by:<event>`` marks an event that has made somebody change it
+                               ``by:<event>`` marks an event that has made somebody change it;
+                               ``log_bytes``, ``log_dropped``: size of its log, lines dropped
 ``runs``               zset    flow run → ms it was created
 ``runs:<Type>``        zset    flow run → ms it entered that state
 ``runs:<State>:<of>``  zset    the same of one ``flow:<name>`` or ``deployment:<name>``, by type,
@@ -42,8 +43,20 @@ key                    type    what it holds
 ``queue:<pool>``       stream  flow runs waiting for a worker, field ``r``; group ``workers``
 ``pools``              set     pools that have a queue
 ``workers``            hash    worker → JSON: pool, host, pid, when it was last seen, runs it has
+``drains``             set     workers that are asked to take no more runs and leave
 ``tasks:<run>``        hash    task run → ``<Type> <JSON>``
 ``logs:<run>``         stream  what the run printed and logged
+``artifact:<id>``      hash    ``doc data description key version created updated`` of an artifact
+``artifacts``          zset    artifact → ms it was created
+``artifacts:run:<run>``  zset  the same, of one run
+``artifacts:key:<key>``  zset  the same, of one key
+``artifact-versions``  hash    key of artifacts → version of the latest one
+``assets``             zset    asset → ms at which something was last known of it
+``asset:<key>``        hash    ``version properties``, and with their ms: ``materialized``,
+                               ``failed``, ``check:<name>``, each the latest one
+``materializations:<key>`` list  the latest ones, newest first: ``<version> <ms> <JSON>``
+``upstream:<key>``     set     assets that it was made of
+``downstream:<key>``   set     assets that were made of it
 ``files:<run>``        set     folders that hold results of the run, each in a folder of its id
 ``transactions:<run>`` hash    transaction → ``active``, ``committed``, …; and what was undone
 ``committed``          hash    key of a transaction that was committed → JSON

@@ -28,6 +28,7 @@ _PARTS: Final = (
     "leases",
     "limits",
     "docs",
+    "data",
     "runs",
     "cache",
     "engine",

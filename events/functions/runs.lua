@@ -183,8 +183,8 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
 end}
 
 -- upshot_record_tasks root | run id, epoch, batch number, (task run id, type, record, event)*
--- Touches: run:<id>, tasks:<id>, log, logs:<id>, seen, counters, and what data.lua says. A flow process writes its tasks'
--- states in batches under its epoch; a batch that was sent again is answered and not written again.
+-- Touches: run:<id>, tasks:<id>, log, logs:<id>, seen, counters, and as data.lua says. A flow process
+-- writes its tasks' states in batches under its epoch; a batch that was sent again is answered and not written again.
 -- A record of '' is not kept: a later one of the same task run follows in the batch.
 -- What else the process has to say goes the same way, in its place, with a task run id of '':
 -- type 'event' (record: the id that the sender chose, or ''), type 'log' (event: the line), and types
@@ -205,23 +205,26 @@ local function say(root, run, kind, id, body)
   end
 end
 
--- Of a run's log the newest lines are kept, so many of them and so many bytes; when there are more,
--- a part of the oldest goes at once.
+-- Of a run's log the newest lines are kept, so many of them and so many bytes. When there are more,
+-- some of the oldest go at once, in small portions, for lines can be long.
 local LOG_LINES = 20000
 local LOG_BYTES = 16 * 1024 * 1024
-local LOG_PART = 2000
+local LOG_SPARE = 7 / 8
+local LOG_PORTION = 100
 
 local function bound_log(root, run, bytes)
   local key, mine = root .. ':logs:' .. run, root .. ':run:' .. run
-  local size = redis.call('HINCRBY', mine, 'log_bytes', bytes)
-  local length = redis.call('XLEN', key)
-  while length > LOG_LINES or (size > LOG_BYTES and length > 1) do
-    local oldest, freed = redis.call('XRANGE', key, '-', '+', 'COUNT', math.min(LOG_PART, length - 1)), 0
-    for _, entry in ipairs(oldest) do freed = freed + #entry[2][2] end
-    redis.call('XTRIM', key, 'MAXLEN', length - #oldest)
-    size, length = redis.call('HINCRBY', mine, 'log_bytes', -freed), length - #oldest
-    redis.call('HINCRBY', mine, 'log_dropped', #oldest)
+  local size, length = redis.call('HINCRBY', mine, 'log_bytes', bytes), redis.call('XLEN', key)
+  if length <= LOG_LINES and size <= LOG_BYTES then return end
+  local before, left = length, size
+  while length > 1 and (length > LOG_LINES * LOG_SPARE or left > LOG_BYTES * LOG_SPARE) do
+    local oldest = redis.call('XRANGE', key, '-', '+', 'COUNT', math.min(LOG_PORTION, length - 1))
+    for _, entry in ipairs(oldest) do left = left - #entry[2][2] end
+    length = length - #oldest
+    redis.call('XTRIM', key, 'MAXLEN', length)
   end
+  redis.call('HINCRBY', mine, 'log_bytes', left - size)
+  redis.call('HINCRBY', mine, 'log_dropped', before - length)
 end
 
 local function record(root, key, id, kind, body, event)
