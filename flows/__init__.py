@@ -33,9 +33,10 @@ if TYPE_CHECKING:
         resume_flow_run,
         suspend_flow_run,
     )
-    from .limits import concurrency, rate_limit
+    from .limits import concurrency
     from .logs import get_run_logger
     from .options import exponential_backoff
+    from .rates import rate_limit
     from .remote import arun_deployment, run_deployment
     from .runfuture import RunFuture
     from .runners.base import TaskRunner
@@ -151,7 +152,7 @@ _MODULE_OF: Final = {
     "get_transaction": "transactions",
     "pause_flow_run": "interaction",
     "quote": "annotations",
-    "rate_limit": "limits",
+    "rate_limit": "rates",
     "resume_flow_run": "interaction",
     "run_deployment": "remote",
     "runtime": "runtime",

@@ -1,4 +1,4 @@
-"""Limits in the code of flows: ``concurrency`` and ``rate_limit``, and those of tasks by tag."""
+"""Limits on how much is under way at a time: ``concurrency`` in code, and those of tasks by tag."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from .boundary import pass_boundary, pass_boundary_async
 from .context import RunContext, here
-from .exceptions import Interrupted, LimitTimeout, NoLimit, OutsideRun
-from .logs import run_logger
-from .slots import Claim, Wanted, concerned, limit_events
+from .exceptions import Interrupted, LimitTimeout, OutsideRun
+from .slots import Claim, Wanted
 
 _LOWEST: Final = 1000
-_NO_LIMIT: Final = -2
 
 
 class concurrency:
@@ -54,7 +52,7 @@ class concurrency:
         self._claims: list[tuple[RunContext, Claim | None]] = []
 
     def __enter__(self) -> Self:
-        context = _context("concurrency")
+        context = standing_in("concurrency")
         self._claims.append((context, acquire(context, self._wanted)))
         return self
 
@@ -67,7 +65,7 @@ class concurrency:
         release(*self._claims.pop())
 
     async def __aenter__(self) -> Self:
-        context = _context("concurrency")
+        context = standing_in("concurrency")
         self._claims.append((context, await acquire_async(context, self._wanted)))
         return self
 
@@ -88,7 +86,8 @@ def names_of(names: str | Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def _context(function: str) -> RunContext:
+def standing_in(function: str) -> RunContext:
+    """Return the run in which a function was called, or raise OutsideRun."""
     place = here()
     if place is None:
         raise OutsideRun(f"{function}() works inside of a flow or task run only")
@@ -204,57 +203,3 @@ async def tagged_async(context: RunContext, tags: Sequence[str]) -> AsyncIterato
 def _of_tags(context: RunContext, tags: Sequence[str]) -> Wanted | None:
     names = context.journal.slots.defined(f"tag:{tag}" for tag in tags)
     return Wanted(names) if names else None
-
-
-def rate_limit(
-    names: str | Iterable[str],
-    occupy: int = 1,
-    timeout_seconds: float | None = None,
-    strict: bool = False,
-) -> Any:
-    """Wait until it is this call's turn under limits with a ``slot_decay_per_second``.
-
-    So many calls as a limit has slots go through at once, then as many a second as slots decay;
-    each call has its own moment, in the order of the calls. In a coroutine, await it.
-
-    Args:
-        names, occupy, strict: as for :class:`concurrency`.
-        timeout_seconds: how long to wait at most; what would take longer is refused at once.
-
-    Raises:
-        LimitTimeout: it would take too long. NoLimit, OutsideRun: as for :class:`concurrency`.
-    """
-    context = _context("rate_limit")
-    wanted = Wanted(names_of(names), occupy, timeout=timeout_seconds, strict=strict)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        _sleep(context, _turn(context, wanted))
-        return None
-    return _rate_limit_async(context, wanted)
-
-
-async def _rate_limit_async(context: RunContext, wanted: Wanted) -> None:
-    await asyncio.sleep(await asyncio.to_thread(_turn, context, wanted))
-
-
-def _turn(context: RunContext, wanted: Wanted) -> float:
-    """Return in how many seconds it is the call's turn."""
-    reached, _ = limit_events(wanted, concerned(context.held.run))
-    most = -1 if wanted.timeout is None else int(wanted.timeout * 1000)
-    wait = context.journal.call("rate", wanted.slots, most, reached, *wanted.limits)
-    if wait == _NO_LIMIT:
-        if wanted.strict:
-            raise NoLimit(f"no rate limit is called {' or '.join(wanted.limits)}")
-        run_logger().debug("no rate limit is called %s", ", ".join(wanted.limits))
-        return 0.0
-    if wait < 0:
-        raise LimitTimeout(f"limit {', '.join(wanted.limits)}: not before its time is over")
-    return float(wait) / 1000
-
-
-def _sleep(context: RunContext, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        if context.stopping.wait(left):
-            raise Interrupted("the flow run stopped")
