@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,21 @@ async def store(store_url: str) -> AsyncIterator[Store]:
     await store.close()
 
 
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a store, a worker and a scheduler for the tests that end none of them."""
+    folder = tmp_path_factory.mktemp("serving")
+    with EmbeddedStore(folder) as own, worker(own.url), scheduler(own.url):
+        yield own.url
+
+
+@pytest.fixture
+async def served(serving: str) -> AsyncIterator[Store]:
+    store = Store(serving)
+    yield store
+    await store.close()
+
+
 async def emit(store: Store, order: str = "order.1", **payload: object) -> None:
     event = Event(event="order.shipped", resource={"id": order}, payload=payload)
     await Log(store).append([event])
@@ -90,50 +105,45 @@ async def suspended(store: Store, run: FlowRun) -> FlowRun:
 
 @pytest.mark.parametrize("stay", [0.0, 60.0])
 async def test_a_flow_goes_on_with_the_event_that_it_waited_for(
-    store: Store, flows: Path, stay: float
+    served: Store, flows: Path, stay: float
 ) -> None:
-    with worker(store.url), scheduler(store.url):
-        run = await submit(store, f"{flows}:shipped", order="order.2", stay=stay)
-        if stay:
-            await until_state(store, run, "Suspended")
-        else:
-            await suspended(store, run)
-        with pytest.raises(NotResumable, match="waits for an event"):
-            await Runs(store).resume(run.id)
-        await emit(store, "order.1", n=1)
-        await emit(store, "order.2", n=2)
-        await emit(store, "order.2", n=3)
-        done = await until_state(store, run, "Completed")
+    run = await submit(served, f"{flows}:shipped", order="order.2", stay=stay)
+    if stay:
+        await until_state(served, run, "Suspended")
+    else:
+        await suspended(served, run)
+    with pytest.raises(NotResumable, match="waits for an event"):
+        await Runs(served).resume(run.id)
+    await emit(served, "order.1", n=1)
+    await emit(served, "order.2", n=2)
+    await emit(served, "order.2", n=3)
+    done = await until_state(served, run, "Completed")
     assert (done.result, done.attempt) == ({"n": 2}, 1)
 
 
-async def test_an_event_counts_that_came_before_the_flow_waited(store: Store, flows: Path) -> None:
-    with worker(store.url), scheduler(store.url):
-        run = await submit(store, f"{flows}:before")
-        assert (await until_state(store, run, "Completed")).result == 7
+async def test_an_event_counts_that_came_before_the_flow_waited(served: Store, flows: Path) -> None:
+    run = await submit(served, f"{flows}:before")
+    assert (await until_state(served, run, "Completed")).result == 7
 
 
-async def test_equal_waits_get_one_event_after_the_other(store: Store, flows: Path) -> None:
-    with worker(store.url), scheduler(store.url):
-        run = await submit(store, f"{flows}:twice")
-        await suspended(store, run)
-        for n in (1, 2, 3):
-            await emit(store, n=n)
-        assert (await until_state(store, run, "Completed")).result == [1, 2]
+async def test_equal_waits_get_one_event_after_the_other(served: Store, flows: Path) -> None:
+    run = await submit(served, f"{flows}:twice")
+    await suspended(served, run)
+    for n in (1, 2, 3):
+        await emit(served, n=n)
+    assert (await until_state(served, run, "Completed")).result == [1, 2]
 
 
-async def test_a_wait_ends_when_its_time_is_over_on_the_log(store: Store, flows: Path) -> None:
-    with worker(store.url), scheduler(store.url):
-        run = await submit(store, f"{flows}:late")
-        assert (await until_state(store, run, "Completed")).result == "EventTimeout"
+async def test_a_wait_ends_when_its_time_is_over_on_the_log(served: Store, flows: Path) -> None:
+    run = await submit(served, f"{flows}:late")
+    assert (await until_state(served, run, "Completed")).result == "EventTimeout"
 
 
 async def test_a_wait_that_can_not_be_understood_fails_naming_the_field(
-    store: Store, flows: Path
+    served: Store, flows: Path
 ) -> None:
-    with worker(store.url), scheduler(store.url):
-        run = await submit(store, f"{flows}:wrong")
-        failed = await until_state(store, run, "Failed")
+    run = await submit(served, f"{flows}:wrong")
+    failed = await until_state(served, run, "Failed")
     assert failed.state.message.startswith("InvalidWait: where:")
 
 
