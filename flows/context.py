@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from .flowdef import Flow
     from .held import HeldRun
     from .journal import Journal
+    from .lineage import Lineage
+    from .materializing import Described
     from .parameters import Arguments
     from .results import ResultFiles
     from .runners.base import Pool
     from .taskrun import TaskHead, TaskRun
     from .transaction_log import TransactionLog
     from .transactions import Transaction
+
+
+METADATA: Final = "asset-metadata"
+"""Kind of what a task's function says of assets from another process."""
 
 
 class Scope:
@@ -65,6 +71,7 @@ class RunContext:
         folders: where files of the run lie, as far as the store knows.
         transactions: what became of the run's transactions.
         again: from where on this attempt does again what was done.
+        lineage: which assets are behind results, once a task made some; of the outermost run.
     """
 
     held: HeldRun
@@ -85,6 +92,7 @@ class RunContext:
     folders: set[str] = field(default_factory=set)
     transactions: TransactionLog | None = None
     again: Again = field(default_factory=lambda: Again(()))
+    lineage: Lineage | None = None
 
     @property
     def id(self) -> str:
@@ -99,6 +107,7 @@ class Here:
         task: None in the flow's own body.
         parameters: of the task's call.
         transaction: the innermost one, if any.
+        described: takes what is said of assets, in a task that materialises some.
     """
 
     run: RunContext
@@ -107,6 +116,7 @@ class Here:
     log_prints: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
     transaction: Transaction | None = None
+    described: Described | None = None
 
 
 _here: Final[ContextVar[Here | None]] = ContextVar("upshot_here", default=None)

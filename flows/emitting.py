@@ -40,20 +40,35 @@ def emit_event(
         StoreUnavailable: outside of runs: it is not known whether it was written; emit it again.
     """
     place = here()
-    fields: dict[str, Any] = {
-        "event": event,
-        "resource": {"id": resource} if isinstance(resource, str) else dict(resource),
-        "related": [dict(labels) for labels in related or ()],
-        "payload": dict(payload or {}),
-        **({"occurred": occurred} if occurred is not None else {}),
-        **({"id": id} if id is not None else {}),
-        **(_of_run(place) if place is not None else {}),
-    }
-    if place is not None:
-        fields["related"] = [*fields["related"], *_resources(place)][:_MAX_RELATED]
-    made = _checked(fields)
+    labels = {"id": resource} if isinstance(resource, str) else dict(resource)
+    more = {"occurred": occurred, "id": id}
+    made = made_event(
+        place, event, labels, related or (), payload or {},
+        **{name: value for name, value in more.items() if value is not None},
+    )  # fmt: skip
     _send(made, id or "", place)
     return made
+
+
+def made_event(
+    place: Here | None,
+    name: str,
+    resource: Mapping[str, str],
+    related: Sequence[Mapping[str, str]],
+    payload: Mapping[str, Any],
+    **more: Any,
+) -> Event:
+    """Return an event that is not sent yet; one from within a run is a part of it.
+
+    Raises:
+        InvalidEvent: naming each wrong field.
+    """
+    fields = {"event": name, "resource": resource, "payload": payload, **more}
+    named = [dict(labels) for labels in related]
+    if place is None:
+        return _checked({**fields, "related": named})
+    named = [*named, *_resources(place)][:_MAX_RELATED]
+    return _checked({**fields, "related": named, **_of_run(place)})
 
 
 def _checked(fields: dict[str, Any]) -> Event:

@@ -123,6 +123,18 @@ class TransactionFailed(TerminalFlowsError):
     """A transaction could not go on, and what it had done was undone."""
 
 
+class InvalidArtifact(TerminalFlowsError, ValueError):
+    """An artifact breaks a rule of its kind, or is too large; the message names the field."""
+
+
+class InvalidAsset(TerminalFlowsError, ValueError):
+    """An asset, or what is said of one, breaks a rule; the message names the field."""
+
+
+class AssetCheckFailed(RetryableFlowsError):
+    """A blocking check of an asset failed, so what needs the asset is not run."""
+
+
 class MissingExtra(TerminalFlowsError):
     """A package that only an extra of Upshot installs is not there."""
 

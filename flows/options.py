@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from .assets import Dependency
     from .cache_policies import CacheKeyFn, CachePolicy
     from .runners.base import TaskRunner
     from .transactions import Transaction
@@ -80,6 +81,7 @@ class TaskOptions(RunOptions, total=False):
     cache_expiration: timedelta | float | None
     refresh_cache: bool | None
     result_storage_key: str | None
+    asset_deps: Iterable[Dependency] | None
     on_rollback: Iterable[TransactionHook] | None
     on_commit: Iterable[TransactionHook] | None
 
@@ -163,6 +165,12 @@ def _check_rule(rule: object) -> None:
         raise ValueError(f"trigger_rule: {rule!r} is none of {', '.join(RULES)}")
 
 
+def _check_assets(given: object) -> None:
+    from .assets import as_assets
+
+    as_assets("asset_deps", given)
+
+
 def _check_keeping(name: str) -> Callable[[Any], None]:
     def check(value: object) -> None:
         from .keeping_options import CHECKS
@@ -186,6 +194,7 @@ _CHECKS: Final[dict[str, Callable[[Any], None]]] = {
     "timeout_seconds": _check_timeout,
     "task_runner": _check_runner,
     "trigger_rule": _check_rule,
+    "asset_deps": _check_assets,
     **{
         name: _check_keeping(name)
         for name in (

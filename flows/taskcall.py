@@ -21,6 +21,7 @@ from .given import Given
 from .hooks import call_hooks
 from .identity import task_run_of
 from .limits import tagged, tagged_async
+from .lineage import lineage_of
 from .outcomes import ended_by
 from .parameters import Arguments
 from .settling import Settling
@@ -28,6 +29,7 @@ from .states import State
 from .timeouts import await_within, call_within
 
 if TYPE_CHECKING:
+    from .materializing import Materializing
     from .taskdef import Task
     from .work import Elsewhere
 
@@ -65,14 +67,25 @@ class TaskCall:
         self._claimed = threading.Lock()
         prints = place.log_prints if task.log_prints is None else task.log_prints
         scope, inside = Scope(self.task_run.id), self._checkpoint.transaction
-        self.place = Here(self._run, scope, self.task_run, prints, bound, inside)
+        self._assets = self._materializing(bound)
+        told = self._assets.told if self._assets is not None and task.assets else None
+        self.place = Here(self._run, scope, self.task_run, prints, bound, inside, told)
         self.context = copy_context()
+
+    def _materializing(self, bound: dict[str, Any]) -> Materializing | None:
+        task = self.task
+        if not (task.assets or task.asset_deps) and lineage_of(self._run) is None:
+            return None
+        from .materializing import Materializing
+
+        return Materializing(task, self._run, self.task_run, bound.values(), self.upstream)
 
     def begin(self) -> None:
         """Record that it waits to run; one that completed before ends at once."""
         earlier = self.task_run.state
         if self._done is not None:
             self._checkpoint.restored(self._done)
+            self._note_end(self._done)
             self.future.settle(self._done)
         elif earlier is None:
             self.task_run.enter(State("Pending", self.task_run.why))
@@ -127,6 +140,7 @@ class TaskCall:
             finally:
                 self._given.forget()
                 self._checkpoint.close()
+            self._note_end(state)
             call_hooks(self.task, self.task_run, state)
             return state
 
@@ -152,6 +166,7 @@ class TaskCall:
             finally:
                 self._given.forget()
                 await self._close_async()
+            self._note_end(state)
             call_hooks(self.task, self.task_run, state)
             return state
 
@@ -202,7 +217,7 @@ class TaskCall:
             value = consumed(call_within(task.timeout_seconds, task.body, args, kwargs))
         except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
             return self.failed(error)
-        return self.returned(value)
+        return self._checked(value)
 
     async def _attempt_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
         self.start()
@@ -214,13 +229,20 @@ class TaskCall:
                 value = await await_within(task.timeout_seconds, task.body(*args, **kwargs))
         except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
             return self.failed(error)
+        if self._assets is not None:
+            return await asyncio.to_thread(self._checked, value)  # checks may take their time
         return self.returned(value)
 
     def finish(self, state: State) -> State:
         """Let the hooks know how a generator function ended."""
         with standing(self.place):
+            self._note_end(state)
             call_hooks(self.task, self.task_run, state)
         return state
+
+    def _note_end(self, state: State) -> None:
+        if self._assets is not None:
+            self._assets.ended(self.place, state)
 
     @property
     def fn(self) -> Callable[..., Any]:
@@ -234,10 +256,21 @@ class TaskCall:
         """Enter Running, or Retrying from the second time on."""
         state = State("Retrying" if self.task_run.attempt else "Running")
         self.task_run.enter(state)
+        if self._assets is not None:
+            self._assets.begin()
         call_hooks(self.task, self.task_run, state)
 
     def returned(self, value: Any) -> State:
         return self._settling.returned(value)
+
+    def _checked(self, value: Any) -> State | float:
+        """Do the same once its assets are checked; where that fails it, as :meth:`failed`."""
+        if self._assets is not None:
+            try:
+                self._assets.completed(self.place, value)
+            except Exception as error:  # noqa: BLE001 - checks are code of the user's own
+                return self.failed(error)
+        return self.returned(value)
 
     def failed(self, error: Exception) -> State | float:
         """Return how it ended, or the seconds until its next attempt."""

@@ -13,6 +13,7 @@ from .submitting import Submittable
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from .assets import Asset, Dependency
     from .cache_policies import CacheKeyFn, CachePolicy
     from .flowdef import Flow
     from .runfuture import RunFuture
@@ -44,6 +45,8 @@ class Task(Submittable[P, R]):
     cache_expiration: timedelta | float | None = None
     refresh_cache: bool = False
     result_storage_key: str | None = None
+    asset_deps: Iterable[Dependency] = ()
+    assets: tuple[Asset, ...] = ()
 
     def __init__(self, fn: Callable[P, R], **options: Unpack[TaskOptions]) -> None:
         super().__init__(fn, options, _KNOWN)
@@ -188,6 +191,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         result_serializer: ``json``, ``pickle``, ``compressed/json`` or ``compressed/pickle``.
         result_storage_key: name of the result's file, ``"sales-{parameters[day]}.json"``; where
             it is there already, that is the result.
+        asset_deps: assets that it uses, as keys, assets, or tasks that materialise them; what is
+            made of its result is made of these.
         on_rollback, on_commit: called with its transaction when that is undone, or done for good.
         on_running, on_completion, on_failure, on_cancellation, on_crashed: as of :func:`flow`,
             called with the task, its run and the state.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from ..context import Here
+from ..context import METADATA, Here
 from ..states import ENDED, State, StateType
 from ..taskrun import TaskHead, TaskRun
 
@@ -22,11 +22,14 @@ class Nested:
     """
 
     def __init__(self, place: Here) -> None:
-        self._run = place.run
+        self._run, self._described = place.run, place.described
         self._open: dict[str, bytes] = {}
 
     def put(self, said: Said) -> None:
         """Put into the journal what was said."""
+        if self._described is not None and said.kind == METADATA:
+            self._described.add(*from_json(said.event))
+            return
         if said.task_run:
             self._open[said.task_run] = said.record
             if StateType(said.kind) in ENDED:

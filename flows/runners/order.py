@@ -60,6 +60,7 @@ class Order:
 
     Attributes:
         attempt: how often it was started, this time included. path: where modules are found.
+        assets: that it materialises.
     """
 
     function: Shipped
@@ -74,6 +75,7 @@ class Order:
     prints: bool
     files: ResultFiles
     store_url: str
+    assets: tuple[str, ...]
 
 
 def pack(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], place: Here) -> bytes:
@@ -98,6 +100,7 @@ def pack(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], pl
         place.log_prints,
         run.files,
         run.journal.store.url,
+        tuple(asset.key for asset in task.assets),
     )
     try:
         return _dumped((sys.path, _dumped(order)))
@@ -214,7 +217,11 @@ def _place(order: Order, relay: Any) -> Here:
     made.attempt = order.attempt
     # What it calls is told apart by the attempt: no other process knows what an earlier one did.
     scope = Scope(f"{identity}/{order.run.attempt}/{order.attempt}")
-    return Here(context, scope, made, order.prints)
+    if not order.assets:
+        return Here(context, scope, made, order.prints)
+    from ..materializing import Relayed
+
+    return Here(context, scope, made, order.prints, described=Relayed(order.assets))
 
 
 def _told(error: BaseException) -> BaseException:
