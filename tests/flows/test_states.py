@@ -49,7 +49,7 @@ def test_a_task_run_goes_through_legal_states_only(
         for kind in batch:
             undone = (
                 expected is kind is StateType.COMPLETED
-            )  # as RolledBack, which is Completed, too
+            )  # RolledBack
             legal = legal and (expected is None or undone or kind in LEGAL[expected])
             expected = kind
         parts = [part for kind in batch for part in ("t", kind.value, "{}", '{"event":"x"}')]
