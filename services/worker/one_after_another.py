@@ -1,7 +1,7 @@
 """A flow process that is used again: it executes one run after another, as the worker sends them.
 
 Between two runs it takes back what it can: environment, working folder, processes that were left.
-What the code has changed in its modules stays, as does what its threads still do.
+One whose run has left a thread behind is not used again. What code has changed in modules stays.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from typing import Final
 
 from upshot.events.store import SyncStore
@@ -39,8 +40,8 @@ def execute_each(address: str, number: int, store_url: str, lease_ms: int) -> in
         while (received := channel.receive()) is not None:
             for message in received[0]:
                 execute_on(store, message["run"], message["epoch"], lease_ms)
-                surroundings.restore()
-                channel.send({"done": message["job"]})
+                last = not surroundings.restored()
+                channel.send({"done": message["job"], "last": last})
     store.close()
     return 0
 
@@ -52,9 +53,10 @@ class _Surroundings:
         self._folder = os.getcwd()  # noqa: PTH109 - a plain text is all that is needed
         self._variables = dict(os.environ)
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._threads = threading.active_count()
 
-    def restore(self) -> None:
-        """Make it so again."""
+    def restored(self) -> bool:
+        """Make it so again; tell whether that could be done."""
         if not is_childless() and not clear(_PATIENCE):
             _log.warning("processes that a run has left can't be ended")
         os.chdir(self._folder)
@@ -63,3 +65,4 @@ class _Surroundings:
             os.environ.update(self._variables)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        return threading.active_count() <= self._threads

@@ -21,7 +21,7 @@ from upshot.flows.jobs import ProcessJob
 
 from .runners.base import Ended, Launch
 from .warm import Warm, WarmParent
-from .wire import encode
+from .wire import Message, encode
 
 log = structlog.get_logger(__name__)
 
@@ -152,15 +152,15 @@ class Reused:
             process.writer = writer
             process.send()
             async for line in reader:
-                self._hear_done(process, from_json(line)["done"])
+                self._hear_done(process, from_json(line))
         except (ConnectionError, KeyError, ValueError) as error:
             log.debug("process for runs went away", reason=repr(error))
         finally:
             writer.close()
 
-    def _hear_done(self, process: Process, job: int) -> None:
-        self._finish(process, job, 0)
-        if process.spoiled or process.left <= 0 or process.parent.retired:
+    def _hear_done(self, process: Process, message: Message) -> None:
+        self._finish(process, message["done"], 0)
+        if message["last"] or process.spoiled or process.left <= 0 or process.parent.retired:
             self._let_go(process)
             return
         self._waiting.append(process)

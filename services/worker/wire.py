@@ -5,7 +5,8 @@ zygote → worker         ``opened`` with its pid, ``closed`` with its exit stat
 worker → warm parent    ``start`` a run, a program or a process for runs, ``signal``, ``retire``
 warm parent → worker    ``loaded`` with the files it imported, ``started``, ``ended``, ``stopped``
                         by a signal or going on again
-process for runs → worker   ``ready`` for the first run, ``done`` with the last one
+process for runs → worker   ``ready`` for the first run, ``done`` with one, and whether it was the
+                            ``last``
 worker → process for runs   ``run`` to execute
 """
 
