@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.events.store import Store
+from upshot.flows.jobs import DEFAULT_TYPE
 
 from .catalog import Catalog
 from .names import nearest
@@ -30,8 +31,8 @@ class WorkPools:
         self._catalog = catalog
 
     async def all(self) -> list[dict[str, Any]]:
-        """Return each pool, by name: how many runs wait, who serves it, whether it is paused."""
-        workers, paused = await self.workers(), await self.paused()
+        """Return each pool, by name: how it is defined, how many runs wait, who serves it."""
+        workers, docs = await self.workers(), await self._catalog.all(WORK_POOL)
         names = sorted(await self._names(workers))
         keys = [("XLEN", self._store.keys("queue", name)) for name in names]
         waiting = await self._store.pipeline([*keys])
@@ -39,7 +40,11 @@ class WorkPools:
             {
                 "id": derived_id(WORK_POOL, name),
                 "name": name,
-                "paused": name in paused,
+                "type": docs.get(name, {}).get("type") or DEFAULT_TYPE,
+                "concurrency_limit": docs.get(name, {}).get("concurrency_limit"),
+                "job": docs.get(name, {}).get("job") or {},
+                "description": docs.get(name, {}).get("description") or "",
+                "paused": bool(docs.get(name, {}).get("paused")),
                 "queued": queued,
                 "workers": sum(each["pool"] == name for each in workers),
                 "running": sum(each["running"] for each in workers if each["pool"] == name),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi import APIRouter
+from pydantic_core import from_json
 from starlette.responses import Response
 
+from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.flows.registry import RunFilter
 
 from ..switching import WORK_POOL, switch
 from ..work_pools import WorkPools
+from ..worker.presence import worker_event
 from .answers import Cursor, Limit, answer, page
 from .parts import Parts, Served
 
@@ -44,6 +47,18 @@ async def _deployments_by_flow(parts: Parts) -> dict[str, list[str]]:
 async def list_workers(parts: Served) -> Response:
     """List the workers, by name; `seen` is when each last showed to be alive, in Unix ms."""
     return page(await WorkPools(parts.store, parts.catalog).workers())
+
+
+@router.post("/workers/{name:path}/drain", status_code=202)
+async def drain_worker(parts: Served, name: str) -> Response:
+    """Ask a worker to take no more runs and to leave; what does not end in time is handed over."""
+    stored = await parts.store.execute("HGET", parts.store.keys("workers"), name)
+    if stored is None:
+        raise NotFound(f"no worker is called {name[:200]!r}")
+    record = from_json(stored)
+    event = worker_event(name, "draining", record, "asked to leave")
+    await parts.store.call("drain_worker", name, event.to_json())
+    return answer({**record, "status": "draining"}, 202)
 
 
 @router.get("/work-pools")

@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 import typer
 
-from .printing import Column, field, note, show
+from .applying import show_plan
+from .deployment import parameter
+from .printing import Column, field, note, say_json, show
 from .session import Context, Format, Output
 
 app = typer.Typer(help="Work pools: list them, pause one.", no_args_is_help=True)
@@ -23,12 +25,59 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
     """
     columns = [
         field("Name"),
+        field("Type"),
         Column("Paused", lambda item: bool(item.get("paused"))),
         field("Queued"),
         field("Running"),
+        Column("Limit", lambda item: item.get("concurrency_limit")),
         field("Workers"),
     ]
     show(context.obj.client.items("/work-pools"), columns, output, "there is no work pool")
+
+
+@app.command()
+def create(
+    context: Context,
+    name: _Name,
+    type_: Annotated[
+        str, typer.Option("--type", help="process, subprocess, docker or kubernetes.")
+    ] = "process",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Runs under way at a time, on all its workers.")
+    ] = None,
+    job: Annotated[
+        list[str] | None,
+        typer.Option("--job", "-j", metavar="NAME=VALUE", help="A job variable; repeatable."),
+    ] = None,
+    description: Annotated[str, typer.Option(help="For people.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Define a work pool, or change it: how its runs' processes are made.
+
+    Example: upshot work-pool create containers --type docker --job image=registry/flows:3
+    """
+    pool = {
+        "name": name,
+        "type": type_,
+        "job": dict(parameter(text) for text in job or []),
+        "concurrency_limit": limit,
+        "description": description,
+    }
+    plan = context.obj.client.post("/apply", {"work_pools": [pool]})
+    if output is Format.JSON:
+        say_json(plan)
+    else:
+        show_plan(plan, dry_run=False)
+
+
+@app.command()
+def delete(context: Context, name: _Name) -> None:
+    """Forget how a pool is defined; what waits in it stays, for processes of the plain kind.
+
+    Example: upshot work-pool delete containers
+    """
+    context.obj.client.delete(f"/work-pools/{quote(name)}")
+    note(f"{name} is not defined any more")
 
 
 @app.command()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from . import times
-from .printing import Column, field, show
+from .printing import Column, field, note, show
 from .session import Context, Format, Output
 
 app = typer.Typer(help="Workers run flows.", no_args_is_help=True)
@@ -45,10 +46,26 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
     columns = [
         field("Name"),
         field("Pool"),
+        Column("Status", lambda item: item.get("status") or "online"),
         field("Running"),
         field("Host"),
         field("PID", "pid"),
+        field("Version"),
         Column("Started", lambda item: times.ago(item.get("started"), now)),
         Column("Seen", lambda item: times.ago(item.get("seen"), now)),
     ]
     show(context.obj.client.items("/workers"), columns, output, "no worker is at work")
+
+
+@app.command()
+def drain(
+    context: Context, name: Annotated[str, typer.Argument(help="The worker's name.")]
+) -> None:
+    """Let a worker take no more runs, and leave when those that it has have ended.
+
+    What has not ended within a minute is handed over: another worker goes on where it was.
+
+    Example: upshot worker drain build-3
+    """
+    context.obj.client.post(f"/workers/{quote(name)}/drain")
+    note(f"{name} takes no more runs, and leaves")
