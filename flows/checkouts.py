@@ -13,12 +13,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from .exceptions import SourceUnavailable
 from .sources import FolderSource, GitSource
-
-S = TypeVar("S", GitSource, FolderSource)
 
 _TIMEOUT: Final = 300.0
 _LONGEST_TOLD: Final = 500
@@ -33,7 +31,7 @@ def code_folder(data_dir: Path | str) -> Path:
     return Path(data_dir).expanduser() / "code"
 
 
-def pinned(source: S, cache: Path) -> S:
+def pinned(source: GitSource | FolderSource, cache: Path) -> GitSource | FolderSource:
     """Return a source that means one version for good: that commit, or that copy of a folder.
 
     Raises:

@@ -140,12 +140,19 @@ def _event(
 
 
 def deploy(deployment: Deployment) -> str:
-    """Keep a deployment in the running service's store; see :func:`put`.
+    """Keep a deployment in the running service's store, pinned to a version; see :func:`put`.
 
     Raises:
         StoreUnavailable: no service runs here that could keep it.
+        SourceUnavailable: its code is not to be had.
     """
+    from upshot.events.settings import load_settings
+
+    from .checkouts import code_folder, pinned
     from .joining import connect, join, require_lasting
 
     require_lasting(joined := join())
+    if deployment.source is not None:
+        source = pinned(deployment.source, code_folder(load_settings().data_dir))
+        deployment = deployment.model_copy(update={"source": source})
     return put(connect(joined), deployment)

@@ -113,6 +113,8 @@ class Flow(Definition[P, R]):
         version: str | None = None,
         entrypoint: str | Path | None = None,
         concurrency_limit: int | ConcurrencyLimitConfig | None = None,
+        source: dict[str, str] | None = None,
+        job: dict[str, Any] | None = None,
     ) -> Deployment:
         """Make it known to the running service, so that workers can run it.
 
@@ -122,6 +124,9 @@ class Flow(Definition[P, R]):
             parameters: for its runs, where they do not say otherwise.
             entrypoint: ``path.py:function``; by default where the flow's function stands.
             concurrency_limit: how many of its runs may be under way at a time.
+            source: where workers get the code: ``{"git": address, "branch": name}`` or
+                ``{"folder": path}``; the entrypoint is relative to that.
+            job: variables of its runs' processes, as the type of the work pool takes them.
 
         Raises:
             InvalidDeployment: naming each wrong field.
@@ -138,6 +143,8 @@ class Flow(Definition[P, R]):
             tags=sorted({*self.tags, *tags}),
             version=version or self.version,
             concurrency_limit=concurrency_limit,
+            source=source,
+            job=job or {},
         )
         deploy(made)
         return made

@@ -15,6 +15,7 @@ from upshot.events.store import Store
 from upshot.flows.registry import Runs
 
 from ..catalog import Catalog
+from ..fitting import Fitting
 from ..history.archive import Archive
 from ..history.runs import RecordedRuns
 from ..linting import Linter
@@ -54,7 +55,7 @@ def make_parts(settings: Settings, store: Store) -> Parts:
     log = Log(store, dedup_ms=int(settings.dedup * 1000))
     runs = Runs(store, lease_ms=settings.lease_ms)
     archive = Archive.of(settings, store)
-    catalog = Catalog(store, Review(store, Linter(store, archive)))
+    catalog = Catalog(store, Fitting(store, Review(store, Linter(store, archive))))
     return Parts(
         settings=settings,
         store=store,

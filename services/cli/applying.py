@@ -48,15 +48,18 @@ def apply(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Apply automations, webhooks, receivers, deployments, variables and limits from files.
+    """Apply automations, webhooks, receivers, deployments, variables, limits, pools from files.
 
     The plan is shown first: what is created, updated field by field, deleted, or stays. Then all
     of it is applied or, where anything is wrong or has changed meanwhile, nothing. ${NAME} in a
-    file is taken from the environment; paths in it are relative to it.
+    file is taken from the environment; paths in it are relative to it. A deployment from git is
+    pinned to the commit that its branch is at; of one from a folder, a copy is kept.
 
     Example: upshot apply -f automations/ --dry-run
     """
     definitions = _read(file)
+    for deployment in definitions["deployments"]:
+        pin(deployment, context.obj.settings.data_dir)
     wanted = {kind: items for kind, items in definitions.items() if items}
     client = context.obj.client
     plan = client.post("/apply", {**wanted, "prune": prune, "dry_run": True})
@@ -79,6 +82,19 @@ def _read(files: list[Path]) -> dict[str, Any]:
         raise typer.BadParameter("'-' stands for all there is to read: give no other --file")
     read = loads(sys.stdin.read(), name="stdin", environment=os.environ)
     return read.model_dump(mode="json", by_alias=True)
+
+
+def pin(deployment: dict[str, Any], data_dir: Path) -> None:
+    """Let a deployment mean one version of its source: a commit, or a copy of a folder."""
+    if deployment.get("source") is None:
+        return
+    from upshot.flows.checkouts import code_folder, pinned
+    from upshot.flows.started import source_of
+
+    source = source_of(deployment)
+    assert source is not None
+    fixed = pinned(source, code_folder(data_dir))
+    deployment["source"] = fixed.model_dump(mode="json")
 
 
 def show_plan(plan: Mapping[str, Any], *, dry_run: bool) -> None:

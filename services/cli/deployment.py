@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from . import times
 from .emitting import pair
 from .printing import Column, field, note, say_json, show
 from .session import Context, Format, Output
@@ -28,6 +30,7 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
         field("Name"),
         field("Pool", "work_pool"),
         Column("Paused", lambda item: bool(item.get("paused"))),
+        Column("Code", _code),
         field("Entrypoint", wide=True),
         Column("Parameters", lambda item: item.get("parameters") or None, wide=True),
     ]
@@ -56,6 +59,9 @@ def run(
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key makes the same run.")
     ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="An older version: its number, or a commit.")
+    ] = None,
     wait: Annotated[
         bool,
         typer.Option("--wait", "-w", "--watch", help="Show its log; exit 1 unless it completes."),
@@ -68,7 +74,7 @@ def run(
     """
     parameters = dict(parameter(text) for text in param or [])
     body: dict[str, Any] = {"deployment": name, "parameters": parameters}
-    given = {"name": run_name, "idempotency_key": key}
+    given = {"name": run_name, "idempotency_key": key, "version": version}
     body |= {field: value for field, value in given.items() if value is not None}
     made = context.obj.client.post("/runs", body)
     if wait:
@@ -76,6 +82,29 @@ def run(
     tell(made, output)
     if wait and not completed(made):
         raise typer.Exit(1)
+
+
+@app.command()
+def versions(context: Context, name: _Name, output: Output = Format.TABLE) -> None:
+    """List the latest versions of a deployment, newest first; `run --version` runs any of them.
+
+    Example: upshot deployment versions etl/nightly
+    """
+    columns = [
+        field("Version"),
+        Column("Code", lambda item: _code(item.get("definition") or {})),
+        Column("When", lambda item: times.local(item.get("at"))),
+        field("Change"),
+        Column("Fields", lambda item: ", ".join(item.get("fields") or []), wide=True),
+    ]
+    items = context.obj.client.items(f"/deployments/{quote(name)}/versions")
+    show(items, columns, output, "it never was")
+
+
+def _code(definition: Mapping[str, Any]) -> str | None:
+    from upshot.flows.deployed import version_of
+
+    return version_of(definition) or None
 
 
 @app.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .applying import show_plan
+from .applying import pin, show_plan
 from .deployment import parameter
 from .printing import Column, field, say_json, show
 from .session import Context, Format, Output
@@ -50,25 +52,64 @@ def deploy(
     param: _Params = None,
     description: Annotated[str, typer.Option(help="For people.")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    git: Annotated[str | None, typer.Option(help="Repository that the code comes from.")] = None,
+    ref: Annotated[str | None, typer.Option("--ref", "--branch", help="Its branch or tag.")] = None,
+    token_env: Annotated[
+        str | None, typer.Option(help="Variable that holds a token for it, here and on workers.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder that the code comes from; a copy is kept.")
+    ] = None,
+    job: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--job", "-j", metavar="NAME=VALUE", help="A variable of its processes; repeatable."
+        ),
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="What to call this version.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Make a deployment of a flow, so that workers can run it; they load it from the same path.
+    """Make a deployment of a flow, so that workers can run it.
+
+    They load it from the same path, or get it from the repository or folder that is given; the
+    entrypoint is relative to that then.
 
     Example: upshot flow deploy words.py:words --name readme --param path=README.md
     """
+    given = {"git": git, "ref": ref, "token_env": token_env, "folder": folder}
+    source = {key: str(value) for key, value in given.items() if value is not None}
     deployment = {
-        "name": f"{_load(entrypoint).name}/{name}",
-        "entrypoint": _absolute(entrypoint),
         "work_pool": pool,
         "parameters": dict(parameter(text) for text in param or []),
         "description": description,
         "tags": tag or [],
+        "job": dict(parameter(text) for text in job or []),
+        "version": version,
+        **_code(entrypoint, source, context.obj.settings.data_dir),
     }
+    deployment["name"] = f"{deployment['name']}/{name}"
     plan = context.obj.client.post("/apply", {"deployments": [deployment]})
     if output is Format.JSON:
         say_json(plan)
     else:
         show_plan(plan, dry_run=False)
+
+
+def _code(entrypoint: str, source: dict[str, str], data_dir: Path) -> dict[str, Any]:
+    """Return where the code is, and the flow's name, which its module tells."""
+    if not source:
+        return {"name": _load(entrypoint).name, "entrypoint": _absolute(entrypoint)}
+    from upshot.flows.checkouts import code_folder, laid_out
+    from upshot.flows.started import source_of
+
+    if "folder" in source:
+        source["folder"] = str(Path(source["folder"]).expanduser().resolve())
+    found: dict[str, Any] = {"source": source, "entrypoint": entrypoint}
+    pin(found, data_dir)
+    fixed = source_of(found)
+    assert fixed is not None
+    with contextlib.chdir(laid_out(fixed, code_folder(data_dir))):
+        return {**found, "name": _load(entrypoint).name}
 
 
 @app.command()
@@ -91,7 +132,5 @@ def _load(entrypoint: str) -> Flow[..., Any]:
 
 
 def _absolute(entrypoint: str) -> str:
-    from pathlib import Path
-
     path, _, function = entrypoint.rpartition(":")
     return f"{Path(path).resolve()}:{function}" if path.endswith(".py") else entrypoint
