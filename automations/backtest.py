@@ -103,6 +103,8 @@ class Backtest:
         """Evaluate events, which follow those before them."""
         evaluator, stats = self._evaluator, self._evaluator.stats
         for event in events:
+            if due := evaluator.advance(event.received):
+                self._keep(due)
             decided = stats.decisions
             outcomes = evaluator.on_event(event)
             if stats.decisions != decided:

@@ -1,37 +1,28 @@
 """Evaluates automations over the log, in memory: no I/O and no clock, so that live is replay.
 
 define / remove / restore_window / note_gap      what to evaluate, and with what memory
-on_event: deadlines before it → candidates from the index → the trigger decides → it fires:
-    the outermost trigger → its control, if it has any → a firing
-    a part of another trigger → that one decides, and so on
+on_event: deadlines before it → what is in progress → triggers and their control → incidents
 proceed                                          what conditions asked for is answered
 take_changes / oldest_position                   what to keep, and what the log must keep
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
-
 from upshot.events.event import Recorded
 
 from .conditions import Answers
-from .control.controls import Controls
-from .control.loops import loop
+from .deciding import Deciding
 from .definition import Automation
-from .firing import Firing, Occasion, decided
-from .gathered import Gathered
+from .firing import Firing
 from .logtime import OpenTime
-from .nodes import Defined, Node, Nodes
+from .nodes import Defined, Nodes
 from .outcomes import Asked, Outcome
-from .tally import Statistics
 from .timers import Key
-from .triggers import Facts, Fired, Reason, Verdict
+from .triggers import Facts
 from .windows import OpenWindows
 
 
-class Evaluator:
+class Evaluator(Deciding):
     """The automations of a shard and the windows they have open.
 
     Args:
@@ -43,19 +34,17 @@ class Evaluator:
     def __init__(
         self, time: OpenTime | None = None, *, acts_since: int = 0, takes: int = 0
     ) -> None:
-        self.stats = Statistics()
-        self._time = time or OpenTime()
+        super().__init__(time or OpenTime(), acts_since, takes)
         self._closed_since: int | None = None
-        self._windows = OpenWindows(self._time)
-        self._controls = Controls(self._windows, self.stats, acts_since, takes)
-        self._nodes = Nodes(self._windows, self._time, self._controls)
-        self._fired = Gathered(self._nodes)
+        self._reached = 0
+        self._next: Recorded | None = None
 
     def define(self, automation: Automation, version: int, position_ms: int) -> Defined:
         """Put an automation in force.
 
         The windows of each of its triggers, and of each stage of its control, stay where that one
-        is unchanged and are dropped where it is not. A disabled automation has none.
+        is unchanged and are dropped where it is not. A disabled automation has none. What control
+        held is told of with the next event.
 
         Args:
             automation: the definition.
@@ -64,9 +53,9 @@ class Evaluator:
         """
         return self._nodes.define(automation, version, position_ms)
 
-    def remove(self, automation_id: str) -> None:
-        """Take an automation out of force and close its windows."""
-        self._nodes.remove(automation_id)
+    def remove(self, automation_id: str, position_ms: int) -> None:
+        """Take an automation out of force, from a place in the log on, and close its windows."""
+        self._nodes.remove(automation_id, position_ms)
 
     def restore_window(self, node: str, bucket: str, body: bytes) -> bool:
         """Open a window as it was kept, under its trigger's key; tell whether that is in force."""
@@ -89,10 +78,21 @@ class Evaluator:
         self._time.hold(closed_since)
 
     def on_event(self, recorded: Recorded) -> list[Outcome]:
-        """Evaluate one event, and before it the deadlines that the log has now passed."""
+        """Evaluate one event, and before it the deadlines that the log has now passed.
+
+        Where conditions ask for look-ups, what comes later waits for ``proceed``.
+        """
         outcomes = self.advance(recorded.received)
+        if self._controls.asking:
+            self._next = recorded
+        else:
+            self._take(recorded, outcomes)
+        return outcomes
+
+    def _take(self, recorded: Recorded, outcomes: list[Outcome]) -> None:
         self.stats.events += 1
         controls = self._controls
+        outcomes += controls.take_abandoned()
         if controls.awaiting and recorded.own:
             outcomes += controls.learn(recorded)
         body = recorded.body
@@ -105,7 +105,6 @@ class Evaluator:
                 outcomes += self._gather()
         if controls.resolving:
             outcomes += controls.resolve(recorded)
-        return outcomes
 
     def proceed(self, asked: Asked, answers: Answers) -> list[Outcome]:
         """Go on where conditions asked for look-ups, before the next event is evaluated.
@@ -116,25 +115,43 @@ class Evaluator:
         Returns:
             What follows; there may be more to ask among it.
         """
-        return self._controls.proceed(asked, answers)
+        outcomes = self._controls.proceed(asked, answers)
+        if not self._controls.asking:
+            outcomes += self.advance(self._reached)
+        if self._next is not None and not self._controls.asking:
+            recorded, self._next = self._next, None
+            self._take(recorded, outcomes)
+        return outcomes
 
     def advance(self, now_ms: int) -> list[Outcome]:
-        """Judge everything whose deadline lies strictly before ``now_ms``, in order."""
+        """Judge everything whose deadline lies strictly before ``now_ms``, in order.
+
+        Where conditions ask for look-ups, what is due later waits for ``proceed``.
+        """
+        self._reached = now_ms
         if self._windows.quiet_until(now_ms):
             return []
         outcomes: list[Outcome] = []
         closed = self._closed_since
         open_until = now_ms if closed is None else min(now_ms, closed)
-        while (due := self._windows.take_due(now_ms, open_until)) is not None:
-            when, keys = due
-            for key, bucket in keys:
-                if "!" in key:
-                    outcomes += self._controls.at_deadline(key, bucket, when)
-                else:
-                    outcomes += self._expire(self._nodes[key], bucket, when)
-            if self._fired:  # one moment's firings count together, as one event's do
-                outcomes += self._gather()
-        self._windows.close_ended(now_ms)
+        while not self._controls.asking:
+            due = self._windows.take_due(now_ms, open_until)
+            if due is None:
+                self._windows.close_ended(now_ms)
+                break
+            outcomes += self._judge(*due)
+        return outcomes
+
+    def _judge(self, when: int, keys: list[Key]) -> list[Outcome]:
+        """Judge what is due at one moment."""
+        outcomes: list[Outcome] = []
+        for key, bucket in keys:
+            if "!" in key:
+                outcomes += self._controls.at_deadline(key, bucket, when)
+            else:
+                outcomes += self._expire(self._nodes[key], bucket, when)
+        if self._fired:  # one moment's firings count together, as one event's do
+            outcomes += self._gather()
         return outcomes
 
     def give_up(self, firing: Firing) -> None:
@@ -168,95 +185,3 @@ class Evaluator:
 
     def __contains__(self, automation_id: str) -> bool:
         return automation_id in self._nodes
-
-    def _evaluate(self, node: Node, facts: Facts) -> Sequence[Outcome]:
-        self.stats.decisions += 1
-        bucket, event = "", facts.recorded
-        try:
-            bucket = node.trigger.bucket(facts)
-            window = node.windows.get(bucket)
-            verdict = node.trigger.decide(window, facts, self._time)
-            if verdict.fires:
-                return self._fire(node, verdict, Occasion.of_event(bucket, event), facts)
-        except Exception as error:  # noqa: BLE001 - one automation that fails must not stop the others
-            return self._fail(node, Occasion.of_event(bucket, event), error)
-        if verdict.window is not window:
-            self._windows.put((node.key, bucket), verdict.window)
-        elif verdict.reason is Reason.WHERE_ERROR:
-            self.stats.where_errors += 1
-        return ()
-
-    def _expire(self, node: Node, bucket: str, when: int) -> Sequence[Outcome]:
-        window = node.windows[bucket]
-        cause = f"{window.position}/{when}"
-        occasion = Occasion(bucket, cause, when, None, window.opener, window.causation)
-        try:
-            verdict = node.trigger.at_deadline(window, self._time)
-        except Exception as error:  # noqa: BLE001 - as above; the window is given up
-            self._windows.put((node.key, bucket), None)
-            return self._fail(node, occasion, error)
-        self._windows.put((node.key, bucket), verdict.window)
-        return self._fire(node, verdict, occasion, None) if verdict.fires else ()
-
-    def _fire(
-        self, node: Node, verdict: Verdict, occasion: Occasion, facts: Facts | None
-    ) -> Sequence[Outcome]:
-        """Act on a trigger that fires, or tell the one that it is a part of.
-
-        Where the automation itself led here its window stays as it was: a loop doesn't use up a
-        firing that others may cause.
-        """
-        if occasion.causation and (why := self._loop(node, occasion.causation)):
-            return self._suppress(node, occasion, Reason.LOOP, why)
-        self._remember(node, occasion.bucket, verdict)
-        if node.parent is None:
-            return self._act(node, verdict, occasion, facts)
-        self._fired.add(node, verdict, occasion, facts)
-        return ()
-
-    def _gather(self) -> list[Outcome]:
-        """Let the triggers of triggers decide on what fired in them, the innermost ones first."""
-        taken = self._fired.take()
-        return [each for gathered in taken for each in self._decide(*gathered)]
-
-    def _decide(self, node: Node, bucket: str, fired: Mapping[int, Fired]) -> Sequence[Outcome]:
-        last = fired[max(fired)]
-        event = last.facts.recorded if last.facts else None
-        occasion = Occasion(bucket, last.cause, last.at, event, last.opener, last.causation)
-        window = node.windows.get(bucket)
-        try:
-            verdict = node.trigger.gather(window, fired, self._time)
-        except Exception as error:  # noqa: BLE001 - one automation that fails must not stop the others
-            return self._fail(node, occasion, error)
-        if verdict.fires:
-            occasion = replace(occasion, causation=verdict.causation)
-            return self._fire(node, verdict, occasion, last.facts)
-        if verdict.window is not window:
-            self._windows.put((node.key, bucket), verdict.window)
-        return ()
-
-    def _act(
-        self, node: Node, verdict: Verdict, occasion: Occasion, facts: Facts | None
-    ) -> Sequence[Outcome]:
-        """Fire, or let control decide whether to, and when."""
-        entry, labels = node.entry, node.trigger.labels(occasion.bucket)
-        if entry.pipeline is not None:
-            return self._controls.enter(entry.pipeline, verdict, occasion, labels, facts)
-        self.stats.firings += 1
-        return [decided(entry.id, entry.automation, entry.version, labels, verdict, occasion)]
-
-    def _loop(self, node: Node, causation: dict[str, Any]) -> str | None:
-        return loop(causation, node.entry.id, node.entry.automation.control.max_depth)
-
-    def _remember(self, node: Node, bucket: str, verdict: Verdict) -> None:
-        if verdict.window is not node.windows.get(bucket):
-            self._windows.put((node.key, bucket), verdict.window)
-
-    def _fail(self, node: Node, occasion: Occasion, error: Exception) -> Sequence[Outcome]:
-        return self._suppress(node, occasion, Reason.ERROR, repr(error))
-
-    def _suppress(
-        self, node: Node, occasion: Occasion, reason: Reason, message: str
-    ) -> Sequence[Outcome]:
-        by = (node.entry.id, node.entry.automation, node.entry.version)
-        return self._controls.suppress(by, occasion, reason, message)

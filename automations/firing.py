@@ -200,6 +200,7 @@ def come_about(
     """
     identity = firing_id(automation_id, candidate.bucket, candidate.cause, branch)
     causation = Causation.model_validate(candidate.causation or {})
+    acts = branch is Branch.ACTIONS
     return Firing(
         id=identity,
         automation_id=automation_id,
@@ -218,6 +219,6 @@ def come_about(
         batch=candidate.count,
         incident=candidate.incident,
         conditions=candidate.conditions,
-        replaces=candidate.replaces,
-        stoppable=automation.control.mode == "restart",
+        replaces=candidate.replaces if acts else (),
+        stoppable=acts and automation.control.mode == "restart",
     )

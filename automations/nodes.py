@@ -105,19 +105,20 @@ class Nodes:
         kept = self._keep(identity, places)
         self._entries.pop(identity, None)
         if not automation.enabled:
-            self._controls.remove(identity)
+            self._controls.remove(identity, position_ms)
             return Defined.DISABLED
-        fate = self._controls.define(automation, version, identity, len(kept) == len(places))
+        same_trigger = len(kept) == len(places)
+        fate = self._controls.define(automation, version, same_trigger, position_ms)
         pipeline = self._controls.pipeline(identity)
         entry = self._entries[identity] = Entry(automation, version, identity, pipeline)
         for place in places:
             self._plant(entry, place, None if place.path in kept else position_ms)
         return _fate(before, fate.before, len(kept) + fate.kept, len(places) + fate.now)
 
-    def remove(self, automation_id: str) -> None:
-        """Take an automation out of force and close its windows."""
+    def remove(self, automation_id: str, position_ms: int) -> None:
+        """Take an automation out of force and close its windows; see ``Evaluator.remove``."""
         self._keep(automation_id, [])
-        self._controls.remove(automation_id)
+        self._controls.remove(automation_id, position_ms)
         self._entries.pop(automation_id, None)
 
     def _keep(self, automation_id: str, places: list[Place]) -> set[str]:

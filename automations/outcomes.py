@@ -40,6 +40,26 @@ class Resolution:
     at: int
     shadow: bool = False
 
+    @classmethod
+    def of(cls, by: By, labels: dict[str, str], incident: dict[str, Any], event: Recorded) -> Self:
+        """Return the end of an incident, by an event.
+
+        Args:
+            by: the id, the definition and the version of the automation.
+            labels: of the incident's bucket. incident: ``id status count opened``.
+        """
+        identity, automation, version = by
+        return cls(
+            automation_id=identity,
+            automation=automation.name,
+            version=version,
+            labels=labels,
+            incident=incident,
+            event=event,
+            at=event.received,
+            shadow=automation.shadow,
+        )
+
 
 @dataclass(slots=True, frozen=True)
 class Asked:
@@ -76,6 +96,7 @@ class Suppression:
         conditions: the conditions and how they came out.
         told: how many of its kind the event of it speaks for; 0 where it is only counted.
         shadow: whether it is that of an automation that only records.
+        caused_by: id of the event that led here, if any did. causation: the way that led there.
     """
 
     automation_id: str
@@ -92,6 +113,8 @@ class Suppression:
     conditions: tuple[dict[str, Any], ...] = ()
     told: int = 1
     shadow: bool = False
+    caused_by: str | None = None
+    causation: dict[str, Any] | None = None
 
     @classmethod
     def on(cls, occasion: Occasion, by: By, reason: Reason, message: str, told: int) -> Self:
@@ -111,6 +134,8 @@ class Suppression:
             message=message,
             told=told,
             shadow=by[1].shadow,
+            caused_by=occasion.caused_by,
+            causation=occasion.causation,
         )
 
     @classmethod
@@ -121,6 +146,7 @@ class Suppression:
         reason: Reason,
         message: str,
         stage: str,
+        key: str,
         told: int,
     ) -> Self:
         """Return what becomes of a candidate that control ends.
@@ -139,11 +165,13 @@ class Suppression:
             at=candidate.at,
             message=message,
             stage=stage,
-            key=candidate.keys.get(stage, ""),
+            key=key,
             labels=candidate.labels,
             conditions=candidate.conditions,
             told=told,
             shadow=automation.shadow,
+            caused_by=candidate.caused_by,
+            causation=candidate.causation,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -138,6 +138,21 @@ class Stage(BaseModel):
     def _readers(self) -> tuple[tuple[str, Callable[[Facts], str]], ...]:
         return tuple((entry, reader(entry)) for entry in self.keys())
 
+    @cached_property
+    def entries(self) -> str:
+        """What is kept apart, as one text."""
+        return ",".join(self.keys())
+
+    def falls_under(self, candidate: Candidate) -> str:
+        """Return the key that a candidate falls under.
+
+        One that came before the automation was edited may not know it: then its bucket has to do.
+        """
+        if not self._readers:
+            return ""
+        key = candidate.keys.get(self.entries)
+        return self.key_of(candidate.labels, None) if key is None else key
+
     def key_of(self, labels: Mapping[str, str], facts: Facts | None) -> str:
         """Return the key that a firing of the trigger falls under.
 
@@ -167,6 +182,16 @@ class Stage(BaseModel):
     def at_deadline(self, memory: Any, now: int) -> Ruling:
         """Decide what the deadline of a memory means, once the log is past it."""
         raise NotImplementedError
+
+    def release(self, memory: Any, bucket: str) -> Ruling:
+        """Let go of what waits for one bucket of the trigger, and for no other."""
+        gone = tuple(each for each in memory.held if each.bucket == bucket and not each.mixed)
+        left = tuple(each for each in memory.held if each.bucket != bucket or each.mixed)
+        return Ruling(self.holding(memory, left), Move.DROP, Reason.RESOLVED, dropped=gone)
+
+    def holding(self, memory: Any, held: tuple[Candidate, ...]) -> Memory | None:
+        """Return the memory with these waiting; None where it is for nothing else."""
+        return replace(memory, held=held) if held else None
 
     def explain(self, memory: Any, ruling: Ruling, now: int) -> Checks:
         """Return what the stage asks, and what it found: ``memory`` is as it was before."""

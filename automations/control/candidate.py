@@ -31,11 +31,12 @@ class Candidate:
         positions: the contributing events' positions, oldest first.
         cause: what the firing's id is derived from. at: when it got here, in the log's ms.
         caused_by: id of the event that led here. causation: the way that led to that one.
-        keys: by stage, which of its keys this falls under.
+        keys: which key it falls under, by what a stage keeps apart.
         count: how many firings of the trigger it stands for.
         conditions: the conditions and how they came out.
         replaces: ids of the firings that are stopped for it.
         incident: the incident that it belongs to.
+        mixed: whether it stands for firings of several buckets; its own is that of the last one.
         quiet: whether nothing is told of its end: its event was itself told by an automation.
         event: the event that fired it, while that is at hand; it is not kept.
     """
@@ -54,6 +55,7 @@ class Candidate:
     conditions: tuple[dict[str, Any], ...] = ()
     replaces: tuple[str, ...] = ()
     incident: dict[str, Any] | None = None
+    mixed: bool = False
     quiet: bool = False
     event: Recorded | None = None
 
@@ -65,7 +67,7 @@ class Candidate:
 
         Args:
             verdict: what the trigger decided. occasion: what on.
-            labels: the bucket's values, by ``for_each`` entry. keys: of the stages, by name.
+            labels: the bucket's values, by ``for_each`` entry. keys: by what stages keep apart.
         """
         return cls(
             bucket=occasion.bucket,
@@ -96,6 +98,7 @@ class Candidate:
             self,
             positions=_joined(earlier.positions, self.positions)[-MAX_EVENTS:],
             count=earlier.count + self.count,
+            mixed=self.mixed or earlier.mixed or self.bucket != earlier.bucket,
             causation=merged_ways((earlier.causation, self.causation)),
         )
 

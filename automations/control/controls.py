@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from upshot.events.event import Recorded
 
@@ -20,56 +20,17 @@ from ..windows import OpenWindows
 from .awaiting import Awaiting
 from .base import Ruling, Stage
 from .candidate import Candidate
-from .incident import Incidents
+from .ending import abandon, resolve
+from .held import Held
 from .pipeline import Pipeline, Step
 from .progress import GIVEN_UP, Progress
+from .stages import Fate, goes_on, stages_of
 from .telling import Telling
 
 Watcher: TypeAlias = Callable[[Step, Memory | None, Candidate, Ruling | Judged], None]
 """Who is told what each stage decides: the stage, what it remembered, on what, and how."""
 
-
 _SUPPRESSED: Final = frozenset({"automation.suppressed", "automation.shadow-suppressed"})
-_PLACES: Final = {"budget": "budget", "incident": "resolve"}
-"""Where stages stand in a definition that do not stand under ``control``."""
-
-
-class Fate(NamedTuple):
-    """How many stages there were, how many go on with what they remember, how many there are."""
-
-    before: int
-    kept: int
-    now: int
-
-
-def stages_of(automation: Automation, identity: str) -> list[tuple[str, Stage | None]]:
-    """Return the stages that an automation asks for by name, in order; conditions are None."""
-    control, resolve = automation.control, automation.resolve
-    incidents = Incidents(automation=identity, resolve=resolve) if resolve is not None else None
-    found: list[Stage | None] = [control.debounce, control.batch]
-    later = [control.throttle, control.turns, automation.budget, incidents]
-    named: list[tuple[str, Stage | None]] = [(each.name, each) for each in found if each]
-    if automation.conditions:
-        named.append(("conditions", None))
-    return [*named, *((each.name, each) for each in later if each is not None)]
-
-
-def _goes_on(before: Stage | None, after: Stage | None, same_trigger: bool) -> bool:
-    """Tell whether a stage keeps what it remembers; incidents are the trigger's."""
-    if before is None or before != after:
-        return False
-    return same_trigger or not isinstance(after, Incidents)
-
-
-def kept_on_edit(before: Automation, after: Automation) -> dict[str, bool]:
-    """Tell for each stage of ``after``, by its place, whether it keeps what it remembered."""
-    earlier = dict(stages_of(before, before.id))
-    same_trigger = before.trigger == after.trigger
-    return {
-        _PLACES.get(name, f"control.{name}"): _goes_on(earlier.get(name), stage, same_trigger)
-        for name, stage in stages_of(after, before.id)
-        if stage is not None
-    }
 
 
 class Controls:
@@ -79,62 +40,75 @@ class Controls:
         windows: what they remember. stats: what is counted.
         acts_since: the log's ms from which on it tells of what firings set off. Where they are
             only tried out, it never does: then each is taken to be in progress for ``takes`` ms.
+
+    Attributes:
+        asking: how many candidates wait for answers.
     """
 
     def __init__(
         self, windows: OpenWindows, stats: Statistics, acts_since: int = 0, takes: int = 0
     ) -> None:
-        self.windows = windows
         self.stats = stats
         self.telling = Telling()
         self.watcher: Watcher | None = None
         self.resolving: Index[Pipeline] = Index()
         self.awaiting = Awaiting()
+        self.held = Held()
+        self.asking = 0
+        self._windows = windows
         self._acts_since = acts_since
         self._takes = takes
         self._pipelines: dict[str, Pipeline] = {}
+        self._abandoned: list[Outcome] = []
 
     def pipeline(self, identity: str) -> Pipeline | None:
         """Return the stages of an automation, by its id; None where it has none."""
         return self._pipelines.get(identity)
 
-    def define(
-        self, automation: Automation, version: int, identity: str, same_trigger: bool
-    ) -> Fate:
+    def define(self, automation: Automation, version: int, same_trigger: bool, now: int) -> Fate:
         """Put the stages of an automation in force.
 
         A stage that is unchanged goes on with what it remembers.
 
         Args:
-            automation: the definition. version: which one of it. identity: the automation's id.
-            same_trigger: whether its trigger is unchanged.
+            automation: the definition. version: which one of it.
+            same_trigger: whether its trigger is unchanged. now: the log's millisecond.
         """
-        asked = {f"{identity}!{name}": stage for name, stage in stages_of(automation, identity)}
-        there = self._take_out(identity)
-        kept = {
-            key for key, stage in asked.items() if _goes_on(there.get(key), stage, same_trigger)
-        }
-        for key in there.keys() - kept:
-            self._forget(key)
+        identity = automation.id
+        asked = {f"{identity}!{name}": stage for name, stage in stages_of(automation)}
+        before = self._take_out(identity)
+        there = {step.key: step.stage for step in before.steps if step.stage} if before else {}
+        kept = {key for key, stage in asked.items() if goes_on(there.get(key), stage, same_trigger)}
+        if before is not None:
+            self._forget(before, there.keys() - kept, Reason.CHANGED, now)
         if asked:
             # One that is kept has its parts compiled already.
-            self._put_in(Pipeline(automation, version, identity, [
-                self._step(key, there[key] if key in kept else stage)
-                for key, stage in asked.items()
-            ], self))  # fmt: skip
+            stages = {key: there[key] if key in kept else stage for key, stage in asked.items()}
+            self._put_in(automation, version, stages)
         return Fate(len(there), len(kept), sum(each is not None for each in asked.values()))
 
-    def remove(self, identity: str) -> None:
+    def remove(self, identity: str, now: int) -> None:
         """Take the stages of an automation out of force, and forget what they remember."""
-        for key in self._take_out(identity):
-            self._forget(key)
+        before = self._take_out(identity)
+        if before is not None:
+            self._forget(before, {step.key for step in before.steps}, Reason.STOPPED, now)
+
+    def take_abandoned(self) -> list[Outcome]:
+        """Return the suppressions of what was held where stages went out of force."""
+        abandoned, self._abandoned = self._abandoned, []
+        return abandoned
+
+    def remember(self, step: Step, key: str, memory: Memory | None) -> None:
+        """Keep what a stage remembers of a key from now on; None forgets it."""
+        before = step.memories.get(key)
+        self._note(step, key, before, memory)
+        if memory is not None or before is not None:
+            self._windows.put((step.key, key), memory)
 
     def restored(self, node: str, key: str) -> None:
-        """Learn that a memory was restored: what is in progress is waited for again."""
-        pipeline = self._pipelines.get(node.partition("!")[0])
-        step = pipeline.step(node) if pipeline is not None else None
-        if pipeline is not None and step is not None:
-            self.awaiting.change(pipeline.id, key, None, step.memories.get(key))
+        """Learn that what a stage in force remembers of a key was restored."""
+        step = self._of(node).step(node)
+        self._note(step, key, None, step.memories[key])
 
     def enter(
         self,
@@ -150,25 +124,23 @@ class Controls:
 
     def at_deadline(self, node: str, key: str, when: int) -> list[Outcome]:
         """Let what waited until ``when`` (ms) at a stage go on."""
-        pipeline = self._pipelines[node.partition("!")[0]]
+        pipeline = self._of(node)
         occasion = Occasion(key, "", when, None, None, None)
-        outcomes = self._isolated(
-            pipeline, occasion, partial(pipeline.at_deadline, node, key, when)
-        )
-        left = self.windows.get((node, key))
+        step = pipeline.step(node)
+        decide = partial(pipeline.at_deadline, step, key, when)
+        outcomes = self._isolated(pipeline, occasion, decide)
+        left = step.memories.get(key)
         if left is not None and 0 < left.deadline <= when:  # it failed; what it held is given up
-            self.awaiting.change(pipeline.id, key, left, None)
-            self.windows.put((node, key), None)
+            self.remember(step, key, None)
         return outcomes
 
     def resolve(self, event: Recorded) -> list[Outcome]:
-        """End the incidents that an event says are over."""
+        """End the incidents that an event says are over, and what is held for them."""
         body, outcomes = event.body, list[Outcome]()
-        found = self.resolving.candidates(body["event"], body["resource"], body["related"])
-        for pipeline in found:
+        for pipeline in self.resolving.candidates(body["event"], body["resource"], body["related"]):
             self.stats.decisions += 1
-            occasion = Occasion.of_event("", event)
-            outcomes += self._isolated(pipeline, occasion, partial(pipeline.resolve, Facts(event)))
+            decide = partial(resolve, self, pipeline, Facts(event))
+            outcomes += self._isolated(pipeline, Occasion.of_event("", event), decide)
         return outcomes
 
     def learn(self, event: Recorded) -> list[Outcome]:
@@ -210,33 +182,56 @@ class Controls:
         told = self.telling.tells((by[0], reason.value, occasion.bucket), occasion.at)
         return [Suppression.on(occasion, by, reason, message, told)]
 
+    def _of(self, node: str) -> Pipeline:
+        return self._pipelines[node.partition("!")[0]]
+
     def _isolated(
-        self, pipeline: Pipeline, occasion: Occasion, decide: Callable[[], list[Outcome]]
+        self, pipeline: Pipeline, occasion: Occasion, decide: Callable[[list[Outcome]], None]
     ) -> list[Outcome]:
         """Return what is decided; an automation that fails must not stop the others."""
+        outcomes: list[Outcome] = []
         try:
-            return decide()
+            decide(outcomes)
         except Exception as error:  # noqa: BLE001 - see above
-            by = (pipeline.id, pipeline.automation, pipeline.version)
-            return self.suppress(by, occasion, Reason.ERROR, repr(error))
+            outcomes += self.suppress(pipeline.by, occasion, Reason.ERROR, repr(error))
+        return outcomes
 
-    def _step(self, key: str, stage: Stage | None) -> Step:
-        return Step(key, stage, self.windows.own(key, stage) if stage is not None else {})
-
-    def _put_in(self, pipeline: Pipeline) -> None:
+    def _put_in(
+        self, automation: Automation, version: int, stages: dict[str, Stage | None]
+    ) -> None:
+        steps = [
+            Step(automation, key, stage, self._windows.own(key, stage) if stage else {})
+            for key, stage in stages.items()
+        ]
+        pipeline = Pipeline(automation, version, steps, self)
         self._pipelines[pipeline.id] = pipeline
-        resolve = pipeline.automation.resolve
-        if resolve is not None:
-            self.resolving.add(pipeline.id, resolve.interest(), pipeline)
+        if automation.resolve is not None:
+            self.resolving.add(pipeline.id, automation.resolve.interest(), pipeline)
+        for step in steps:
+            for key, memory in step.memories.items():
+                self._note(step, key, None, memory)
 
-    def _take_out(self, identity: str) -> dict[str, Stage]:
-        """Take the stages of an automation out; return them, with what they remember in place."""
+    def _take_out(self, identity: str) -> Pipeline | None:
+        """Take the stages of an automation out; what they remember stays in place."""
         pipeline = self._pipelines.pop(identity, None)
         self.resolving.remove(identity)
-        steps = pipeline.steps if pipeline is not None else []
-        return {step.key: step.stage for step in steps if step.stage is not None}
+        for step in pipeline.steps if pipeline is not None else ():
+            for key, memory in step.memories.items():
+                self._note(step, key, memory, None)
+        return pipeline
 
-    def _forget(self, node: str) -> None:
-        for key, memory in self.windows.of(node).items():
-            self.awaiting.change("", key, memory, None)
-        self.windows.disown(node)
+    def _forget(self, pipeline: Pipeline, nodes: set[str], reason: Reason, now: int) -> None:
+        """Forget what stages remember; what they leave undone is told."""
+        for step in pipeline.steps:
+            if step.key in nodes:
+                abandoned = abandon(pipeline, step, reason, now)
+                self.stats.suppressions += len(abandoned)
+                self._abandoned += abandoned
+                self._windows.disown(step.key)
+
+    def _note(self, step: Step, key: str, before: Memory | None, after: Memory | None) -> None:
+        """Wait for the events that what is remembered waits for, and no longer for others."""
+        identity = step.automation.id
+        self.awaiting.change(identity, key, before, after)
+        if step.automation.resolve is not None:
+            self.held.change(identity, (step.key, key), before, after)

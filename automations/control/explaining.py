@@ -12,9 +12,10 @@ from ..triggers.explaining import Check, Checks
 from ..triggers.window import Memory
 from .base import Kept, Move, Ruling
 from .candidate import Candidate
+from .incident import Incidents
 from .pipeline import Pipeline, Step
+from .stages import CONDITIONS
 
-CONDITIONS: Final = "conditions"
 LOOP_GUARD: Final = "loop_guard"
 
 
@@ -81,7 +82,8 @@ def idle(pipeline: Pipeline, step: Step, bucket: str, labels: dict[str, str], fa
     if step.stage is None:
         asked = [Check("condition", each.source, None) for each in pipeline.automation.conditions]
         return StagePart(CONDITIONS, None, checks=asked)
-    key = pipeline.key_of(step.stage, bucket, labels, facts)
+    incidents = isinstance(step.stage, Incidents)
+    key = bucket if incidents else step.stage.key_of(labels, facts)
     memory = step.memories.get(key)
     none = Ruling(memory, Move.HOLD, Reason.PASSED)
     checks = step.stage.explain(memory, none, facts.received)

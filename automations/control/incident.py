@@ -43,6 +43,11 @@ class Incident(Kept):
         """Return what templates call ``firing.incident``."""
         return {"id": self.id, "status": status, "count": self.count, "opened": self.since}
 
+    def unheard(self, bucket: str) -> Candidate:
+        """Return the firing of its end, which will never be."""
+        told = self.told("resolved")
+        return Candidate(bucket, self.labels, Reason.RESOLVED, (), "", self.since, incident=told)
+
     def over(self, bucket: str, event: Recorded) -> Candidate:
         """Return the firing of its end, with the event that ended it and that of its beginning."""
         first = (self.first,) if self.first and self.first != event.position else ()
@@ -104,6 +109,9 @@ class Incidents(Stage):
 
     automation: str
     resolve: Resolve
+
+    def falls_under(self, candidate: Candidate) -> str:
+        return candidate.bucket
 
     def due(self, memory: Incident) -> Due:
         return Due.END

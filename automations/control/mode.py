@@ -126,6 +126,9 @@ class Turns(Stage):
         running = tuple(each for each in memory.running if each.until > now)
         return Ruling(_going(memory, running), Move.HOLD, Reason.ENDED)
 
+    def holding(self, memory: Going, held: tuple[Candidate, ...]) -> Going | None:
+        return _going(replace(memory, held=held), memory.running)
+
     def explain(self, memory: Going | None, ruling: Ruling, now: int) -> Checks:
         """Return how many are in progress, and how many wait."""
         going = memory or Going()

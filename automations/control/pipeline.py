@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from ..conditions import Answers
 from ..definition import Automation, Branch
 from ..firing import Firing, Occasion, come_about
-from ..outcomes import Asked, Outcome, Resolution, Suppression
-from ..triggers import Facts, Memory, Reason, Verdict, bucket_in
+from ..outcomes import Asked, By, Outcome, Suppression
+from ..triggers import Facts, Memory, Reason, Verdict
 from .base import Move, Stage
 from .budget import Budget
 from .candidate import Candidate
-from .incident import Incident, Incidents
 from .judging import judged
 from .mode import Turns
+from .stages import CONDITIONS
 from .turns import TurnTaking
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ class Step:
     """A stage in its place.
 
     Attributes:
+        automation: the one whose it is.
         key: what its memories are kept under.
         stage: the stage; None for the conditions, which remember nothing.
         memories: by key of the stage, to be read.
     """
 
+    automation: Automation
     key: str
     stage: Stage | None
     memories: dict[str, Memory]
@@ -48,21 +50,16 @@ class Pipeline:
     """The stages of an automation in force.
 
     Args:
-        automation: the definition. version: which one of it. identity: the automation's id.
+        automation: the definition. version: which one of it.
         steps: its stages, in order. controls: what it shares with those of other automations.
     """
 
     def __init__(
-        self,
-        automation: Automation,
-        version: int,
-        identity: str,
-        steps: list[Step],
-        controls: Controls,
+        self, automation: Automation, version: int, steps: list[Step], controls: Controls
     ) -> None:
         self.automation = automation
-        self.version = version
-        self.id = identity
+        self.id = automation.id
+        self.by: By = (self.id, automation, version)
         self.steps = steps
         self._controls = controls
         self._places = {step.key: place for place, step in enumerate(steps)}
@@ -70,98 +67,90 @@ class Pipeline:
         self._after_turns = 0
         for place, step in enumerate(steps, 1):
             if isinstance(step.stage, Turns):
-                self._turns, self._after_turns = TurnTaking(identity, step, controls), place
+                self._turns = TurnTaking(step, step.stage, controls)
+                self._after_turns = place
         self._asking = 0
 
-    def step(self, node: str) -> Step | None:
-        """Return the stage whose memories are kept under a key, if it is one of these."""
-        place = self._places.get(node)
-        return None if place is None else self.steps[place]
+    def step(self, node: str) -> Step:
+        """Return the stage whose memories are kept under a key."""
+        return self.steps[self._places[node]]
 
     def enter(
-        self, verdict: Verdict, occasion: Occasion, labels: dict[str, str], facts: Facts | None
-    ) -> list[Outcome]:
+        self,
+        verdict: Verdict,
+        occasion: Occasion,
+        labels: dict[str, str],
+        facts: Facts | None,
+        outcomes: list[Outcome],
+    ) -> None:
         """Take a firing of the trigger as far as it gets.
 
         Args:
             verdict: what the trigger decided. occasion: what on.
             labels: the bucket's values, by ``for_each`` entry. facts: the event, where one fired.
+            outcomes: where to put what comes of it.
         """
         stages = [step.stage for step in self.steps if step.stage is not None]
-        keys = {each.name: self.key_of(each, occasion.bucket, labels, facts) for each in stages}
-        keys = {name: key for name, key in keys.items() if key}
-        outcomes: list[Outcome] = []
+        keys = {each.entries: each.key_of(labels, facts) for each in stages if each.keys()}
         self._go(Candidate.of(verdict, occasion, labels, keys), 0, outcomes)
-        return outcomes
 
-    def key_of(self, stage: Stage, bucket: str, labels: dict[str, str], facts: Facts | None) -> str:
-        """Return which key of a stage a firing of the trigger falls under."""
-        return bucket if isinstance(stage, Incidents) else stage.key_of(labels, facts)
-
-    def at_deadline(self, node: str, key: str, when: int) -> list[Outcome]:
+    def at_deadline(self, step: Step, key: str, when: int, outcomes: list[Outcome]) -> None:
         """Let what waited until ``when`` (ms) at a stage go on."""
-        place = self._places[node]
-        step = self.steps[place]
         assert step.stage is not None
+        place = self._places[step.key]
         ruling = step.stage.at_deadline(step.memories[key], when)
-        self._remember(step, key, ruling.memory)
-        outcomes: list[Outcome] = []
+        self._controls.remember(step, key, ruling.memory)
         for candidate in ruling.passed:
             self._go(candidate, place + 1, outcomes)
         if isinstance(step.stage, Turns):
             self._next(key, when, outcomes)
-        return outcomes
 
-    def proceed(self, asked: Asked, answers: Answers) -> list[Outcome]:
+    def proceed(self, asked: Asked, answers: Answers, outcomes: list[Outcome]) -> None:
         """Go on with a candidate whose questions are answered."""
         self._asking -= 1
-        outcomes: list[Outcome] = []
+        self._controls.asking -= 1
         place = next(n for n, step in enumerate(self.steps) if step.stage is None)
         known = {**asked.answers, **answers}
         passed = self._judge(self.steps[place], asked.candidate, known, outcomes)
         if passed is not None:
             self._go(passed, place + 1, outcomes)
-        return outcomes
 
-    def ended(self, awaited: Awaited, event: Recorded) -> list[Outcome]:
+    def ended(self, awaited: Awaited, event: Recorded, outcomes: list[Outcome]) -> None:
         """Learn what an event says of a firing that is in progress."""
-        outcomes: list[Outcome] = []
         if self._turns is not None and self._turns.ended(awaited, event):
             self._next(awaited.key, event.received, outcomes)
-        return outcomes
 
     def give_up(self, awaited: Awaited, firing: Firing) -> None:
         """Let a firing that is in progress end at the next deadline."""
         if self._turns is not None:
             self._turns.give_up(awaited, firing)
 
-    def resolve(self, facts: Facts) -> list[Outcome]:
-        """End the incident of an event's bucket, if one is open and the event says it is over."""
-        step, resolve = self.steps[-1], self.automation.resolve
-        bucket = bucket_in(self.automation.trigger, facts)
-        incident = step.memories.get(bucket)
-        if not isinstance(incident, Incident) or resolve is None or not resolve.ends(facts):
-            return []
-        self._remember(step, bucket, None)
-        event = facts.recorded
-        told = incident.told("resolved")
-        name, version = self.automation.name, self.version
-        outcomes: list[Outcome] = [
-            Resolution(
-                self.id,
-                name,
-                version,
-                incident.labels,
-                told,
-                event,
-                event.received,
-                shadow=self.automation.shadow,
-            )
-        ]
-        if self.automation.on_resolve:
-            over = incident.over(bucket, event)
-            outcomes.append(self._come_about(over, Branch.ON_RESOLVE, Reason.RESOLVED))
-        return outcomes
+    def come_about(
+        self,
+        candidate: Candidate,
+        branch: Branch = Branch.ACTIONS,
+        reason: Reason | None = None,
+    ) -> Firing:
+        """Return the firing that a candidate becomes; ``reason`` if not for the trigger's."""
+        self._controls.stats.firings += 1
+        return come_about(*self.by, candidate, branch, reason)
+
+    def suppress(
+        self,
+        candidate: Candidate,
+        reason: Reason,
+        message: str,
+        step: Step,
+        outcomes: list[Outcome],
+    ) -> None:
+        """Put the end of a candidate at a stage among the outcomes."""
+        self._controls.stats.suppressions += 1
+        stage, key = CONDITIONS, ""
+        if step.stage is not None:
+            stage, key = step.stage.name, step.stage.falls_under(candidate)
+        kind = (self.id, reason.value, key)
+        told = 0 if candidate.quiet else self._controls.telling.tells(kind, candidate.at)
+        outcomes.append(Suppression.of(candidate, self.by, reason, message, stage, key, told))
 
     def _go(self, candidate: Candidate, place: int, outcomes: list[Outcome]) -> None:
         """Take a candidate through the stages from a place on."""
@@ -179,85 +168,58 @@ class Pipeline:
         self, step: Step, stage: Stage, candidate: Candidate, outcomes: list[Outcome]
     ) -> Candidate | None:
         """Put a candidate to a stage; return what goes on."""
-        key = candidate.keys.get(stage.name, "")
+        key = stage.falls_under(candidate)
         memory = step.memories.get(key)
         ruling = stage.decide(memory, candidate, candidate.at)
         if self._controls.watcher is not None:
             self._controls.watcher(step, memory, candidate, ruling)
         if ruling.memory is not memory:
-            self._remember(step, key, ruling.memory)
+            self._controls.remember(step, key, ruling.memory)
         for each in ruling.dropped:
             reason = ruling.reason if ruling.move is Move.DROP else Reason.DEBOUNCED
-            self._suppress(each, reason, ruling.detail, stage.name, outcomes)
+            self.suppress(each, reason, ruling.detail, step, outcomes)
         if isinstance(stage, Budget) and ruling.dropped and stage.calls_for_then(memory):
-            outcomes.append(self._come_about(candidate, Branch.THEN, Reason.EXHAUSTED))
+            outcomes.append(self.come_about(candidate, Branch.THEN, Reason.EXHAUSTED))
         return ruling.passed[0] if ruling.passed else None
 
     def _ask(self, step: Step, candidate: Candidate, outcomes: list[Outcome]) -> Candidate | None:
         """Put the conditions to a candidate, after those that still wait for answers."""
         if self._asking:
-            self._asking += 1
-            outcomes.append(Asked(self.id, candidate, ()))
+            self._wait(Asked(self.id, candidate, ()), outcomes)
             return None
         return self._judge(step, candidate, {}, outcomes)
 
     def _judge(
         self, step: Step, candidate: Candidate, answers: Answers, outcomes: list[Outcome]
     ) -> Candidate | None:
-        about = {"id": self.id, "name": self.automation.name, "version": self.version}
+        about = {"id": self.id, "name": self.automation.name, "version": self.by[2]}
         result = judged(self.automation.conditions, candidate, about, answers)
         if self._controls.watcher is not None:
             self._controls.watcher(step, None, candidate, result)
         if result.missing:
-            self._asking += 1
-            outcomes.append(Asked(self.id, candidate, result.missing, answers))
+            self._wait(Asked(self.id, candidate, result.missing, answers), outcomes)
             return None
         candidate = replace(candidate, conditions=tuple(result.values))
         if result.holds:
             return candidate
         reason = Reason.CONDITION_ERROR if result.holds is None else Reason.CONDITION_FALSE
-        self._suppress(candidate, reason, result.error, "conditions", outcomes)
+        self.suppress(candidate, reason, result.error, step, outcomes)
         return None
 
+    def _wait(self, asked: Asked, outcomes: list[Outcome]) -> None:
+        self._asking += 1
+        self._controls.asking += 1
+        outcomes.append(asked)
+
     def _fire(self, candidate: Candidate, outcomes: list[Outcome]) -> None:
-        firing = self._come_about(candidate)
+        firing = self.come_about(candidate)
         outcomes.append(firing)
         if self._turns is not None:
             progress = self._controls.begun(firing, self.automation.actions)
             self._turns.begin(candidate, progress)
-
-    def _come_about(
-        self,
-        candidate: Candidate,
-        branch: Branch = Branch.ACTIONS,
-        reason: Reason | None = None,
-    ) -> Firing:
-        self._controls.stats.firings += 1
-        return come_about(self.id, self.automation, self.version, candidate, branch, reason)
 
     def _next(self, key: str, now: int, outcomes: list[Outcome]) -> None:
         """Let those go on that waited for their turn, as long as there is a place."""
         if self._turns is not None:
             for candidate in self._turns.next(key, now):
                 self._go(candidate, self._after_turns, outcomes)
-
-    def _remember(self, step: Step, key: str, memory: Memory | None) -> None:
-        if self._turns is not None and isinstance(step.stage, Turns):
-            self._turns.remember(key, memory)
-        elif memory is not None or key in step.memories:
-            self._controls.windows.put((step.key, key), memory)
-
-    def _suppress(
-        self,
-        candidate: Candidate,
-        reason: Reason,
-        message: str,
-        stage: str,
-        outcomes: list[Outcome],
-    ) -> None:
-        controls = self._controls
-        controls.stats.suppressions += 1
-        kind = (self.id, reason.value, candidate.keys.get(stage, ""))
-        told = 0 if candidate.quiet else controls.telling.tells(kind, candidate.at)
-        by = (self.id, self.automation, self.version)
-        outcomes.append(Suppression.of(candidate, by, reason, message, stage, told))

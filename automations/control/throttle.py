@@ -92,6 +92,9 @@ class Throttle(Stage):
             memory = self._spent(replace(memory, held=memory.held[1:]), now)
         return passing(memory, *passed)
 
+    def holding(self, memory: Cell, held: tuple[Candidate, ...]) -> Cell:
+        return self._timed(replace(memory, held=held))
+
     def explain(self, memory: Cell | None, ruling: Ruling, now: int) -> Checks:
         """Return how many may come now, and when the next one may."""
         cell = memory or Cell()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..firing import Firing
-from ..triggers import Memory
 from .awaiting import Awaited
 from .candidate import Candidate
 from .mode import Turns
@@ -24,39 +23,37 @@ class TurnTaking:
     """The mode of an automation at work.
 
     Args:
-        identity: the automation's id. step: the mode's place among the stages.
-        controls: where changes are kept.
+        step: its place among the stages. stage: the mode. controls: where changes are kept.
     """
 
-    def __init__(self, identity: str, step: Step, controls: Controls) -> None:
-        assert isinstance(step.stage, Turns)
-        self._id = identity
+    def __init__(self, step: Step, stage: Turns, controls: Controls) -> None:
         self._step = step
-        self._stage = step.stage
+        self._stage = stage
         self._controls = controls
 
     def begin(self, candidate: Candidate, progress: Progress | None) -> None:
         """Learn that a candidate came about; None for one that is over at once."""
-        key = candidate.keys.get(self._stage.name, "")
+        key = self._stage.falls_under(candidate)
         before: Any = self._step.memories.get(key)
         after = self._stage.begun(before, progress)
         if after is not before:
-            self.remember(key, after)
+            self._controls.remember(self._step, key, after)
 
     def ended(self, awaited: Awaited, event: Recorded) -> bool:
         """Learn what an event says of what is in progress; tell whether that changes anything."""
-        going, progress = self._found(awaited.key, awaited.firing)
+        going, progress = self._found(awaited)
         left = progress.after(event.name, awaited.place)
         if left is progress:
             return False
-        self.remember(awaited.key, self._stage.changed(going, awaited.firing, left))
+        changed = self._stage.changed(going, awaited.firing, left)
+        self._controls.remember(self._step, awaited.key, changed)
         return True
 
     def give_up(self, awaited: Awaited, firing: Firing) -> None:
         """Let a firing end at the next deadline."""
-        going, progress = self._found(awaited.key, firing.id)
-        ending = replace(progress, until=firing.at)
-        self.remember(awaited.key, self._stage.changed(going, firing.id, ending))
+        going, progress = self._found(awaited)
+        ending = self._stage.changed(going, firing.id, replace(progress, until=firing.at))
+        self._controls.remember(self._step, awaited.key, ending)
 
     def next(self, key: str, now: int) -> Iterator[Candidate]:
         """Yield who may go on now; each is to be dealt with before the next one is asked for."""
@@ -65,16 +62,9 @@ class TurnTaking:
             ruling = self._stage.next(going, now)
             if not ruling.passed:
                 return
-            self.remember(key, ruling.memory)
+            self._controls.remember(self._step, key, ruling.memory)
             yield ruling.passed[0].at_moment(now)
 
-    def remember(self, key: str, memory: Memory | None) -> None:
-        """Keep what is in progress for a key, and wait for its ends."""
-        before = self._step.memories.get(key)
-        self._controls.awaiting.change(self._id, key, before, memory)
-        if memory is not None or before is not None:
-            self._controls.windows.put((self._step.key, key), memory)
-
-    def _found(self, key: str, firing: str) -> tuple[Any, Progress]:
-        going: Any = self._step.memories[key]
-        return going, next(each for each in going.running if each.firing == firing)
+    def _found(self, awaited: Awaited) -> tuple[Any, Progress]:
+        going: Any = self._step.memories[awaited.key]
+        return going, next(each for each in going.running if each.firing == awaited.firing)

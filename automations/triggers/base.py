@@ -71,6 +71,8 @@ class Reason(StrEnum):
     INCIDENT_OPENED = "incident_opened"
     INCIDENT_UPDATED = "incident_updated"
     RESOLVED = "resolved"
+    CHANGED = "automation_changed"
+    STOPPED = "automation_stopped"
     LOOP = "loop"
     ERROR = "error"
 

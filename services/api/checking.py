@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from upshot.automations.control.controls import kept_on_edit as stages_kept
+from upshot.automations.control.stages import kept_on_edit as stages_kept
 from upshot.automations.definition import Automation
 from upshot.automations.loading import Definitions
 from upshot.automations.triggers import kept_on_edit

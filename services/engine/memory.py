@@ -56,7 +56,7 @@ class Memory:
         identity = event.resource["id"].removeprefix("automation.")
         definition = event.payload.get("definition")
         if definition is None:
-            self._forget(identity)
+            self._forget(identity, event.received)
             self._definitions[identity] = b""
             return
         kept = {
@@ -75,7 +75,7 @@ class Memory:
             automation = Automation.model_validate(definition, context=STORED)
         except ValidationError as error:
             log.error("automation unreadable", automation=identity, error=describe(error))
-            self._forget(identity)
+            self._forget(identity, kept["position"])
             self._unreadable[identity] = f"{definition.get('name')}: {describe(error)}"
             return
         self._unreadable.pop(identity, None)
@@ -88,8 +88,8 @@ class Memory:
         }
         self.evaluator.define(automation, kept["version"], kept["position"])
 
-    def _forget(self, identity: str) -> None:
-        self.evaluator.remove(identity)
+    def _forget(self, identity: str, position_ms: int) -> None:
+        self.evaluator.remove(identity, position_ms)
         self._actions.pop(identity, None)
         self._unreadable.pop(identity, None)
 

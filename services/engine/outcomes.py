@@ -207,6 +207,8 @@ def untold(firing: Firing, error: ValueError | InvalidEvent) -> Suppression:
         firing.at,
         f"the firing can't be recorded: {error}",
         shadow=firing.shadow,
+        caused_by=firing.event.id if firing.event else None,
+        causation=firing.event.body.get("causation") if firing.event else None,
     )
 
 
@@ -224,7 +226,7 @@ def resolved_event(resolution: Resolution) -> Event:
             "incident": incident,
         },
         follows=event.id,
-        causation=_causation(event),
+        causation=_causation(event.body.get("causation")),
     )
 
 
@@ -245,8 +247,8 @@ def suppressed_event(suppression: Suppression) -> Event | None:
             "suppressed": suppression.told,
             **_held_back_by(suppression),
         },
-        follows=event and event.id,
-        causation=_causation(event),
+        follows=suppression.caused_by,
+        causation=_causation(suppression.causation),
     )
 
 
@@ -259,8 +261,8 @@ def _held_back_by(suppression: Suppression) -> dict[str, Any]:
     return {"stage": suppression.stage, **told}
 
 
-def _causation(event: Recorded | None) -> Causation | None:
+def _causation(way: dict[str, Any] | None) -> Causation | None:
     try:
-        return event.causation if event else None
+        return Causation.model_validate(way) if way else None
     except ValidationError:  # an entry that came into the log by other means than ours
         return None

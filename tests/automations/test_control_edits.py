@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.automations.controlled import evaluating, rule, words
-from tests.automations.making import ACTIONS, event, feed
+from tests.automations.making import ACTIONS, event, feed, suppressions
 from upshot.automations.control import Budget, Debounce
-from upshot.automations.control.controls import kept_on_edit
+from upshot.automations.control.stages import kept_on_edit
 from upshot.automations.nodes import Defined
 
 BASE: dict[str, Any] = {
@@ -79,11 +79,62 @@ def test_nothing_is_left_of_an_automation_that_is_gone() -> None:
     feed(evaluator, event("a.done", 1000), event("a.done", 9000))
     kept = evaluator.take_changes()
     assert any(kept.values())
-    evaluator.remove(rule(**BASE).id)
+    evaluator.remove(rule(**BASE).id, 9000)
     assert len(evaluator.windows) == 0
     assert not any(evaluator.take_changes().values())
+    assert evaluator.advance(9500) == []
+    told = feed(evaluator, event("a.done", 10_000), event("b.done", 11_000))
+    assert words(told) == "9!automation_stopped 9!automation_stopped"
     assert evaluator.advance(1 << 50) == []
-    assert feed(evaluator, event("a.done", 10_000), event("b.done", 11_000)) == []
+
+
+HELD = {"debounce": {"period": 60, "key": "id"}}
+DONE = [event("a.done", 1000 + n, resource={"id": f"t{n}"}) for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"control": {"debounce": {"period": 61, "key": "id"}}}, "automation_changed"),
+        ({"control": {}}, "automation_changed"),
+        ({"control": HELD, "enabled": False}, "automation_stopped"),
+        (None, "automation_stopped"),
+    ],
+)
+def test_what_an_edit_drops_is_told_and_counted(change: Any, reason: str) -> None:
+    evaluator = evaluating(rule(control=HELD))
+    feed(evaluator, *DONE)
+    if change is None:
+        evaluator.remove(rule().id, 2000)
+    else:
+        evaluator.define(rule(**change), 2, 2000)
+    gone = suppressions(feed(evaluator, event("x.made", 2000)))
+    assert [(each.reason.value, each.stage, each.at) for each in gone] == [
+        (reason, "debounce", 2000)
+    ] * 3
+    assert [each.told for each in gone] == [3, 0, 0]
+    assert {each.caused_by for each in gone} == {each.id for each in DONE}
+    assert evaluator.stats.suppressions == 3
+    assert evaluator.advance(1 << 50) == []
+
+
+def test_an_incident_whose_end_nobody_will_hear_is_told() -> None:
+    evaluator = evaluating(rule(resolve={"expect": "b.done"}))
+    feed(evaluator, event("a.done", 1000))
+    evaluator.define(rule(resolve={"expect": "c.done"}), 2, 2000)
+    (gone,) = suppressions(feed(evaluator, event("x.made", 2000)))
+    assert (gone.reason, gone.stage, gone.told) == ("automation_changed", "incident", 1)
+
+
+def test_what_is_held_over_an_edit_falls_under_the_new_keys() -> None:
+    for_each = {"expect": "a.done", "for_each": "id"}
+    held = {"debounce": {"period": 5, "key": "id"}}
+    evaluator = evaluating(rule(for_each, control={**held, "mode": "single"}))
+    feed(evaluator, event("a.done", 1000), event("a.done", 1001, resource={"id": "other"}))
+    edited = {"control": {**held, "mode": "single", "key": "id"}, "resolve": {"expect": "b.done"}}
+    evaluator.define(rule(for_each, **edited), 2, 2000)
+    outcomes = evaluator.advance(9000) + feed(evaluator, event("b.done", 10_000))
+    assert words(outcomes) == "6 6.001 10~resolved"
 
 
 def test_a_stage_that_fails_stops_no_other_automation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,7 +169,7 @@ def test_a_removed_automation_leaves_nothing_behind() -> None:
     evaluator.define(one, 1, 0)
     feed(evaluator, event(A, 1))
     assert list(evaluator.take_changes().values()) != [None]
-    evaluator.remove(one.id)
+    evaluator.remove(one.id, 0)
     assert evaluator.take_changes() == {(one.id, "thing.1"): None}
     assert evaluator.advance(1_000_000) == []
     assert evaluator.next_deadline() is None

@@ -203,7 +203,7 @@ def test_an_unchanged_definition_keeps_everything_and_a_removed_one_leaves_nothi
         found += again.on_event(one)
     assert _told(found) == _told(expected)
     for each in automations:
-        again.remove(each.id)
+        again.remove(each.id, 0)
     assert len(again.windows) == 0
     assert again.advance(END) == []
     assert again.next_deadline() is None
