@@ -152,6 +152,23 @@ async def test_the_late_answer_to_a_cancelled_call_reaches_nobody(store: Store) 
     await single.close()
 
 
+async def test_a_refusal_among_several_answers_leaves_none_of_them_behind(store: Store) -> None:
+    single, key = Store(store.url, connections=1), store.keys("refused")
+    with pytest.raises(errors.EventsError, match="WRONGTYPE"):
+        await single.pipeline([("SET", key, "x"), ("LPUSH", key, "y"), ("ECHO", "behind")])
+    assert await single.execute("ECHO", "next") == b"next"
+    await single.close()
+
+
+async def test_calls_beyond_the_connections_wait_for_one(store: Store) -> None:
+    few = Store(store.url, connections=2)
+    waiting = [few.execute("BLPOP", few.keys("none"), 0.05) for _ in range(4)]
+    await asyncio.gather(*waiting)
+    clients = await store.execute("CLIENT", "LIST")
+    assert clients.count(b"cmd=blpop") == 2
+    await few.close()
+
+
 async def test_a_service_can_be_cancelled_at_any_moment(store: Store) -> None:
     """Some ways to keep a timeout lose a cancellation that comes while a command is sent."""
 
