@@ -237,20 +237,26 @@ local function is_recorded(last, epoch, batch)
   return last_epoch == epoch and tonumber(batch) <= tonumber(last_batch)
 end
 
+-- What completed can be undone, once; RolledBack is Completed, too.
+local function undoes(stored, event)
+  local before = stored and string.match(stored, '"state":{"type":"Completed","name":"(%a+)"')
+  return before ~= 'RolledBack' and string.find(event, '"state":"RolledBack"', 1, true)
+end
+
 local function check_tasks(key, args)
   local latest = {}
   for i = 4, #args, 4 do
     local id, to = args[i], args[i + 1]
-    local from = latest[id]
+    local from, stored = latest[id], nil
     if not from and id ~= '' then
-      local stored = redis.call('HGET', key, id)
+      stored = redis.call('HGET', key, id)
       from = stored and string.match(stored, '^(%a+) ')
     end
-    local undone = from == 'Completed' and to == 'Completed' -- RolledBack is Completed, too
-    if id ~= '' and not undone and (not LEGAL[to] or (from and not LEGAL[from][to])) then
+    local undone = from == 'Completed' and to == 'Completed' and undoes(stored, args[i + 3])
+    if id ~= '' and not undone and (not LEGAL[to] or (from and not (LEGAL[from] or {})[to])) then
       return refuse('ILLEGAL', 'task run ' .. id .. ' is ' .. (from or 'new') .. ' and can not become ' .. to)
     end
-    if id ~= '' then latest[id] = to end
+    if id ~= '' then latest[id] = undone and 'RolledBack' or to end
   end
 end
 

@@ -32,27 +32,41 @@ def test_every_type_is_a_name_of_its_own() -> None:
     assert all(NAMES[kind.value] is kind for kind in StateType)
 
 
+STATES = [*(kind.value for kind in StateType), "RolledBack"]
+
+
+def may_follow(present: str | None, name: str) -> bool:
+    if name == "RolledBack" and present == "Completed":
+        return True  # it is undone; that it completed once more is not to be told
+    return present is None or NAMES[name] in LEGAL[NAMES[present]]
+
+
+def record(name: str) -> str:
+    state = f'{{"type":"{NAMES[name]}","name":"{name}"}}'
+    return f'{{"state":{state},"result":{{"state":{state.replace(name, "RolledBack")}}}}}'
+
+
+def entry(name: str) -> tuple[str, str, str, str]:
+    event = f'{{"event":"x","resource":{{"state":"{name}"}}}}'
+    return "t", NAMES[name].value, record(name), event
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(batches=st.lists(st.lists(st.sampled_from(StateType), min_size=1, max_size=5), max_size=5))
-def test_a_task_run_goes_through_legal_states_only(
-    seen: Seen, batches: list[list[StateType]]
-) -> None:
+@given(batches=st.lists(st.lists(st.sampled_from(STATES), min_size=1, max_size=5), max_size=5))
+def test_a_task_run_goes_through_legal_states_only(seen: Seen, batches: list[list[str]]) -> None:
     seen.store.client.flushall()
     run = new_run("f", state=State("Running"))
     seen.store.call("create_run", *create_arguments(run, lease_ms=10_000))
-    present: StateType | None = None
-    written: list[StateType] = []
+    present: str | None = None
+    written: list[str] = []
     for number, batch in enumerate(batches, 1):
         expected, legal = present, True
-        for kind in batch:
-            undone = (
-                expected is kind is StateType.COMPLETED
-            )  # RolledBack
-            legal = legal and (expected is None or undone or kind in LEGAL[expected])
-            expected = kind
-        parts = [part for kind in batch for part in ("t", kind.value, "{}", '{"event":"x"}')]
+        for name in batch:
+            legal = legal and may_follow(expected, name)
+            expected = name
+        parts = [part for name in batch for part in entry(name)]
         if legal:
             assert seen.store.call("record_tasks", run.id, 1, number, *parts) == len(batch)
             present, written = expected, written + batch
@@ -60,8 +74,22 @@ def test_a_task_run_goes_through_legal_states_only(
             with pytest.raises(IllegalTransition):
                 seen.store.call("record_tasks", run.id, 1, number, *parts)
         stored = seen.store.execute("HGET", seen.store.keys("tasks", run.id), "t")
-        assert stored == (None if present is None else f"{present.value} {{}}".encode())
+        assert stored == (
+            None if present is None else f"{entry(present)[1]} {record(present)}".encode()
+        )
     assert len(seen.names("x")) == len(written)
+
+
+def test_a_task_run_completes_once(seen: Seen) -> None:
+    run = new_run("f", state=State("Running"))
+    seen.store.call("create_run", *create_arguments(run, lease_ms=10_000))
+    seen.store.call("record_tasks", run.id, 1, 1, *entry("Completed"))
+    with pytest.raises(IllegalTransition, match="is Completed and can not become Completed"):
+        seen.store.call("record_tasks", run.id, 1, 2, *entry("Completed"))
+    seen.store.call("record_tasks", run.id, 1, 2, *entry("RolledBack"))
+    with pytest.raises(IllegalTransition, match="can not become Completed"):
+        seen.store.call("record_tasks", run.id, 1, 3, *entry("RolledBack"))
+    assert len(seen.names("x")) == 2
 
 
 def test_nothing_follows_completed_and_what_ended_otherwise_can_be_scheduled() -> None:
