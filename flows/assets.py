@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar, Unpack
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from .context import here
 from .definition import Definition
@@ -170,6 +180,22 @@ def materialize(
         return MaterializingTask(fn, assets=kept, by=by, **options)
 
     return decorate
+
+
+@overload
+def asset(fn: Callable[P, R], /) -> MaterializingTask[P, R]: ...
+
+
+@overload
+def asset(
+    fn: None = None,
+    /,
+    *,
+    key: str | None = None,
+    deps: Iterable[Dependency] = (),
+    properties: AssetProperties | None = None,
+    **options: Any,
+) -> Callable[[Callable[P, R]], MaterializingTask[P, R]]: ...
 
 
 def asset(
