@@ -7,7 +7,8 @@ from typing import Final
 EVERY: Final = 60_000
 """Milliseconds of the log's time within which one kind of suppression is told once."""
 
-_MOST: Final = 10_000
+MOST: Final = 10_000
+"""Kinds that are told apart; what more there are, of an automation and reason, go together."""
 
 Kind = tuple[str, str, str]
 """An automation, a stage or reason, and a key."""
@@ -18,6 +19,7 @@ class Telling:
 
     def __init__(self) -> None:
         self._told: dict[Kind, tuple[int, int]] = {}
+        self._cleared = -EVERY
 
     def tells(self, kind: Kind, now: int) -> int:
         """Return for how many of its kind one more speaks that comes now; 0 where it is not told.
@@ -25,16 +27,21 @@ class Telling:
         Args:
             now: the log's millisecond.
         """
+        if kind not in self._told and len(self._told) >= MOST:
+            self._forget(now)
+            if len(self._told) >= MOST:
+                kind = (*kind[:2], "")
         last, since = self._told.get(kind, (now - EVERY, 0))
         if now - last < EVERY:
             self._told[kind] = (last, since + 1)
             return 0
-        if len(self._told) >= _MOST:
-            self._forget(now)
         self._told[kind] = (now, 0)
         return since + 1
 
     def _forget(self, now: int) -> None:
-        """Forget what may be told again anyway, or all where that does not help."""
-        recent = {kind: told for kind, told in self._told.items() if now - told[0] < EVERY}
-        self._told = recent if len(recent) < _MOST else {}
+        """Forget, at most once a while, which keys may be told of again anyway."""
+        if now - self._cleared < EVERY:
+            return
+        self._cleared = now
+        told = self._told.items()
+        self._told = {kind: when for kind, when in told if not kind[2] or now - when[0] < EVERY}

@@ -55,6 +55,6 @@ def test_an_event_waits_for_what_is_asked_before_it() -> None:
     (asked,) = feed(evaluator, event("a.done", 1000), event("a.done", 5000))
     assert isinstance(asked, Asked)
     assert evaluator.stats.events == 1
-    answers = dict.fromkeys(asked.questions, {"payload": {"n": 1}})
+    answers = {each: {"payload": {"n": 1}} for each in asked.questions}
     assert words(evaluator.proceed(asked, answers)) == "3"
     assert evaluator.stats.events == 2
