@@ -1,4 +1,4 @@
-"""Puts what pydantic finds wrong into words for the person who wrote the file."""
+"""Tells what is wrong with a definition: where in the file, and which key or value was meant."""
 
 from __future__ import annotations
 
@@ -8,23 +8,11 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from upshot.events import wording
+
 from .actions import ACTIONS
 from .marked_yaml import Marked, Path
 from .suggestions import did_you_mean
-
-_WORDS = {
-    "missing": "is required",
-    "dict_type": "a mapping is expected",
-    "model_type": "a mapping is expected",
-    "list_type": "a list is expected",
-    "tuple_type": "a list is expected",
-    "string_type": "text is expected; put it in quotes",
-    "bool_type": "true or false is expected",
-    "bool_parsing": "true or false is expected",
-    "int_parsing": "a whole number is expected",
-    "int_type": "a whole number is expected",
-    "too_short": "must not be empty",
-}
 
 
 def describe(
@@ -38,27 +26,29 @@ def describe(
         marked: the document, to tell the file's own keys from pydantic's.
     """
     location, kind = problem["loc"], problem["type"]
+    path, what = _path(location, marked), in_words(problem, root)
+    if kind == "missing":
+        return (*path, str(location[-1])), False, what
+    return path, kind == "extra_forbidden", what
+
+
+def in_words(problem: ErrorDetails, root: type[BaseModel]) -> str:
+    """Return what is wrong with a field of ``root``, with the key or value that was meant."""
+    location, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
         known = _keys(_models_at(root, location[:-1]))
-        return _path(location, marked), True, f"unknown key{did_you_mean(str(location[-1]), known)}"
+        return f"unknown key{did_you_mean(str(location[-1]), known)}"
     if kind == "action":
-        return _path(location, marked), False, _unknown_action(problem)
-    path = _path(location, marked)
-    if kind == "missing":
-        return (*path, str(location[-1])), False, _WORDS[kind]
-    return path, False, _WORDS.get(kind) or _message(problem)
+        return _unknown_action(problem)
+    if kind in {"literal_error", "enum"}:
+        return _unknown_choice(problem)
+    return wording.in_words(problem)
 
 
-def _message(problem: ErrorDetails) -> str:
-    message = problem["msg"].removeprefix("Value error, ")
-    context = problem.get("ctx", {})
-    if problem["type"] in {"literal_error", "enum"}:
-        listed = str(context["expected"]).replace(" or ", ",")
-        choices = {each.strip("' ") for each in listed.split(",")}
-        return f"must be {context['expected']}{did_you_mean(str(problem['input']), choices)}"
-    if problem["type"] == "string_pattern_mismatch":
-        return f"does not fit the pattern {context['pattern']}"
-    return message[:1].lower() + message[1:] if message[:2].istitle() else message
+def _unknown_choice(problem: ErrorDetails) -> str:
+    expected = str(problem["ctx"]["expected"])
+    choices = {each.strip("' ") for each in expected.replace(" or ", ",").split(",")}
+    return f"must be {expected}{did_you_mean(str(problem['input']), choices)}"
 
 
 def _unknown_action(problem: ErrorDetails) -> str:

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from .exceptions import InvalidEvent
 from .ids import new_id
+from .wording import in_words
 
 MAX_EVENT_BYTES: Final = 256 * 1024
 MAX_LABELS: Final = 64
@@ -195,9 +196,9 @@ def parse_event(body: bytes | str) -> Event:
 def describe(error: ValidationError) -> str:
     """Put a validation error in one line a person can act on: ``field: what is wrong``."""
     lines = []
-    for problem in error.errors(include_url=False, include_input=False)[:10]:
+    for problem in error.errors(include_url=False)[:10]:
         field = ".".join(str(part) for part in problem["loc"]) or "event"
-        lines.append(f"{field}: {problem['msg']}")
+        lines.append(f"{field}: {in_words(problem)}")
     return "; ".join(lines)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from upshot.automations.control.stages import kept_on_edit as stages_kept
 from upshot.automations.definition import Automation
 from upshot.automations.loading import Definitions
+from upshot.automations.problems import in_words
 from upshot.automations.triggers import kept_on_edit
 from upshot.events.ids import derived_id
 
@@ -42,10 +44,14 @@ def check(given: dict[str, list[Doc]]) -> dict[str, dict[str, Doc]]:
     try:
         checked = Definitions.model_validate(given)
     except ValidationError as error:
-        raise _invalid(field_errors(error)) from error
+        raise _invalid(field_errors(error, _told)) from error
     _require_secrets(checked)
     docs = checked.model_dump(mode="json", by_alias=True)
     return {KIND_OF[kind]: _by_name(kind, docs[kind]) for kind in given}
+
+
+def _told(problem: ErrorDetails) -> str:
+    return in_words(problem, Definitions)
 
 
 def check_one(plural: str, body: Doc) -> Doc:

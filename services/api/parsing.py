@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from upshot.events.event import Event, refuse_impostor
 from upshot.events.exceptions import InvalidEvent
 from upshot.events.ids import derived_id
+from upshot.events.wording import in_words
 
 from ..exceptions import Refused
 from .appender import Item
@@ -84,7 +85,7 @@ def _check(values: list[Any], start: int) -> list[Event]:
     try:
         return _EVENTS.validate_python(values)
     except ValidationError as error:
-        raise _invalid(error.errors(include_url=False, include_input=False), start) from error
+        raise _invalid(error.errors(include_url=False), start) from error
 
 
 def _parse(body: bytes, content_type: str) -> list[Event]:
@@ -113,7 +114,7 @@ def _parse_lines(lines: list[bytes], start: int = 0) -> list[Event]:
         events = _EVENTS.validate_json(b"[" + b",".join(lines) + b"]")
     except ValidationError as error:
         _require_json(lines, start)
-        raise _invalid(error.errors(include_url=False, include_input=False), start) from error
+        raise _invalid(error.errors(include_url=False), start) from error
     if len(events) != len(lines):
         _require_json(lines, start)
     return events
@@ -133,7 +134,7 @@ def _validate(body: bytes) -> list[Event]:
     try:
         return _EVENTS.validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
+        found = error.errors(include_url=False)
         if found[0]["type"] == "json_invalid":
             raise Refused(400, "not-json", f"the body is not JSON: {found[0]['msg']}") from error
         raise _invalid(found) from error
@@ -144,7 +145,7 @@ def _invalid(found: Sequence[Any], start: int = 0) -> Refused:
         {
             "index": start + wrong["loc"][0],
             "field": dotted(wrong["loc"][1:]),
-            "message": wrong["msg"],
+            "message": in_words(wrong),
         }
         for wrong in found[:MOST_ERRORS]
     ]
@@ -166,7 +167,7 @@ def _item(index: int, event: Event, key: str | None) -> Item:
         raise unfit(f"event {index}", error, index=index) from error
     # Most events have no null but that of `follows`, so there is nothing to look for.
     if body.count(b"null") > (event.follows is None) and not is_finite(event.payload):
-        raise _invalid([{"loc": (index, "payload"), "msg": NOT_FINITE}])
+        raise _invalid([{"type": "", "loc": (index, "payload"), "msg": NOT_FINITE}])
     return (event.id if chosen else "", body)
 
 

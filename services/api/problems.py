@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from upshot.automations.exceptions import AutomationsError, InvalidDefinition
 from upshot.events import exceptions as events
 from upshot.events.ids import new_id
+from upshot.events.wording import in_words
 from upshot.flows import exceptions as flows
 
 from ..exceptions import (
@@ -83,13 +84,12 @@ def problem(
     return Response(to_json(body), status, headers, "application/problem+json")
 
 
-def field_errors(error: ValidationError, **more: object) -> list[dict[str, object]]:
-    """Return one entry for each wrong field, the first ones of many."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [
-        {**more, "field": dotted(wrong["loc"]), "message": wrong["msg"]}
-        for wrong in found[:MOST_ERRORS]
-    ]
+def field_errors(
+    error: ValidationError, told: Callable[[ErrorDetails], str] = in_words
+) -> list[dict[str, object]]:
+    """Return one entry for each wrong field, the first ones of many; ``told`` words them."""
+    found = error.errors(include_url=False)[:MOST_ERRORS]
+    return [{"field": dotted(wrong["loc"]), "message": told(wrong)} for wrong in found]
 
 
 def dotted(location: tuple[int | str, ...]) -> str:
@@ -130,7 +130,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
         if wrong["type"] == "json_invalid":
             return problem(400, "not-json", f"the body is not JSON: {wrong['ctx']['error']}")
     errors: list[dict[str, object]] = [
-        {"field": dotted(wrong["loc"][1:]) or "body", "message": wrong["msg"]} for wrong in found
+        {"field": dotted(wrong["loc"][1:]) or "body", "message": in_words(wrong)} for wrong in found
     ]
     detail = "; ".join(f"{wrong['field']}: {wrong['message']}" for wrong in errors[:3])
     return problem(422, "invalid-request", detail, errors=errors)
