@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
@@ -19,6 +19,8 @@ from upshot.events.settings import Settings
 from upshot.events.store import Store
 
 from . import (
+    artifacts,
+    assets,
     backtest,
     dead_letters,
     definitions,
@@ -47,6 +49,7 @@ from .hooks import post_hook
 from .ingest import post_events
 from .intake import Intake
 from .parts import Parts, make_parts
+from .routing import refuse_unknown
 
 _DESCRIPTION = """Events in, outcomes out: everything that Upshot knows and does, over HTTP.
 
@@ -66,6 +69,8 @@ _ROUTED: Final = (
     runs,
     task_runs,
     work,
+    artifacts,
+    assets,
     firings,
     dead_letters,
     health,
@@ -98,7 +103,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     )
     app.state.parts = parts
     for room in _ROUTED:
-        app.include_router(room.router)
+        app.include_router(room.router, dependencies=[Depends(refuse_unknown)])
     problems.install(app)
     openapi.install(app)
     return app

@@ -1,4 +1,4 @@
-"""Reads JSON bodies of FastAPI's routes strictly: what could not be written back is no JSON."""
+"""Reads requests of FastAPI's routes strictly: no unknown parameter, and no JSON beyond JSON."""
 
 from __future__ import annotations
 
@@ -6,14 +6,35 @@ from collections.abc import Callable, Coroutine
 from json import JSONDecodeError
 from typing import Any
 
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from upshot.automations.suggestions import did_you_mean
 from upshot.events.event import MAX_NESTING, nesting
 
+from ..exceptions import Refused
 from .payloads import NOT_FINITE, is_finite
+
+
+async def refuse_unknown(request: Request) -> None:
+    """Do nothing, or refuse a parameter that the route does not have: it would change nothing.
+
+    Raises:
+        Refused: 422 naming the parameter, and the one that was probably meant.
+    """
+    if not request.query_params:
+        return
+    params = get_flat_params(request.scope["route"].dependant)
+    known = {param.alias for param in params if isinstance(param.field_info, Query)}
+    for name in request.query_params:
+        if name not in known:
+            message = f"unknown parameter{did_you_mean(name, known)}"
+            errors: list[dict[str, object]] = [{"field": name, "message": message}]
+            raise Refused(422, "invalid-request", f"{name[:200]}: {message}", errors=errors)
 
 
 class _StrictRequest(Request):

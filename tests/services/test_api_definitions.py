@@ -116,6 +116,20 @@ async def test_a_name_that_is_nearly_right_is_corrected(api: Api) -> None:
     assert "did you mean 'etl/nightly'?" in answer["detail"]
 
 
+async def test_a_key_that_is_nearly_right_is_corrected(api: Api) -> None:
+    wrong = {**AUTOMATION, "trigger": {"expects": ["order.placed"]}}
+    answer = await api.post("/api/v1/automations", 422, json=wrong)
+    assert answer["errors"] == [
+        {"field": "trigger.expects", "message": "unknown key (did you mean 'expect'?)"}
+    ]
+
+
+async def test_a_parameter_that_is_not_known_is_refused(api: Api) -> None:
+    for path in ("/api/v1/events", "/api/v1/firings", "/api/v1/runs", "/api/v1/automations"):
+        answer = await api.ask("GET", f"{path}?limitt=1", 422)
+        assert answer["detail"] == "limitt: unknown parameter (did you mean 'limit'?)"
+
+
 @pytest.mark.parametrize("path", ["automations/tell us", "deployments/etl/nightly"])
 async def test_a_pause_lasts_until_somebody_resumes(api: Api, path: str) -> None:
     await api.post(APPLY, json=ALL)
