@@ -110,13 +110,15 @@ class Review:
                 self._cycles.put(name, link)
 
     def _certain(self, about: Sequence[Change]) -> Iterator[dict[str, object]]:
-        """Yield what is wrong with each that goes round in a circle, as long as there is time."""
-        until = time.monotonic() + PATIENCE
+        """Yield each circle once, at the first that goes round in it, as long as there is time."""
+        until, told = time.monotonic() + PATIENCE, set[frozenset[str]]()
         for number, change in enumerate(about):
             if time.monotonic() > until:
                 log.warning("circles not looked for", automations=len(about) - number)
                 return
-            if (cycle := self._cycles.certain(change.name)) is not None:
+            cycle = self._cycles.certain(change.name)
+            if cycle is not None and frozenset(cycle.names) not in told:
+                told.add(frozenset(cycle.names))
                 yield _refusal(change, cycle)
 
 

@@ -44,12 +44,12 @@ async def names(api: Api) -> list[str]:
     return [each["name"] for each in (await api.get("/api/v1/automations"))["items"]]
 
 
-async def test_applying_a_circle_is_refused_with_the_way_round(api: Api) -> None:
+async def test_applying_a_circle_is_refused_once_with_the_way_round(api: Api) -> None:
     body = {"automations": [rule("a", "x", "y"), rule("b", "y", "x")]}
     for dry_run in (True, False):
         found = await api.post("/api/v1/apply", 422, json={**body, "dry_run": dry_run})
         assert "a → b → a: emit-event 'y' of 'a' sets off 'b'" in found["detail"]
-        assert [each["name"] for each in found["errors"]] == ["a", "b"]
+        assert [each["name"] for each in found["errors"]] == ["a"]
         assert found["errors"][0]["field"] == "actions.0"
         assert "control.allow_cycles: [a, b]" in found["errors"][0]["message"]
     assert await names(api) == []
