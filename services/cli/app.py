@@ -8,6 +8,8 @@ import typer
 
 from . import (
     applying,
+    artifact,
+    asset,
     dead_letter,
     demo,
     deployment,
@@ -48,6 +50,8 @@ for name, group in {
     "work-pool": work_pool.app,
     "worker": worker.app,
     "limit": limit.app,
+    "artifact": artifact.app,
+    "asset": asset.app,
     "dead-letter": dead_letter.app,
     "import": importing.app,
     "webhook": listings.WEBHOOKS,
@@ -100,6 +104,8 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _message(error: Exception) -> str:
     ours = any(kind.__module__.startswith("upshot.") for kind in type(error).__mro__)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {str(error.strerror).lower()}"
     if ours or isinstance(error, OSError):
         return str(error)
     return f"unexpected {type(error).__name__}: {error}; run again with `upshot --debug …` for more"

@@ -67,7 +67,8 @@ def _subject(given: str, name: str | None) -> Any:
 
     found = {each.name: each for each in load([path], os.environ).automations}
     if name is not None and name not in found:
-        raise typer.BadParameter(f"{path} has {', '.join(found)}", param_hint="--name")
+        told = f"{path} has no {name!r}; it has {', '.join(found)}"
+        raise typer.BadParameter(told, param_hint="--name")
     if name is None and len(found) != 1:
         told = f"{path} has {len(found)} automations: say which one"
         raise typer.BadParameter(told, param_hint="--name")

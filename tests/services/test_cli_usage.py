@@ -76,7 +76,8 @@ def test_a_wrong_setting_is_a_misuse_and_names_its_key(
         (["event", "emit", "order.placed", "-r", "o.1", "-l", "customer"], "NAME=VALUE"),
         (["event", "emit", "order.placed", "-r", "o.1", "-p", "{"], "not JSON"),
         (["event", "emit", "order.placed", "-r", "o.1", "-p", "[1]"], "JSON object"),
-        (["event", "emit", "Order Placed", "-r", "o.1"], "event: "),
+        (["event", "emit", "Order Placed", "-r", "o.1"], "event: does not fit the pattern"),
+        (["event", "emit", "Order.Placed", "-r", "o.1"], "must be lower case: 'order.placed'"),
         (["event", "emit", "order.placed", "-r", ""], "resource: "),
         (["event", "emit", "order.placed", "--file", "events.ndjson"], "NAME or --file"),
         (["dead-letter", "replay"], "--all"),
@@ -111,9 +112,12 @@ def test_listening_to_the_network_without_a_token_is_refused(
     assert "UPSHOT_API_TOKEN" in capsys.readouterr().err
 
 
-def test_a_file_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["apply", "-f", "nothing.yaml"]) == 1
-    assert "nothing.yaml" in capsys.readouterr().err
+@pytest.mark.parametrize("command", ["apply -f", "import prefect", "automation test"])
+def test_a_file_that_does_not_exist_is_named(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command.split(), "nothing.yaml"]) == 1
+    assert "error: nothing.yaml: no such file or" in capsys.readouterr().err
 
 
 def test_a_definition_s_problem_is_told_with_file_and_line(
