@@ -111,7 +111,8 @@ def _problems(case: TestCase, start: int, fired: list[dict[str, Any]]) -> Iterat
     if len(fired) != len(case.expect):
         times = ", ".join(f"{_when(each, start)} ({each['reason']})" for each in fired)
         told = f": at {times}" if fired else ""
-        yield f"expected {len(case.expect)} firings, actual {len(fired)}{told}"
+        wanted = f"{len(case.expect)} firing{'' if len(case.expect) == 1 else 's'}"
+        yield f"expected {wanted}, actual {len(fired)}{told}"
     for number, (expected, actual) in enumerate(zip(case.expect, fired, strict=False), 1):
         for problem in _differences(expected, actual, start):
             yield f"firing {number}: {problem}"

@@ -13,7 +13,9 @@ from .printing import Column, cell, field, note, say, say_json, show, show_one
 from .session import Context, Format, Output
 from .waiting import summary
 
-app = typer.Typer(help="Automations: list, inspect, pause, delete.", no_args_is_help=True)
+app = typer.Typer(
+    help="Automations: try, explain, list, inspect, pause them.", no_args_is_help=True
+)
 
 _Name = Annotated[str, typer.Argument(help="The automation's name.")]
 _FIRINGS = 10

@@ -17,7 +17,7 @@ MARKS: Final = {
     None: ("·", "dim"),
 }
 _ARE: Final = {"max_size": "{actual} of {expected}", "waiting": "{actual} of {expected} wait",
-               "max_depth": "it was passed {actual} times on the way here"}  # fmt: skip
+               "max_depth": "passed on the way here: {actual} of {expected}"}  # fmt: skip
 _MOMENTS: Final = {"free at": "", "goes on at": "", "timeout": "{expected}, "}
 _CONDITION: Final = "condition"
 
