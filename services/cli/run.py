@@ -11,6 +11,7 @@ from . import times
 from .pausing import pause, resume
 from .printing import (
     Column,
+    cell,
     console,
     field,
     note,
@@ -89,12 +90,14 @@ def inspect(
     client = context.obj.client
     found = client.get(path(run))
     story = history(client, found)
+    shown = client.items("/artifacts", {"run": found["id"]})
     if output is Format.JSON:
-        say_json(
-            {**found, "task_runs": story.tasks, "events": story.events, "causes": story.causes}
-        )
+        told = {"task_runs": story.tasks, "events": story.events, "causes": story.causes}
+        say_json({**found, **told, "artifacts": shown})
         return
     _show_summary(found)
+    for artifact in shown:
+        say(f"artifact    {cell(artifact['key'] or artifact['id'])}: {cell(artifact['summary'])}")
     say()
     screen = console()
     for row in rows(story, all_tasks=tasks):
