@@ -40,6 +40,7 @@ class Stage:
 
     def __init__(self, **variables: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="upshot-bench-"))
+        (self.folder / "services.log").touch()
         self.variables = variables
         self._embedded = EmbeddedStore(self.folder / "data")
         self._processes: list[GuardedProcess] = []
