@@ -123,10 +123,13 @@ class Evaluator(Deciding):
             self._take(recorded, outcomes)
         return outcomes
 
-    def advance(self, now_ms: int) -> list[Outcome]:
+    def advance(self, now_ms: int, most: int | None = None) -> list[Outcome]:
         """Judge everything whose deadline lies strictly before ``now_ms``, in order.
 
         Where conditions ask for look-ups, what is due later waits for ``proceed``.
+
+        Args:
+            most: after so many outcomes what is due later waits for the next call.
         """
         self._reached = now_ms
         if self._windows.quiet_until(now_ms):
@@ -134,7 +137,7 @@ class Evaluator(Deciding):
         outcomes: list[Outcome] = []
         closed = self._closed_since
         open_until = now_ms if closed is None else min(now_ms, closed)
-        while not self._controls.asking:
+        while not self._controls.asking and (most is None or len(outcomes) < most):
             due = self._windows.take_due(now_ms, open_until)
             if due is None:
                 self._windows.close_ended(now_ms)
@@ -157,6 +160,10 @@ class Evaluator(Deciding):
     def give_up(self, firing: Firing) -> None:
         """Learn that a firing could not be recorded: nothing of it will ever end."""
         self._controls.give_up(firing)
+
+    def quiet_until(self, now_ms: int) -> bool:
+        """Tell at little cost whether surely nothing is due before ``now_ms``."""
+        return self._windows.quiet_until(now_ms)
 
     def next_deadline(self) -> int | None:
         """Return the log's millisecond past which something is judged next, or None."""

@@ -18,6 +18,9 @@ MAX_RECORDS: Final = 200
 MAX_BYTES: Final = 4 * 1024 * 1024
 """Firings beyond either are committed in several calls: a long one would hold up the store."""
 
+MAX_DECISIONS: Final = 2000
+"""So many decisions are committed before more are made: they all lie in memory until then."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -28,6 +31,11 @@ class Batch:
     firings: list[tuple[Firing, Actions]] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
     resolutions: list[Resolution] = field(default_factory=list)
+
+    @property
+    def decisions(self) -> int:
+        """How many there are."""
+        return len(self.firings) + len(self.suppressions) + len(self.resolutions)
 
     def add(self, outcome: Outcome, memory: Memory) -> None:
         """Keep an outcome; a firing with the actions now in force: the batch may change them."""

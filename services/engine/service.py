@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -22,12 +23,11 @@ from upshot.events.exceptions import EventsError, InvalidEvent, RetryableEventsE
 from upshot.events.log import Log
 from upshot.events.settings import Settings
 from upshot.events.store import Store
-from upshot.services.exceptions import HistoryUnavailable
 from upshot.services.history.archive import Archive
-from upshot.services.history.events import fetch
 from upshot.services.leadership import Leadership
 
 from . import committing
+from .fetching import Events
 from .lookups import Lookups
 from .memory import DEFINING, Memory, recall, tell_unreadable
 from .outcomes import Actions, FiringRecord, record, untold
@@ -53,7 +53,8 @@ class Engine:
     def __init__(self, store: Store, *, lease_ms: int, archive: Archive | None = None) -> None:
         self._store = store
         self._archive = archive
-        self._log = Log(store)
+        patience = min(_ARCHIVE_PATIENCE, lease_ms / 3000)
+        self._events = Events(Log(store), archive, patience)
         self._reader = Reader(store)
         self._lookups = Lookups(store)
         self._lease_ms = lease_ms
@@ -61,7 +62,6 @@ class Engine:
         self._renewed = 0.0
         self._moved = 0.0
         self._closed = False
-        self._at_hand: dict[str, Recorded] = {}
 
     async def run(self) -> None:
         """Own the shard whenever it is free, until cancelled."""
@@ -97,9 +97,9 @@ class Engine:
         while True:
             reading = await self._reader.read(batch.cursor, wait_ms=wait_ms)
             await self._learn_gaps(memory, reading)
-            await self._evaluate(memory, batch, reading.events)
+            batch = await self._evaluate(memory, batch, reading.events)
             if reading.read_until is not None:
-                await self._keep(memory, batch, memory.evaluator.advance(reading.read_until))
+                batch = await self._advance(memory, batch, reading.read_until)
             batch = await self._commit(memory, batch)
             wait_ms = 0 if reading.read_until is None else self._idle_ms(memory, reading)
 
@@ -117,38 +117,63 @@ class Engine:
 
     async def _evaluate(
         self, memory: Memory, batch: committing.Batch, events: Sequence[Recorded]
-    ) -> None:
-        if not events:
-            return
-        self._at_hand = {event.position: event for event in events}
+    ) -> committing.Batch:
+        if events:
+            self._events.at_hand = {event.position: event for event in events}
         for event in events:
-            if event.own and event.name in DEFINING:
+            if not memory.evaluator.quiet_until(event.received):
                 # What was due before is judged by the definitions that were in force then.
-                await self._keep(memory, batch, memory.evaluator.advance(event.received))
+                batch = await self._advance(memory, batch, event.received)
+            if event.own and event.name in DEFINING:
                 memory.define(event)
             if outcomes := memory.evaluator.on_event(event):
                 await self._keep(memory, batch, outcomes)
-        batch.cursor = events[-1].position
-        batch.evaluated += len(events)
+            batch.cursor = event.position
+            batch.evaluated += 1
+            if self._due(batch):
+                batch = await self._commit(memory, batch)
+        return batch
+
+    async def _advance(self, memory: Memory, batch: committing.Batch, now: int) -> committing.Batch:
+        """Judge what is due before a moment; commit in between where that is much."""
+        while outcomes := memory.evaluator.advance(now, committing.MAX_DECISIONS):
+            await self._keep(memory, batch, outcomes)
+            if self._due(batch):
+                batch = await self._commit(memory, batch)
+        return batch
+
+    def _due(self, batch: committing.Batch) -> bool:
+        """Tell whether to commit at once: deciding took long, or came to much."""
+        late = time.monotonic() - self._renewed > self._lease_ms / 3000
+        return late or batch.decisions >= committing.MAX_DECISIONS
 
     async def _keep(
         self, memory: Memory, batch: committing.Batch, outcomes: Sequence[Outcome]
     ) -> None:
         """Put outcomes into the batch; what conditions ask for is answered first."""
-        for outcome in outcomes:
-            if isinstance(outcome, Asked):
-                answers = await self._answer(outcome)
-                await self._keep(memory, batch, memory.evaluator.proceed(outcome, answers))
-            else:
+        left, at, known = deque(outcomes), 0, dict[Question, Any]()
+        while left:
+            outcome = left.popleft()
+            if not isinstance(outcome, Asked):
                 batch.add(outcome, memory)
+                continue
+            if at != outcome.candidate.at or not known.keys() >= set(outcome.questions):
+                at = outcome.candidate.at
+                known = await self._answer([outcome, *left], at)
+                await self._renew()
+            answers = {each: known[each] for each in outcome.questions}
+            left.extendleft(reversed(memory.evaluator.proceed(outcome, answers)))
 
-    async def _answer(self, asked: Asked) -> dict[Question, Any]:
-        """Look up what conditions ask for; the bodies of events are in the log."""
-        events = [each for each in asked.questions if each.function in OF_EVENTS]
-        others = [each for each in asked.questions if each.function not in OF_EVENTS]
-        answers = await self._lookups.answer(others, asked.candidate.at) if others else {}
-        for question in events:
-            answers[question] = answered(question, await self._events(question.arguments))
+    async def _answer(self, outcomes: Iterable[Outcome], at: int) -> dict[Question, Any]:
+        """Look up what conditions ask for at a moment, in as few calls as can be."""
+        asked = (each for each in outcomes if isinstance(each, Asked) and each.candidate.at == at)
+        questions = {question for each in asked for question in each.questions}
+        answers = await self._lookups.answer(
+            [each for each in questions if each.function not in OF_EVENTS], at
+        )
+        for question in questions:
+            if question.function in OF_EVENTS:  # their bodies are in the log
+                answers[question] = answered(question, await self._events.of(question.arguments))
         return answers
 
     async def _commit(self, memory: Memory, batch: committing.Batch) -> committing.Batch:
@@ -187,7 +212,9 @@ class Engine:
     ) -> FiringRecord | None:
         """Put a firing together; one that can't be told is suppressed and stops no other."""
         try:
-            return await self._record(firing, actions)
+            known = await self._events.of(firing.positions)
+            events = [known[each] for each in firing.positions if each in known]
+            return record(firing, actions, events)
         except (InvalidEvent, ValueError) as error:
             log.error("firing not recorded", automation=firing.automation, error=str(error))
             batch.suppressions.append(untold(firing, error))
@@ -195,9 +222,8 @@ class Engine:
             return None
 
     def _cursor_due(self, memory: Memory, batch: committing.Batch) -> bool:
-        return (
-            batch.cursor != memory.cursor and time.monotonic() - self._moved > CURSOR_ONLY_SECONDS
-        )
+        waited = time.monotonic() - self._moved > CURSOR_ONLY_SECONDS
+        return waited and batch.cursor != memory.cursor
 
     async def _renew(self) -> None:
         if time.monotonic() - self._renewed > self._lease_ms / 3000:
@@ -205,35 +231,6 @@ class Engine:
             if not await self._leadership.take() or self._leadership.epoch != epoch:
                 raise StaleEpoch(f"the engine's lease of epoch {epoch} is gone")
             self._renewed = time.monotonic()
-
-    async def _record(self, firing: Firing, actions: Actions) -> FiringRecord:
-        """Put a firing together with its events: most are at hand, older ones in the log."""
-        known = await self._events(firing.positions)
-        return record(firing, actions, [known[each] for each in firing.positions if each in known])
-
-    async def _events(self, positions: Sequence[str]) -> Mapping[str, Recorded]:
-        """Return events by position: these, as far as they are to be had, and others."""
-        missing = [each for each in positions if each not in self._at_hand]
-        if not missing:
-            return self._at_hand
-        fetched = {event.position: event for event in await self._fetch(missing)}
-        return {**fetched, **self._at_hand}
-
-    async def _fetch(self, positions: Sequence[str]) -> list[Recorded]:
-        """Return events from the log, and from the archive what was trimmed.
-
-        A firing does not wait for a database that is out of reach: it goes without the oldest.
-        """
-        fetched = await self._log.fetch(positions)
-        there = {event.position for event in fetched}
-        trimmed = [each for each in positions if each not in there]
-        if trimmed and self._archive is not None:
-            try:
-                async with asyncio.timeout(min(_ARCHIVE_PATIENCE, self._lease_ms / 3000)):
-                    fetched += await fetch(self._archive, trimmed)
-            except (HistoryUnavailable, TimeoutError) as error:
-                log.warning("firing without its oldest events", reason=str(error) or "too slow")
-        return fetched
 
     def _idle_ms(self, memory: Memory, reading: Reading) -> int:
         """Return how long to wait for news: until the next deadline, at most a second."""
