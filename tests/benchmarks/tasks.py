@@ -50,7 +50,9 @@ def run(quick: bool) -> list[Figure]:
     )
     few, many = _map(COUNT), _map(COUNT * 10 if quick else _MANY)
     number = COUNT * 10 if quick else _MANY
-    beside = peer if isinstance(peer, Peer) else None
+    theirs = mine = None
+    if isinstance(peer, Peer):
+        theirs, mine = Bare(peer.name, peer.rate), Bare(peer.name, peer.overhead_ms)
     return [
         Figure(
             f"{COUNT:,} mapped no-op tasks, from Running to Completed in the log", logged,
@@ -60,11 +62,11 @@ def run(quick: bool) -> list[Figure]:
         ),
         Figure(
             "the same next to Prefect", logged, "tasks/s",
-            bare=beside and Bare(beside.name, beside.rate), detail=_told(peer),
+            bare=theirs, detail=_told(peer),
         ),
         Figure(
             "a task that is called in the flow, p50", median(_call_ms() for _ in range(3)), "ms",
-            0.3, at_most=True, bare=beside and Bare(beside.name, beside.overhead_ms),
+            0.3, at_most=True, bare=mine,
             detail="from the call to its result, with every state change on its way to the log",
         ),
         Figure(
