@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
@@ -39,6 +40,19 @@ def _sendable(token: SecretStr) -> SecretStr:
 Token = Annotated[SecretStr, AfterValidator(_sendable)]
 
 
+def _known_levels(loggers: str) -> str:
+    for each in loggers.split(","):
+        _, colon, level = each.partition(":")
+        if colon and level.strip().upper() not in logging.getLevelNamesMapping():
+            raise ValueError(
+                f"{level.strip()!r} is no level; write name or name:level, with commas"
+            )
+    return loggers
+
+
+Loggers = Annotated[str, AfterValidator(_known_levels)]
+
+
 class WrongSetting(TerminalEventsError):
     """A setting has a value that can't be used; the message names its key."""
 
@@ -68,6 +82,8 @@ class Settings(BaseSettings):
         warm_parents: processes with imports done that a worker keeps, at most.
         allow_private_webhooks: whether call-webhook and notify may reach private addresses.
         log_level, log_format: of Upshot's own log; ``auto`` is for people on a terminal, else JSON.
+        extra_loggers: loggers whose lines go to the logs of runs though they do not pass them on,
+            or with a level of their own: ``dask,scipy:debug``.
     """
 
     model_config = SettingsConfigDict(
@@ -99,6 +115,7 @@ class Settings(BaseSettings):
     allow_private_webhooks: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
+    extra_loggers: Loggers = ""
 
     @classmethod
     def settings_customise_sources(

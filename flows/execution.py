@@ -37,6 +37,7 @@ from .runners.opening import OnePool
 from .runs import handed_over
 from .states import State, StateType, legible
 from .stopping import Stop, stoppable
+from .structured import lead_structlog
 from .timeouts import await_within, call_within
 
 R = TypeVar("R")
@@ -143,6 +144,7 @@ class Execution:
     def set_up(self, flow: Flow[..., Any]) -> None:
         """Do as the flow's options say."""
         self.context.flow = flow
+        lead_structlog()  # the flow's module may have loaded it just now
         self._pool.runner = flow.task_runner
         parent = self.context.parent
         inherited = parent is not None and parent.log_prints

@@ -1,4 +1,8 @@
-"""Logs of runs: what flows log and print goes through the journal to the store, and to stderr."""
+"""Logs of runs: what flows log and print goes through the journal to the store, and to stderr.
+
+The way of a line: the standard library's loggers, structlog or ``print`` → is there room for it? →
+the journal of the run that said it → the store, which keeps the newest of each run.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,19 @@ import functools
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .context import RunContext, here
 from .exceptions import OutsideRun
+from .flood import ORDINARY, URGENT, Allowance
+from .structured import lead_structlog, release_structlog
+from .tracebacks import ShortTracebacks
+
+if TYPE_CHECKING:
+    from .taskrun import TaskRun
 
 MAX_MESSAGE: Final = 16 * 1024
 """Characters; the rest of a longer message is cut off."""
@@ -50,8 +61,12 @@ class RunLogHandler(logging.Handler):
 
     def __init__(self, context: RunContext, *, strays: bool) -> None:
         super().__init__()
+        self.setFormatter(ShortTracebacks())
         self._journal = context.journal
+        self._outermost = context
         self._stray = context if strays else None
+        now = time.monotonic()
+        self._ordinary, self._urgent = Allowance(ORDINARY, now), Allowance(URGENT, now)
         self.addFilter(lambda record: not record.name.startswith(_OWN))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -59,23 +74,37 @@ class RunLogHandler(logging.Handler):
         context = place.run if place is not None else self._stray
         if context is None or context.journal is not self._journal or self._journal.is_me():
             return
-        task = place.task.name if place is not None and place.task is not None else None
+        room = self._urgent if record.levelno >= logging.WARNING else self._ordinary
+        if not room.admits(time.monotonic()):
+            return
+        task = place.task if place is not None else None
         try:
-            line = _line(record, self.format(record), task)
+            line = _line(record.levelname, record.name, self.format(record), task)
         except Exception:  # noqa: BLE001 - a message that can't be formatted; logging's own way
             self.handleError(record)
             return
+        self._tell_dropped(context, room.spend(len(line)))
         self._journal.put(context.held, "log", line)
 
+    def finish(self) -> None:
+        """Say how many lines were dropped in the end."""
+        for room in (self._ordinary, self._urgent):
+            self._tell_dropped(self._outermost, room.dropped())
 
-def _line(record: logging.LogRecord, message: str, task: str | None) -> bytes:
+    def _tell_dropped(self, context: RunContext, dropped: int) -> None:
+        if dropped:
+            told = f"{dropped:,} lines are not kept: too much was logged at once"
+            self._journal.put(context.held, "log", _line("WARNING", _FLOW.name, told, None))
+
+
+def _line(level: str, logger: str, message: str, task: TaskRun | None) -> bytes:
     from pydantic_core import to_json
 
     if len(message) > MAX_MESSAGE:
         message = f"{message[:MAX_MESSAGE]} … ({len(message) - MAX_MESSAGE:,} characters more)"
     legible = message.encode("utf-8", "replace").decode()
-    level = record.levelname.lower()
-    return to_json({"level": level, "logger": record.name, "message": legible, "task": task})
+    made = {"level": level.lower(), "logger": logger, "message": legible}
+    return to_json({**made, "task": task and task.name, "task_run": task and task.id})
 
 
 @contextmanager
@@ -87,7 +116,8 @@ def capture(context: RunContext, *, strays: bool) -> Iterator[None]:
     """
     root = logging.getLogger()
     level = _level()
-    handlers: list[logging.Handler] = [RunLogHandler(context, strays=strays)]
+    mine = RunLogHandler(context, strays=strays)
+    handlers: list[logging.Handler] = [mine]
     before = root.level
     if not root.handlers:
         handlers.append(_console(context))
@@ -97,13 +127,36 @@ def capture(context: RunContext, *, strays: bool) -> Iterator[None]:
     for handler in handlers:
         root.addHandler(handler)
     _capture_prints()
+    lead_structlog()
     try:
-        yield
+        with _listening_to_more(mine):
+            yield
     finally:
         for handler in handlers:
             root.removeHandler(handler)
+        mine.finish()
         if not any(isinstance(handler, RunLogHandler) for handler in root.handlers):
             root.setLevel(before)  # else another thread captures for a run of its own
+            release_structlog()
+
+
+@contextmanager
+def _listening_to_more(handler: logging.Handler) -> Iterator[None]:
+    """Let a handler listen to the loggers of ``UPSHOT_EXTRA_LOGGERS``: those that it would miss."""
+    named = [each.partition(":") for each in os.environ.get("UPSHOT_EXTRA_LOGGERS", "").split(",")]
+    loggers = {logging.getLogger(name.strip()): level for name, _, level in named if name.strip()}
+    levels = {logger: logger.level for logger in loggers}
+    for logger, level in loggers.items():
+        if level:
+            logger.setLevel(level.strip().upper())
+        if not logger.propagate:
+            logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger, before in levels.items():
+            logger.removeHandler(handler)
+            logger.setLevel(before)
 
 
 def _level() -> int:
@@ -113,7 +166,7 @@ def _level() -> int:
 
 def _console(context: RunContext) -> logging.Handler:
     console = logging.StreamHandler()
-    console.setFormatter(logging.Formatter(_LINE, datefmt="%H:%M:%S"))
+    console.setFormatter(ShortTracebacks(_LINE, datefmt="%H:%M:%S"))
 
     def name(record: logging.LogRecord) -> bool:
         place = here()
