@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -34,6 +34,14 @@ def answer(value: Any, status: int = 200) -> Response:
 def page(items: Sequence[Any], following: str | None = None) -> Response:
     """Return a part of a list, and the cursor of the next one if there may be more."""
     return answer({"items": items, "next": following})
+
+
+def page_by(
+    key: str, items: Sequence[Mapping[str, Any]], limit: int, cursor: str | None
+) -> Response:
+    """Return a page of a list that is at hand whole, in the order of a field of its items."""
+    left = [each for each in items if cursor is None or each[key] > cursor]
+    return page(left[:limit], left[limit - 1][key] if len(left) > limit else None)
 
 
 def place_of(cursor: str | None) -> Place | None:

@@ -27,11 +27,15 @@ async def list_firings(
 
 
 @router.get("/{firing}/events")
-async def list_events_of_firing(parts: Served, firing: str) -> Response:
+async def list_events_of_firing(
+    parts: Served, firing: str, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
     """List the events that a firing came of, oldest first, as far as they are kept."""
     found = await find(parts.store, parts.archive, firing)
-    events = await at(parts.store, parts.archive, found.get("positions") or [])
-    return page([show(event) for event in events])
+    positions: list[str] = found.get("positions") or []
+    left = positions[positions.index(cursor) + 1 if cursor in positions else 0 :]
+    events = await at(parts.store, parts.archive, left[:limit])
+    return page([show(event) for event in events], left[limit - 1] if len(left) > limit else None)
 
 
 @router.get("/{firing}")

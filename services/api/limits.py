@@ -10,17 +10,18 @@ from starlette.responses import Response
 from upshot.events.store import Store
 
 from ..catalog import Doc
-from .answers import answer, page
+from .answers import Cursor, Limit, answer, page_by
 from .parts import Parts, Served
 
 router = APIRouter(prefix="/api/v1", tags=["limits"])
 
 
 @router.get("/limits-in-use")
-async def list_use(parts: Served) -> Response:
+async def list_use(parts: Served, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """List the limits, those of deployments as well: slots that are used, and by which runs."""
     limits = await _limits(parts)
-    return page([await use_of(parts.store, name, limits[name]) for name in sorted(limits)])
+    used = [await use_of(parts.store, name, limits[name]) for name in sorted(limits)]
+    return page_by("name", used, limit, cursor)
 
 
 @router.post("/limits/{name:path}/reset")

@@ -15,7 +15,7 @@ from upshot.flows.registry import RunFilter
 from ..switching import WORK_POOL, switch
 from ..work_pools import WorkPools
 from ..worker.presence import worker_event
-from .answers import Cursor, Limit, answer, page
+from .answers import Cursor, Limit, answer, page_by
 from .parts import Parts, Served
 
 router = APIRouter(prefix="/api/v1", tags=["work"])
@@ -27,12 +27,11 @@ _RUNS_LOOKED_AT: Final = 1_000
 async def list_flows(parts: Served, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """List the flows that have deployments or ran lately, by name."""
     flows = await _deployments_by_flow(parts)
-    names = [name for name in sorted(flows) if cursor is None or name > cursor]
     items = [
         {"id": derived_id("flow", name), "name": name, "deployments": flows[name]}
-        for name in names[:limit]
+        for name in sorted(flows)
     ]
-    return page(items, names[limit - 1] if len(names) > limit else None)
+    return page_by("name", items, limit, cursor)
 
 
 async def _deployments_by_flow(parts: Parts) -> dict[str, list[str]]:
@@ -44,9 +43,10 @@ async def _deployments_by_flow(parts: Parts) -> dict[str, list[str]]:
 
 
 @router.get("/workers")
-async def list_workers(parts: Served) -> Response:
+async def list_workers(parts: Served, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """List the workers, by name; `seen` is when each last showed to be alive, in Unix ms."""
-    return page(await WorkPools(parts.store, parts.catalog).workers())
+    workers = await WorkPools(parts.store, parts.catalog).workers()
+    return page_by("name", workers, limit, cursor)
 
 
 @router.post("/workers/{name:path}/drain", status_code=202)
@@ -62,9 +62,10 @@ async def drain_worker(parts: Served, name: str) -> Response:
 
 
 @router.get("/work-pools")
-async def list_work_pools(parts: Served) -> Response:
+async def list_work_pools(parts: Served, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """List the work pools: how many runs wait, how many workers serve it, whether it is paused."""
-    return page(await WorkPools(parts.store, parts.catalog).all())
+    pools = await WorkPools(parts.store, parts.catalog).all()
+    return page_by("name", pools, limit, cursor)
 
 
 @router.get("/work-pools/{name:path}")

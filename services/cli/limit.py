@@ -30,7 +30,7 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
         Column("Active", lambda item: bool(item.get("active"))),
         Column("Holders", lambda item: [each["run"] for each in item["holders"]], wide=True),
     ]
-    items = context.obj.client.get("/limits-in-use")["items"]
+    items = context.obj.client.items("/limits-in-use")
     show(items, columns, output, "there is no limit; make one with `upshot limit create`")
 
 

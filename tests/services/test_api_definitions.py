@@ -130,6 +130,15 @@ async def test_a_parameter_that_is_not_known_is_refused(api: Api) -> None:
         assert answer["detail"] == "limitt: unknown parameter (did you mean 'limit'?)"
 
 
+async def test_every_list_pages(api: Api) -> None:
+    paths = (await api.get("/openapi.json"))["paths"]
+    lists = [path for path in paths if path.startswith("/api/v1/") and "{" not in path]
+    for path in set(lists) - {"/api/v1/events/stream"}:
+        if "get" in paths[path]:
+            names = {each["name"] for each in paths[path]["get"]["parameters"]}
+            assert {"limit", "cursor"} <= names, path
+
+
 @pytest.mark.parametrize("path", ["automations/tell us", "deployments/etl/nightly"])
 async def test_a_pause_lasts_until_somebody_resumes(api: Api, path: str) -> None:
     await api.post(APPLY, json=ALL)

@@ -64,8 +64,11 @@ async def test_a_firing_tells_why_it_came_about_and_what_was_made_of_it(api: Api
     assert call["arguments"]["body"] == {"n": 2}
     assert call["arguments"]["url"].endswith("/x?token=********")
     assert note["if"] == {"expression": "event.payload.n > 5", "holds": False}
-    events = (await api.get(f"/api/v1/firings/{firing['id']}/events"))["items"]
-    assert [event["id"] for event in events] == ["e1", "e2"]
+    path = f"/api/v1/firings/{firing['id']}/events?limit=1"
+    first = await api.get(path)
+    second = await api.get(f"{path}&cursor={first['next']}")
+    assert [event["id"] for event in first["items"] + second["items"]] == ["e1", "e2"]
+    assert second["next"] is None
     (listed,) = (await api.get("/api/v1/firings"))["items"]
     assert "arguments" not in listed["outcomes"]["0"]
     told = await asyncio.to_thread(printed, api, "automation", "firing", firing["id"])
