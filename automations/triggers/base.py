@@ -29,7 +29,6 @@ class Reason(StrEnum):
     SATISFIED = "satisfied"
     QUIET = "quiet_until_window_ends"
     ENDED = "window_ended"
-    PRESENT = "expected_events_came"
     NOT_EXPECTED = "event_not_expected"
     NOT_OPEN = "no_window_open"
     NO_MATCH = "match"

@@ -36,7 +36,7 @@ app = typer.Typer(
     name="upshot",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for plain in (starting.app, applying.app, schema.app, demo.app, status.app):
@@ -81,7 +81,7 @@ def upshot(
 ) -> None:
     """Turns events into outcomes: flows and tasks run, every change is an event, automations act.
 
-    Start a service with [bold]upshot up[/bold], and talk to it from another terminal. The token
+    Start a service with `upshot up`, and talk to it from another terminal. The token
     that a service wants is taken from UPSHOT_API_TOKEN.
     """
     context.obj.url, context.obj.debug = url, debug

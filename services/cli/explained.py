@@ -133,7 +133,7 @@ def _check(check: Found, part: Found, found: Found) -> Text | None:
     elif met is None:
         parts.append((expected, "dim"))
     elif met:
-        parts += [(expected, "")] if actual in (expected, "yes") else [(actual, "")]
+        parts += [(expected, "")] if actual in (expected, "true") else [(actual, "")]
         parts += [(f"  ({expected})", "dim")] if _adds(check) else []
     else:
         parts += [("expected ", ""), (expected, "green"), (", actual ", ""), (actual, "red")]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from . import times
-from .printing import cell
+from .printing import cell, literal
 
 Line = tuple[str, str]
 """A text, and its colour."""
@@ -40,7 +40,7 @@ def why(firing: Mapping[str, Any]) -> Iterator[Line]:
 
 def _condition(condition: Mapping[str, Any]) -> Line:
     found = ", ".join(
-        f"{each.get('lookup')} = {cell(each.get('value', each.get('error')))}"
+        f"{each.get('lookup')} = {literal(each.get('value', each.get('error')))}"
         for each in condition.get("lookups") or []
     )
     told = f"condition {condition.get('expression')}: {cell(condition.get('holds'))}"
@@ -66,7 +66,7 @@ def asked(outcome: Mapping[str, Any] | None) -> Iterator[Line]:
     if condition:
         yield cut(f"if {condition['expression']}: {cell(condition['holds'])}"), "dim"
     for name, value in (found.get("arguments") or {}).items():
-        yield cut(f"{name}: {cell(value)}"), "dim"
+        yield cut(f"{name}: {literal(value)}"), "dim"
     if found.get("started"):
         took = times.between(found["started"], found.get("ended"), times.now())
         yield f"at {times.local(found['started'])}, took {took}", "dim"

@@ -110,6 +110,11 @@ def cell(value: object) -> str:
     return harmless(str(value))
 
 
+def literal(value: object) -> str:
+    """Return a value as definitions and expressions write it, for one line of a table."""
+    return json.dumps(value) if isinstance(value, bool) else cell(value)
+
+
 def harmless(text: str) -> str:
     """Return text from outside with its control characters made visible."""
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

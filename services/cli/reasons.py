@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .printing import cell
+from .printing import cell, literal
 from .stages import conditions, day_of, moment, words
 
 Found = Mapping[str, Any]
@@ -19,7 +19,6 @@ _WORDS: Final = {
     "waiting_that_nothing_forbidden_comes": "all is there; until {ends} nothing forbidden may come",
     "waiting_for_other_triggers": "{counted} triggers have fired; it waits for the others",
     "quiet_until_window_ends": "it has fired already, and is quiet until its window ends, {ends}",
-    "expected_events_came": "what it expected came, so nothing is absent",
     "satisfied": "what it expected came, so nothing is absent",
     "window_opened": "this event opens its window, which ends {ends}",
     "counted": "{counted}, and the window ends {ends}",
@@ -109,4 +108,4 @@ def shown(value: Any) -> str:
         return ", ".join(map(shown, value))
     if isinstance(value, Mapping):
         return ", ".join(f"{cell(key)} {shown(each)}" for key, each in value.items())
-    return f"{value:g}" if isinstance(value, float) else cell(value)
+    return f"{value:g}" if isinstance(value, float) else literal(value)

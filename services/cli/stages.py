@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from . import times
-from .printing import cell
+from .printing import cell, literal
 
 Stage = Mapping[str, Any]
 
@@ -69,10 +69,10 @@ def conditions(stage: Stage) -> Iterator[tuple[bool | None, str, str]]:
 
 def _saw(check: Mapping[str, Any]) -> Iterator[str]:
     for path, value in (check.get("values") or {}).items():
-        yield f"{cell(path)} is {cell(value)}"
+        yield f"{cell(path)} is {literal(value)}"
     if isinstance(check["actual"], list):
         for each in check["actual"]:
-            yield f"{cell(each.get('lookup'))} is {cell(each.get('value', each.get('error')))}"
+            yield f"{cell(each.get('lookup'))} is {literal(each.get('value', each.get('error')))}"
 
 
 def moment(ms: float, day: str) -> str:

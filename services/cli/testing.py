@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @app.command(name="test")
 def run_tests(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files or folders.")],
     output: Output = Format.TABLE,
 ) -> None:
     """Run the tests in files of rules: no service is needed, and nothing is sent.

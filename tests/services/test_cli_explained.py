@@ -146,6 +146,12 @@ def test_a_condition_that_does_not_hold_is_the_reason(shown: Any) -> None:
     ]
 
 
+def test_a_truth_value_is_told_as_expressions_write_it(shown: Any) -> None:
+    rule = {"trigger": {"expect": ["a.b"]}, "conditions": ["event.payload.open"]}
+    lines = shown(explained(rule, ("a.b", 1, {"payload": {"open": False}})))
+    assert lines[1] == "  conditions: event.payload.open: event.payload.open is false"
+
+
 def test_every_stage_can_be_shown(shown: Any) -> None:
     rule = {
         "trigger": {"expect": ["a.b"]},

@@ -172,6 +172,15 @@ def test_text_from_outside_can_not_steer_the_terminal() -> None:
     assert cell({"name": "\x1b]0;title\x07"}) == '{"name": "\\u001b]0;title\\u0007"}'
 
 
+def test_a_paragraph_of_help_is_as_wide_as_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert run(["apply", "--help"]) == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "The plan is shown" in each]
+    assert "${NAME} in a file is taken from the environment" in line
+
+
 def test_typer_is_not_loaded_by_a_service_s_process() -> None:
     modules = "upshot.services.serving, upshot.services.supervisor.supervisor"
     code = f"import sys, {modules}; print('typer' in sys.modules, 'fastapi' in sys.modules)"
