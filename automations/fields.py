@@ -109,9 +109,7 @@ def missing(reads: Iterable[Read], known: Known, told: str) -> Iterator[dict[str
     for read in reads:
         if (lack := known.lacks(read.path)) is not None:
             step, there = lack
-            hint = did_you_mean(
-                step.removeprefix("role:"), {each.removeprefix("role:") for each in there}
-            )
+            hint = did_you_mean(_bare(step), set(map(_bare, there)))
             yield {"field": read.place, "message": f"{read.written}: none of {told} has it{hint}"}
 
 
