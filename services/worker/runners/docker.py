@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from .started import variables
 
 _ENDED: Final = frozenset({"exited", "dead"})
 _CONFLICT: Final = 409
+_LEFT_SECONDS: Final = 60.0
 
 
 def rendered(
@@ -79,6 +81,7 @@ class DockerPlatform:
         self._pool = pool
         self._store_url = store_url
         self._lease_ms = lease_ms
+        self._left: dict[str, float] = {}
         self._data_dir = data_dir if "docker" in client.api.base_url else None  # a local socket
 
     def start(self, launch: Launch) -> str:
@@ -113,7 +116,16 @@ class DockerPlatform:
             labelled = {"label": f"{POOL}={self._pool}"}
             listed = self._client.api.containers(all=True, filters=labelled)
             known = {each["Names"][0].lstrip("/"): each for each in listed}
+            self._remove_left(known.keys() - names, known)
             return {name: self._found(known[name]) for name in names & known.keys()}
+
+    def _remove_left(self, others: set[str], known: dict[str, dict[str, Any]]) -> None:
+        """Remove what ended a while ago, and whose worker left before."""
+        now = time.monotonic()
+        ended = {name for name in others if known[name]["State"] in _ENDED}
+        self._left = {name: self._left.get(name, now) for name in ended}
+        for name in [each for each, since in self._left.items() if now - since > _LEFT_SECONDS]:
+            self.remove(name)
 
     def _found(self, listed: dict[str, Any]) -> Found:
         if listed["State"] not in _ENDED:
