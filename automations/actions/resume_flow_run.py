@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ..template_data import TemplateData, render_data
 from ..templates import Template
 from .base import Variables
 from .concerning import OfFlowRun
@@ -14,13 +15,17 @@ class ResumeFlowRun(OfFlowRun):
 
     Attributes:
         message: why, for people.
+        input: what the run asks for, where it asks; a lone ``{{ expression }}`` keeps its type.
     """
 
     type: ClassVar[str] = "resume-flow-run"
 
     message: Template | None = None
+    input: TemplateData = None
 
     def arguments(self, variables: Variables) -> dict[str, Any]:
-        """Return ``flow_run`` (its id, without a prefix) and ``message``."""
+        """Return ``flow_run`` (its id, without a prefix), ``message``, and ``input`` if given."""
         message = self.message.render_text(variables) if self.message else ""
-        return {**super().arguments(variables), "message": message}
+        told = {**super().arguments(variables), "message": message}
+        given = render_data(self.input, variables)
+        return told if given is None else {**told, "input": given}

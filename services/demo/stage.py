@@ -26,6 +26,7 @@ from .steps import until
 EXAMPLES: Final = Path(__file__).resolve().parent / "examples"
 _COMMAND: Final = (sys.executable, "-P", "-m", "upshot.services.cli")
 _READY: Final = re.compile(r"^ready (http://\S+)$", re.MULTILINE)
+_PATIENCE: Final = 90.0  # seconds that it may take to be ready, on a machine with much to do
 _GRACE: Final = 20.0  # seconds that the service may take to stop
 _LOG_TAIL: Final = 25
 
@@ -56,7 +57,7 @@ class Service:
             self._process = GuardedProcess(
                 command, output=log.fileno(), cwd=self._folder, env=self.environment
             )
-        self.url = until("the service is ready", self._ready_url)
+        self.url = until("the service is ready", self._ready_url, _PATIENCE)
 
     def _ready_url(self) -> str | None:
         if self._process is not None and self._process.returncode is not None:

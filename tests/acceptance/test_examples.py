@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +16,8 @@ from upshot.automations.exceptions import InvalidDefinition
 from upshot.automations.loading import Definitions, load, loads
 from upshot.automations.testing import run
 from upshot.events.event import Event, Recorded
+from upshot.services.demo.stage import Stage
+from upshot.services.demo.steps import until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 README = (EXAMPLES.parent / "README.md").read_text()
@@ -39,11 +45,16 @@ def _recorded(name: str, resource: str, at: int) -> Recorded:
 def test_all_examples_load_together(definitions: Definitions) -> None:
     folders = {path.parent.name for path in EXAMPLES.glob("*/automations.yaml")}
 
-    assert folders == {"github", "heartbeat", "logins", "words"}
+    assert folders == {"github", "heartbeat", "logins", "orders", "words"}
     assert {each.name for each in definitions.webhooks} == {"github"}
-    assert {each.name for each in definitions.receivers} == {"oncall-mail", "oncall-hook"}
+    assert {each.name for each in definitions.receivers} == {
+        "oncall-mail",
+        "oncall-hook",
+        "orders-desk",
+    }
     assert {each.name for each in definitions.deployments} == {
         "github-report/deliveries",
+        "orders/fulfil",
         "words/these",
     }
 
@@ -101,3 +112,88 @@ def test_only_the_sensor_that_fell_silent_fires(definitions: Definitions) -> Non
     fired = [each for each in evaluator.advance(62_001) if isinstance(each, Firing)]
     assert [each.labels for each in fired] == [{"id": "sensor.cellar"}]
     assert evaluator.advance(70_000) == []
+
+
+@pytest.fixture(scope="module")
+def shop(stage: Stage) -> Path:
+    """Return the shop of the orders' example; its desk hears by the stage's receiver."""
+    desk = stage.folder / "desk.yaml"
+    url = f"json://127.0.0.1:{stage.inbox.port}/"
+    desk.write_text(json.dumps({"receivers": [{"name": "orders-desk", "url": url}]}))
+    stage.service.command("apply", "-f", str(desk))
+    return stage.folder / "shop.sqlite"
+
+
+def _ordered(stage: Stage, order: str, state: str) -> str:
+    """Order something; return its run, which gets into a state."""
+    command = ("deployment", "run", "orders/fulfil", "-p", f"order={order}", "--output", "json")
+    run: str = json.loads(stage.service.command(*command))["id"]
+    _until_state(stage, run, state)
+    return run
+
+
+def _until_state(stage: Stage, run: str, state: str) -> dict[str, Any]:
+    def there() -> dict[str, Any] | None:
+        shown: dict[str, Any] = stage.client.get(f"/runs/{run}")
+        return shown if shown["state"]["name"] == state else None
+
+    return until(f"the run is {state}", there)
+
+
+def _steps(shop: Path, run: str) -> list[str]:
+    with closing(sqlite3.connect(shop)) as database:
+        found = database.execute("SELECT step FROM ledger WHERE run = ? ORDER BY place", (run,))
+        return [step for (step,) in found]
+
+
+def _heard(stage: Stage, title: str) -> bool:
+    return title in [each["title"] for each in stage.inbox.posts]
+
+
+def _stock(shop: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(shop)) as database:
+        return dict(database.execute("SELECT article, pieces FROM stock"))
+
+
+@pytest.mark.xdist_group("acceptance")
+def test_a_small_order_ships_at_once_and_only_once(stage: Stage, shop: Path) -> None:
+    run = _ordered(stage, "A-1001", "Completed")
+    again = _ordered(stage, "A-1001", "Completed")
+
+    assert _steps(shop, run) == ["reserved", "charged", "shipped"]
+    assert _steps(shop, again) == []
+    assert stage.client.get(f"/runs/{again}")["result"] == "A-1001 is on its way to Ada"
+
+
+@pytest.mark.xdist_group("acceptance")
+def test_an_order_that_is_rejected_is_rolled_back_newest_first(stage: Stage, shop: Path) -> None:
+    _ordered(stage, "A-1001", "Completed")
+    before = _stock(shop)
+
+    run = _ordered(stage, "A-1002", "Suspended")
+
+    assert _stock(shop) != before  # it is reserved while somebody thinks
+    question = "Ship order A-1002 of Ben for 1636.00?"
+    until("the desk hears", lambda: _heard(stage, question) or None)
+    stage.service.command(
+        "run", "resume", run, "--input", '{"approve": false, "note": "no credit"}'
+    )
+    assert "no credit" in _until_state(stage, run, "Failed")["state"]["message"]
+    assert _steps(shop, run) == ["reserved", "charged", "refunded", "put back"]
+    assert _stock(shop) == before
+
+
+@pytest.mark.xdist_group("acceptance")
+def test_an_order_that_is_approved_ships(stage: Stage, shop: Path) -> None:
+    run = _ordered(stage, "A-1002", "Suspended")
+    stage.service.command("run", "resume", run, "--input", '{"approve": true}')
+
+    assert _until_state(stage, run, "Completed")["result"] == "A-1002 is on its way to Ben"
+    assert _steps(shop, run) == ["reserved", "charged", "shipped"]
+
+
+@pytest.mark.xdist_group("acceptance")
+def test_an_order_for_more_than_there_is_charges_nobody(stage: Stage, shop: Path) -> None:
+    run = _ordered(stage, "A-1004", "Failed")
+
+    assert _steps(shop, run) == []

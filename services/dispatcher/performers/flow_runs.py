@@ -78,7 +78,8 @@ class ResumeFlowRun(_OfFlowRun):
 
     async def _change(self, run: FlowRun, arguments: dict[str, Any], job: Job) -> FlowRun:
         message = arguments["message"] or "an automation resumes it"
-        return await self._runs.resume(run.id, message, cause=job.cause)
+        given = arguments.get("input")
+        return await self._runs.resume(run.id, message, input=given, cause=job.cause)
 
 
 class _Ending(_OfFlowRun):
