@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -69,6 +70,7 @@ class DaskTaskRunner:
             return None, self._cluster.scheduler_address
         from distributed import LocalCluster
 
+        _hush(self._cluster_kwargs.get("silence_logs", logging.WARNING))
         made = (self._class or LocalCluster)(**self._cluster_kwargs)
         return made, made.scheduler_address
 
@@ -137,6 +139,12 @@ def _run(order: bytes) -> bytes:
     said: list[Said] = []
     done = packed_done(execute(order, said.append))
     return pickle.dumps((said, done))
+
+
+def _hush(level: int) -> None:
+    """Keep what a cluster tells of itself out of the run's log, as Dask does for the terminal."""
+    if level:
+        logging.getLogger("distributed").setLevel(level)
 
 
 def _require() -> None:
