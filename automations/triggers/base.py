@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ..expressions import Scope
 from ..narrowing import NarrowScope
+from .reasons import Reason as Reason
 
 if TYPE_CHECKING:
     from upshot.events.event import Recorded
@@ -17,63 +18,6 @@ if TYPE_CHECKING:
     from ..matching import LabelMatch
     from .explaining import Checks
     from .window import Memory
-
-
-class Reason(StrEnum):
-    """Why a trigger, or the evaluator around it, did what it did."""
-
-    REACHED = "threshold_reached"
-    ABSENT = "absent"
-    OPENED = "window_opened"
-    COUNTED = "counted"
-    SATISFIED = "satisfied"
-    QUIET = "quiet_until_window_ends"
-    ENDED = "window_ended"
-    NOT_EXPECTED = "event_not_expected"
-    NOT_OPEN = "no_window_open"
-    NO_MATCH = "match"
-    NO_RELATED_MATCH = "match_related"
-    WHERE_FALSE = "where_false"
-    WHERE_ERROR = "where_error"
-    WATCHED = "deadline_set"
-    MET = "deadline_met"
-    MISSED = "deadline_missed"
-    NOT_WATCHED = "no_deadline_set"
-    FRESH = "fresh"
-    STALE = "stale"
-    TICK = "scheduled_time"
-    BREACHED = "metric_breached"
-    SUSTAINING = "metric_not_breached_long_enough"
-    WITHIN_LIMITS = "metric_within_limits"
-    UNRECOVERED = "metric_not_recovered"
-    RECOVERED = "metric_recovered"
-    WARMING_UP = "metric_not_observed_long_enough"
-    NO_DATA = "metric_without_data"
-    NO_VALUE = "event_without_value"
-    ALL_MET = "triggers_met"
-    GATHERED = "waiting_for_other_triggers"
-    VETOED = "a_trigger_that_must_not_fire_did"
-    WAITING_OUT = "waiting_that_nothing_forbidden_comes"
-    OUT_OF_ORDER = "out_of_order"
-    PASSED = "passed"
-    UNSETTLED = "waiting_for_quiet"
-    DEBOUNCED = "debounced"
-    COLLECTING = "collecting_a_batch"
-    CONDITION_FALSE = "condition_false"
-    CONDITION_ERROR = "condition_error"
-    THROTTLED = "throttled"
-    WAITS_ITS_TURN = "waiting_for_its_turn"
-    QUEUE_FULL = "queue_full"
-    IN_PROGRESS = "in_progress"
-    MAX_IN_PROGRESS = "max_in_progress"
-    EXHAUSTED = "budget_exhausted"
-    INCIDENT_OPENED = "incident_opened"
-    INCIDENT_UPDATED = "incident_updated"
-    RESOLVED = "resolved"
-    CHANGED = "automation_changed"
-    STOPPED = "automation_stopped"
-    LOOP = "loop"
-    ERROR = "error"
 
 
 @dataclass(slots=True, frozen=True)

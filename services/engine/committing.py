@@ -12,7 +12,8 @@ from upshot.events.log import START, order
 from upshot.events.store import Argument
 
 from .memory import Memory
-from .outcomes import Actions, FiringRecord, resolved_event, suppressed_event
+from .outcomes import FiringRecord
+from .telling import Actions, resolved_event, suppressed_event
 
 MAX_RECORDS: Final = 200
 MAX_BYTES: Final = 4 * 1024 * 1024

@@ -30,8 +30,9 @@ from . import committing
 from .fetching import Events
 from .lookups import Lookups
 from .memory import DEFINING, Memory, recall, tell_unreadable
-from .outcomes import Actions, FiringRecord, record, untold
+from .outcomes import FiringRecord, record, untold
 from .reading import Reader, Reading
+from .telling import Actions
 
 log = structlog.get_logger(__name__)
 

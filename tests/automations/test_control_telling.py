@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.automations.controlled import evaluating, play, rule
 from tests.automations.making import ACTIONS, event, feed, suppressions
 from upshot.automations.control.telling import EVERY, MOST, Telling
-from upshot.services.engine.outcomes import suppressed_event
+from upshot.services.engine.telling import suppressed_event
 
 
 def test_one_a_minute_speaks_for_those_before_it() -> None:
