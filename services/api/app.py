@@ -102,8 +102,9 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         ],
     )
     app.state.parts = parts
-    for room in _ROUTED:
-        app.include_router(room.router, dependencies=[Depends(refuse_unknown)])
+    for room in _ROUTED:  # probes and browsers may ask with parameters of their own
+        strict = [Depends(refuse_unknown)] if room.router.prefix else []
+        app.include_router(room.router, dependencies=strict)
     problems.install(app)
     openapi.install(app)
     return app

@@ -128,6 +128,7 @@ async def test_a_parameter_that_is_not_known_is_refused(api: Api) -> None:
     for path in ("/api/v1/events", "/api/v1/firings", "/api/v1/runs", "/api/v1/automations"):
         answer = await api.ask("GET", f"{path}?limitt=1", 422)
         assert answer["detail"] == "limitt: unknown parameter (did you mean 'limit'?)"
+    await api.ask("GET", "/healthz?probe=7", 200)
 
 
 async def test_every_list_pages(api: Api) -> None:
