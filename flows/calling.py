@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .annotations import allow_failure, quote, unmapped
 from .arguments import found_in, futures_in, needed_of
 from .context import Here, here
+from .depth import require_room
 from .exceptions import Interrupted, MappingError
 from .futures import TaskFuture, TaskFutureList
 from .generating import iterate, iterate_async
@@ -26,6 +27,7 @@ def call_task(
     task: Task[..., Any], place: Here, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Run a task here; return its result, or a coroutine of it for a coroutine function."""
+    require_room(task.name)
     as_state = _take(task, kwargs, "return_state", False)
     waited = _take(task, kwargs, "wait_for", None) or ()
     call = TaskCall(task, place, args, kwargs, waited)
@@ -160,6 +162,7 @@ def call_flow(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     """Run a flow; return its result, or a coroutine of it for a coroutine function."""
     from .byhand import iterate_flow, iterate_flow_async, run_flow
 
+    require_room(flow.name)
     as_state = _take(flow, kwargs, "return_state", False)
     waited = _take(flow, kwargs, "wait_for", None) or ()
     if flow.is_generator and not as_state:
