@@ -28,14 +28,14 @@ def pass_boundary(context: RunContext) -> None:
     Raises:
         Suspending: the process is to leave.
     """
-    for each in _lineage(context):
+    for each in lineage(context):
         if each.held.halted:
             stand_still(each.journal, each.held)
 
 
 async def pass_boundary_async(context: RunContext) -> None:
     """Do the same in a coroutine."""
-    if any(each.held.halted for each in _lineage(context)):
+    if any(each.held.halted for each in lineage(context)):
         await asyncio.to_thread(pass_boundary, context)
 
 
@@ -45,7 +45,7 @@ def require_done(context: RunContext) -> None:
     Raises:
         Suspending: one was, so the function that returned has not done all that it was to do.
     """
-    for each in _lineage(context):
+    for each in lineage(context):
         if each.held.undone:
             raise Suspending(each.id)
 
@@ -57,7 +57,8 @@ def raise_halt(states: Iterable[State]) -> None:
             raise state.data
 
 
-def _lineage(context: RunContext) -> Iterator[RunContext]:
+def lineage(context: RunContext) -> Iterator[RunContext]:
+    """Yield a run, and each that it is a part of, from the inside out."""
     each: RunContext | None = context
     while each is not None:
         yield each

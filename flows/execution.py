@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .again import Again
-from .boundary import pass_boundary, require_done
+from .boundary import lineage, pass_boundary, require_done
 from .context import Here, RunContext, Scope, standing
 from .exceptions import (
     EntrypointNotFound,
@@ -275,19 +275,13 @@ class Execution:
 
     def _is_cancelled(self) -> bool:
         """Tell whether this run is to be cancelled, or one that it is a part of."""
-        context: RunContext | None = self.context
-        while context is not None:
-            if self._journal.refresh(context.held) is StateType.CANCELLING:
-                return True
-            context = context.parent
-        return False
+        kinds = (self._journal.refresh(each.held) for each in lineage(self.context))
+        return StateType.CANCELLING in kinds
 
     def _is_handed_over(self) -> bool:
         """Tell whether another worker is to go on with this run, or with the one that it is in."""
-        context = self.context
-        while context.parent is not None:
-            context = context.parent
-        return context.held.run.handed
+        *_, outermost = lineage(self.context)
+        return outermost.held.run.handed
 
     def _may_wait_elsewhere(self) -> bool:
         """Tell whether it is paused: then whoever ends this process, as its worker, ends no run."""
@@ -296,8 +290,9 @@ class Execution:
 
     def _told(self, error: BaseException) -> BaseException:
         """Return what to raise: a run that called this one goes on, unless it stops as well."""
-        parent = self.context.parent
-        if parent is None or parent.stopping.is_set() or not isinstance(error, Interrupted):
+        around = list(lineage(self.context))[1:]
+        stops = any(each.stopping.is_set() for each in around)
+        if not around or stops or not isinstance(error, Interrupted):
             return error
         return NotCompleted(f"flow run {self._held.run.name} was stopped")
 
