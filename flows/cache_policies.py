@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from .exceptions import Unhashable
-from .hashing import hash_code, hash_value, hashed
+from .hashing import hash_closure, hash_code, hash_value, hashed
 
 
 class IsolationLevel(StrEnum):
@@ -175,7 +175,8 @@ class _TaskSource(CachePolicy):
     def compute_key(
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
-        return hashed("code", context.task.name, hash_code(context.task.fn))
+        function = context.task.fn
+        return hashed("code", context.task.name, hash_code(function), hash_closure(function))
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import json
 import pickle
+from functools import partial
 from hashlib import blake2b
-from types import CodeType
+from types import CellType, CodeType, NoneType
 from typing import Any, Final
 
 from .exceptions import Unhashable
 from .results import is_json
 
 _MOST_PARTS: Final = 200_000
+_PLAIN: Final = frozenset({NoneType, bool, int, float, complex, str, bytes})
 _REFUSALS: Final = (
     pickle.PicklingError, TypeError, ValueError, AttributeError, RecursionError,
 )  # fmt: skip
@@ -58,6 +60,9 @@ def hash_code(function: Any) -> str:
 
     Comments, blank lines and annotations do not count; what it calls counts by name only.
     """
+    if isinstance(function, partial):
+        fixed = (_default(function.args), _default(function.keywords))
+        return hashed(hash_code(function.func), *fixed)
     function = getattr(function, "__func__", function)  # of a method
     code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
     if code is None:
@@ -66,9 +71,28 @@ def hash_code(function: Any) -> str:
     return hashed(_code_text(code), "|".join(_default(value) for value in given))
 
 
+def hash_closure(function: Any) -> str:
+    """Return the hash of the plain values that a function has from the functions around it."""
+    function = getattr(function, "__func__", function)
+    code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None)
+    named = zip(code.co_freevars, cells, strict=True) if code is not None and cells else ()
+    return hashed(*(f"{name}={_plain_in(cell)}" for name, cell in named))
+
+
+def _plain_in(cell: CellType) -> str:
+    """Return what shows the value of a variable; nothing of one whose value can change."""
+    try:
+        value = cell.cell_contents
+    except ValueError:  # it has none yet
+        return ""
+    return repr(value) if type(value) in _PLAIN else ""
+
+
 def _code_text(code: CodeType) -> str:
     constants = [_constant(value) for value in code.co_consts]
-    return "\n".join((code.co_code.hex(), *code.co_names, *code.co_varnames, *constants))
+    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    handlers = code.co_exceptiontable.hex()
+    return "\n".join((code.co_code.hex(), handlers, *map(repr, names), *constants))
 
 
 def _constant(value: Any) -> str:

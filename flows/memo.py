@@ -7,6 +7,8 @@ the function runs → its result in a file → the entry in the store, at once o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature as signature_of
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json, to_json
@@ -90,7 +92,7 @@ class Memo:
 
     def _made_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         policy = self._keeping.policy
-        signature, run = self._task.signature, self._run.held.run
+        run = self._run.held.run
         context = TaskRunContext(
             task=self._task,
             task_run_id=self._task_run.id,
@@ -99,14 +101,22 @@ class Memo:
             flow_name=run.flow,
             flow_parameters=self._flow_parameters(),
         )
-        inputs = signature.with_defaults(signature.bind(args, kwargs))
         try:
-            given = context.flow_parameters
+            inputs, given = self._inputs(args, kwargs), context.flow_parameters
             return policy.compute_key(context, inputs, given) if policy else None
         except Exception as error:  # noqa: BLE001 - policies and inputs are code of the user's own
             name = self._task_run.name
             run_logger().error("%s is not cached: %s", name, explain(error), exc_info=error)
             return None
+
+    def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return all parameters, defaults included; a method's first one is whose method it is."""
+        function, signature = self._task.fn, self._task.signature
+        inputs = signature.with_defaults(signature.bind(args, kwargs))
+        if not isinstance(function, MethodType):
+            return inputs
+        first = next(iter(signature_of(function.__func__).parameters), "self")
+        return {first: function.__self__, **inputs}
 
     def _flow_parameters(self) -> dict[str, Any]:
         run = self._run
