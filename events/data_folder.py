@@ -32,6 +32,8 @@ class StoreRecord(BaseModel):
     """Process id of the server, None until it was started."""
     socket: str
     """Absolute path of the server's unix socket."""
+    lasting: bool = True
+    """Whether others may join it: one that ends with some program is that program's own."""
 
     @property
     def url(self) -> str:
@@ -153,13 +155,18 @@ class DataFolder:
         self._record_file.unlink(missing_ok=True)
 
 
-def find_running(data_dir: Path) -> str | None:
+def find_running(data_dir: Path, *, lasting: bool = True) -> str | None:
     """Return the address of the store that runs in `data_dir`, or None when none does.
 
     It is running as soon as it takes connections; it may still be loading its data.
+
+    Args:
+        data_dir: the data folder. lasting: leave out one that ends with some program.
     """
     record = DataFolder(data_dir).read_record()
-    return record.url if record is not None and _listens(record.socket) else None
+    if record is None or (lasting and not record.lasting):
+        return None
+    return record.url if _listens(record.socket) else None
 
 
 def _listens(path: str) -> bool:

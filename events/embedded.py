@@ -37,17 +37,26 @@ class EmbeddedStore:
     happened to the process that started it. `start` works again after any end of the server.
     """
 
-    def __init__(self, data_dir: Path | str, *, maxmemory: int = 0, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        data_dir: Path | str,
+        *,
+        maxmemory: int = 0,
+        timeout: float = 30.0,
+        lasting: bool = True,
+    ) -> None:
         """Prepare to serve `data_dir`; nothing is touched yet.
 
         Args:
             data_dir: the data folder; the store keeps to its subfolder `store`.
             maxmemory: bytes after which writes that need memory are refused; 0 for no limit.
             timeout: seconds the server may stay silent while starting; loading doesn't count.
+            lasting: whether others may join it; see `find_running`.
         """
         self._folder = DataFolder(Path(data_dir))
         self._maxmemory = maxmemory
         self._timeout = timeout
+        self._lasting = lasting
         self._process: GuardedProcess | None = None
         self._socket = ""
 
@@ -80,7 +89,7 @@ class EmbeddedStore:
         try:
             self._folder.clear_record()
             self._socket = self._folder.place_socket(self._socket)
-            record = StoreRecord(owner=os.getpid(), socket=self._socket)
+            record = StoreRecord(owner=os.getpid(), socket=self._socket, lasting=self._lasting)
             self._folder.write_record(record)
             log_start = self._rotate_log()
             self._process = self._spawn(binary, lock)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
+import shlex
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from upshot.events.embedded import EmbeddedStore, find_running
-from upshot.events.exceptions import StoreUnavailable
-from upshot.events.settings import load_settings
+from upshot.events.exceptions import DataFolderLocked, StoreUnavailable
+from upshot.events.settings import Settings, load_settings
 from upshot.events.store import SyncStore
 
 
@@ -38,6 +39,8 @@ def join() -> Joined:
     """Return the store of ``UPSHOT_REDIS_URL``, else the one that runs in the data folder, else one
     of this program's own.
 
+    That one is in the data folder that was chosen, or else in a temporary one, which stays.
+
     Raises:
         WrongSetting: a setting has a value that can't be used.
     """
@@ -45,7 +48,7 @@ def join() -> Joined:
     url = settings.redis_url or find_running(settings.data_dir)
     folder, lasting = settings.data_dir, url is not None
     if url is None:
-        folder, url = _own_store(os.getpid())
+        folder, url = _own_store(os.getpid(), _chosen(settings))
     results = str(folder.expanduser() / "results")
     return Joined(url, results, settings.lease_ms, int(settings.dedup * 1000), lasting)
 
@@ -63,15 +66,43 @@ def require_lasting(joined: Joined) -> None:
         )
 
 
+def _chosen(settings: Settings) -> Path | None:
+    """Return the data folder that somebody chose, if anybody did."""
+    return settings.data_dir if "data_dir" in settings.model_fields_set else None
+
+
 @cache
-def _own_store(_process: int) -> tuple[Path, str]:
-    """Start a store in a temporary folder; one for a process."""
-    folder = Path(tempfile.mkdtemp(prefix="upshot-"))
-    store = EmbeddedStore(folder)
-    store.start()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(store.stop)
+def _own_store(process: int, chosen: Path | None) -> tuple[Path, str]:
+    """Start a store that ends with this process, and is nobody else's; one for a process."""
+    folder, store = _started(chosen)
+    atexit.register(_end, process, folder, store)
     return folder, store.url
+
+
+def _started(chosen: Path | None) -> tuple[Path, EmbeddedStore]:
+    if chosen is not None:
+        store = EmbeddedStore(chosen, lasting=False)
+        try:
+            store.start()
+        except DataFolderLocked:  # another program has it; each keeps its own runs
+            pass
+        else:
+            return chosen.expanduser().resolve(), store
+    folder = Path(tempfile.mkdtemp(prefix="upshot-"))
+    store = EmbeddedStore(folder, lasting=False)
+    store.start()
+    return folder, store
+
+
+def _end(process: int, folder: Path, store: EmbeddedStore) -> None:
+    """Stop the store and tell where it is kept; not in a fork, whose parent goes on with it."""
+    if os.getpid() != process:
+        return
+    store.stop()
+    sys.stderr.write(
+        f"No Upshot runs here, so what ran is kept in {folder}. To look at it:\n"
+        f"  UPSHOT_DATA_DIR={shlex.quote(str(folder))} upshot run ls\n"
+    )
 
 
 def connect(joined: Joined) -> SyncStore:
