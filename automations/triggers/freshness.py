@@ -18,7 +18,8 @@ from .selection import Bucketed, Named, Names, Selecting
 from .window import NEVER, Window
 
 SHORTEST: Final = timedelta(seconds=1)
-ANY_OF_ASSETS: Final = ("asset.*",)
+SEEN_OF_ASSETS: Final = ("asset.materialized", "asset.observed", "asset.updated")
+"""A failure, or a check, makes no asset fresh."""
 
 
 class FreshnessTrigger(Bucketed, Selecting):
@@ -26,7 +27,8 @@ class FreshnessTrigger(Bucketed, Selecting):
 
     Attributes:
         asset: the asset's name; ``*`` globs.
-        expect: names or globs of the events that count as seen; any of assets by default.
+        expect: names or globs of the events that count as seen; by default that the asset was
+            materialized, observed or updated.
         within: for how long it may stay unseen.
     """
 
@@ -48,7 +50,7 @@ class FreshnessTrigger(Bucketed, Selecting):
     @property
     def names(self) -> tuple[str, ...]:
         """Names or globs of the events that count as seen."""
-        return self.expect or (ANY_OF_ASSETS if self.asset else ("*",))
+        return self.expect or (SEEN_OF_ASSETS if self.asset else ("*",))
 
     @cached_property
     def named(self) -> Named:
