@@ -101,6 +101,8 @@ class Journal:
         """
         if os.getpid() != self._process:
             raise OutsideRun("a fork of a flow's process can't write for the flow's run")
+        if not self._backlog.size:  # all of it is written: the thread need not be woken for that
+            return
         written = self._backlog.mark()
         self._hurry.set()
         self._wake.set()

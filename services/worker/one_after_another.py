@@ -39,9 +39,9 @@ def execute_each(address: str, number: int, store_url: str, lease_ms: int) -> in
         channel.send({"ready": number})
         while (received := channel.receive()) is not None:
             for message in received[0]:
-                execute_on(store, message["run"], message["epoch"], lease_ms)
+                code = execute_on(store, message["run"], message["epoch"], lease_ms)
                 last = not surroundings.restored()
-                channel.send({"done": message["job"], "last": last})
+                channel.send({"done": message["job"], "code": code, "last": last})
     store.close()
     return 0
 

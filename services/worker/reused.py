@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from upshot.flows.jobs import ProcessJob
 
-from .runners.base import Ended, Launch
+from .runners.base import RECORDED, Ended, Launch
 from .warm import Warm, WarmParent
 from .wire import Message, encode
 
@@ -159,7 +159,7 @@ class Reused:
             writer.close()
 
     def _hear_done(self, process: Process, message: Message) -> None:
-        self._finish(process, message["done"], 0)
+        self._finish(process, message["done"], message["code"], recorded=True)
         if message["last"] or process.spoiled or process.left <= 0 or process.parent.retired:
             self._let_go(process)
             return
@@ -167,10 +167,12 @@ class Reused:
         if len(self._waiting) > _MOST_WAITING:
             self._let_go(self._waiting[0])
 
-    def _finish(self, process: Process, job: int, code: int | None) -> None:
+    def _finish(
+        self, process: Process, job: int, code: int | None, *, recorded: bool = False
+    ) -> None:
         process.job = None
         del self._of_job[job]
-        self._ended(job, code, "")
+        self._ended(job, code, RECORDED if recorded else "")
 
     def _let_go(self, process: Process) -> None:
         """Let a process end: nothing more comes."""

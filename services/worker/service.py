@@ -29,6 +29,7 @@ from .claims import Claims, Waiting
 from .gate import Gate, Pool
 from .presence import Presence
 from .queue import Queue
+from .runners.base import RECORDED
 from .runners.choosing import Runners
 from .slots import Slots
 from .watch import Job, Step
@@ -152,7 +153,8 @@ class Worker:
             return
         self._slots.release()
         log.info("process ended", run=job.run_id, name=job.name, code=code)
-        self._spawn(self._settle(job, why or describe_exit(code)))
+        if why != RECORDED:
+            self._spawn(self._settle(job, why or describe_exit(code)))
 
     async def _settle(self, job: Job, why: str) -> None:
         """See to it that the run has ended as well; the scheduler would do so a lease later."""

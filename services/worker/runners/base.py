@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from upshot.flows.jobs import Job
 from upshot.flows.runs import FlowRun
@@ -12,6 +12,9 @@ from upshot.flows.runs import FlowRun
 Ended = Callable[[int, int | None, str], None]
 """Told a job's number, the exit code of its process (minus the signal; None when nobody knows it),
 and why, where that says more."""
+
+RECORDED: Final = "the run has ended"
+"""Told as the reason where the process itself says that it has brought its run to an end."""
 
 
 @dataclass(frozen=True, slots=True)
