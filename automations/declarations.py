@@ -112,7 +112,8 @@ class Deployment(_Declared):
     Attributes:
         name: ``flow/deployment``.
         entrypoint: ``path.py:function``; in a file, relative to it.
-        work_pool: whose workers run it.
+        work_pool: whose workers run it. queue: where its runs wait in the pool; by default in the
+            one that is called ``default``.
         parameters: defaults for the flow's parameters.
         description: for people.
         tags: for people and filters; its runs carry them, too.
@@ -126,6 +127,7 @@ class Deployment(_Declared):
     name: Annotated[str, Field(max_length=256), AfterValidator(_flow_and_name)]
     entrypoint: Annotated[str, Field(max_length=4096), AfterValidator(_entrypoint)]
     work_pool: Name = "default"
+    queue: PoolName | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     description: Annotated[str, Field(max_length=4096)] = ""
     tags: tuple[Tag, ...] = Field(default=(), max_length=32)
@@ -187,14 +189,32 @@ class Limit(_Declared):
     description: Annotated[str, Field(max_length=4096)] = ""
 
 
+class WorkQueue(_Declared):
+    """Where some of a work pool's runs wait.
+
+    Attributes:
+        name: what deployments call it. The queue ``default`` is there without being declared.
+        priority: a free worker takes a run of the queue with the lowest one that has any; queues
+            of equal priority are served as their runs came.
+        limit: how many of its runs may be under way at a time, on all the pool's workers.
+        paused: whether its runs wait for now.
+    """
+
+    name: PoolName
+    priority: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    paused: bool = False
+
+
 class WorkPool(_Declared):
-    """A queue of runs, and how the processes of those are made.
+    """Runs that wait for workers, and how the processes of those are made.
 
     Attributes:
         name: what deployments and workers call it.
         type: process, subprocess, docker or kubernetes.
         concurrency_limit: how many of its runs may be under way at a time, on all its workers.
         job: variables of every run's process; those of a deployment come on top.
+        queues: which of the runs that wait goes first, by the queue that its deployment names.
         description: for people.
     """
 
@@ -202,7 +222,16 @@ class WorkPool(_Declared):
     type: PoolType = DEFAULT_TYPE
     concurrency_limit: Annotated[int, Field(ge=1, le=100_000)] | None = None
     job: dict[str, Any] = Field(default_factory=dict, max_length=100)
+    queues: tuple[WorkQueue, ...] = Field(default=(), max_length=100)
     description: Annotated[str, Field(max_length=4096)] = ""
+
+    @field_validator("queues")
+    @classmethod
+    def _each_once(cls, queues: tuple[WorkQueue, ...]) -> tuple[WorkQueue, ...]:
+        names = [queue.name for queue in queues]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} stands here twice")
+        return queues
 
     @model_validator(mode="after")
     def _job_fits(self) -> WorkPool:

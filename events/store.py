@@ -26,6 +26,7 @@ _PARTS: Final = (
     "core",
     "log",
     "leases",
+    "queues",
     "limits",
     "docs",
     "data",

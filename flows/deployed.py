@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .runs import FlowRun, new_run
+from .runs import DEFAULT_QUEUE, FlowRun, new_run
 from .states import State
 
 
@@ -32,6 +32,7 @@ def run_of(
         deployment=name,
         entrypoint=deployment["entrypoint"],
         pool=deployment.get("work_pool") or "default",
+        queue=deployment.get("queue") or DEFAULT_QUEUE,
         parameters={**(deployment.get("parameters") or {}), **parameters},
         tags=tuple(dict.fromkeys([*(deployment.get("tags") or ()), *tags])),
         launch=launch_of(deployment),

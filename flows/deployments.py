@@ -51,7 +51,8 @@ class Deployment(BaseModel):
     Attributes:
         name: ``flow/deployment``.
         entrypoint: ``path.py:function`` or ``package.module:function``, as workers find it.
-        work_pool: whose workers run it.
+        work_pool: whose workers run it. queue: where its runs wait in the pool; by default in the
+            one that is called ``default``.
         parameters: of its runs, where they do not say otherwise.
         version: any text; by default that of its source.
         concurrency_limit: how many of its runs may be under way at a time.
@@ -65,6 +66,7 @@ class Deployment(BaseModel):
     name: Name
     entrypoint: Annotated[str, Field(pattern=r"^.+:[A-Za-z_][\w.]*$", max_length=4096)]
     work_pool: PoolName = "default"
+    queue: PoolName | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     description: str = Field(default="", max_length=10_000)
     tags: list[Tag] = Field(default_factory=list, max_length=32)

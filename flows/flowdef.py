@@ -107,6 +107,7 @@ class Flow(Definition[P, R]):
         name: str,
         *,
         work_pool: str = "default",
+        queue: str | None = None,
         parameters: dict[str, Any] | None = None,
         description: str | None = None,
         tags: Iterable[str] = (),
@@ -120,7 +121,7 @@ class Flow(Definition[P, R]):
 
         Args:
             name: of the deployment; with the flow's name before it: ``flow/name``.
-            work_pool: whose workers run it.
+            work_pool: whose workers run it. queue: where its runs wait in the pool.
             parameters: for its runs, where they do not say otherwise.
             entrypoint: ``path.py:function``; by default where the flow's function stands.
             concurrency_limit: how many of its runs may be under way at a time.
@@ -138,6 +139,7 @@ class Flow(Definition[P, R]):
             name=f"{self.name}/{name}",
             entrypoint=str(entrypoint or self.entrypoint),
             work_pool=work_pool,
+            queue=queue,
             parameters=parameters or {},
             description=self.description if description is None else description,
             tags=sorted({*self.tags, *tags}),

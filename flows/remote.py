@@ -62,6 +62,7 @@ class Wanted(TypedDict, total=False):
     flow_run_name: str | None
     tags: Iterable[str]
     idempotency_key: str | None
+    priority: int
     as_subflow: bool
 
 
@@ -79,6 +80,7 @@ def run_deployment(
         scheduled_time: when it starts, with its timezone; now by default.
         flow_run_name: of the run. tags: of the run, besides the deployment's.
         idempotency_key: the same key makes the same run.
+        priority: within its queue the run with the lowest goes first; 0 by default.
         as_subflow: whether the run is a part of the run that asks, if any; by default it is.
 
     Returns:
@@ -125,6 +127,7 @@ def _run_of(deployment: dict[str, Any], parameters: dict[str, Any], wanted: Want
         parameters,
         name=wanted.get("flow_run_name"),
         tags=with_current(wanted.get("tags", ())),
+        priority=wanted.get("priority", 0),
         **(_cause() if wanted.get("as_subflow", True) else {}),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
@@ -18,6 +18,13 @@ from .pause import Pause
 from .results import Kept
 from .states import State, StateType, timestamp, timestamp_of
 
+DEFAULT_QUEUE: Final = "default"
+"""Where runs wait in a work pool whose deployment names no queue."""
+
+
+MAX_PRIORITY: Final = 1000
+"""Priorities are whole numbers from the negative of this on, and the lowest goes first."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlowRun:
@@ -26,7 +33,8 @@ class FlowRun:
     Attributes:
         flow: name of the flow. deployment: name of the deployment (``flow/deployment``), if any.
         entrypoint: ``path.py:function`` that the worker loads; empty for a run by hand.
-        pool: work pool whose queue it waits in; empty for a run that starts itself.
+        pool: work pool whose workers run it; empty for a run that starts itself.
+        queue: where it waits in the pool. priority: within the queue, the lowest first.
         attempt: how often the flow's body was started.
         version: grows with each change of state. epoch: grows when another process takes over.
         result: JSON of what the flow returned, once Completed, where it is JSON.
@@ -48,6 +56,8 @@ class FlowRun:
     state: State
     entrypoint: str = ""
     pool: str = ""
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     created: str = ""
@@ -84,6 +94,8 @@ class FlowRun:
             "ended": self.ended,
             "tags": list(self.tags),
             "work_pool": self.pool or None,
+            "queue": self.queue if self.pool else None,
+            "priority": self.priority,
             "result": self.result,
             "caused_by": self.caused_by,
             "parent": self.parent,
@@ -98,6 +110,8 @@ _DOC = (
     "deployment",
     "entrypoint",
     "pool",
+    "queue",
+    "priority",
     "parameters",
     "created",
     "caused_by",
@@ -139,6 +153,8 @@ def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tup
     )
     if run.deployment:
         fields += ("deployment", run.deployment)
+    if run.pool:
+        fields += ("queue", run.queue, "priority", run.priority)
     counted = ("flow", run.flow, "deployment", run.deployment or "")
     return (
         run.id, run.state.type.value, run.pool, due_ms, lease_ms,
@@ -277,7 +293,7 @@ def marks_from(stored: bytes | None) -> Marks:
 
 
 def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
-    """Make a run of the hash that the store keeps."""
+    """Make a run of the hash that the store keeps; what a newer version added is left out."""
     doc = from_json(fields[b"doc"])
     caused_by, causation = doc["caused_by"], doc.pop("causation")
     if b"cause" in fields:
@@ -286,7 +302,7 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
     waits = fields.get(b"pause") if state.type is StateType.PAUSED else None
     doc.update(tags=tuple(doc["tags"]), caused_by=caused_by)
     return FlowRun(
-        **doc,
+        **{name: told for name, told in doc.items() if name in FlowRun.__slots__},
         state=state,
         started=fields.get(b"started", b"").decode() or None,
         ended=fields.get(b"ended", b"").decode() or None,

@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from upshot.automations.declarations import WorkQueue
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.events.store import Store
 from upshot.flows.jobs import DEFAULT_TYPE
+from upshot.flows.runs import DEFAULT_QUEUE
 
 from .catalog import Catalog
 from .names import nearest
@@ -34,8 +36,7 @@ class WorkPools:
         """Return each pool, by name: how it is defined, how many runs wait, who serves it."""
         workers, docs = await self.workers(), await self._catalog.all(WORK_POOL)
         names = sorted(await self._names(workers))
-        keys = [("XLEN", self._store.keys("queue", name)) for name in names]
-        waiting = await self._store.pipeline([*keys])
+        waiting = await self._waiting(names)
         return [
             {
                 "id": derived_id(WORK_POOL, name),
@@ -45,11 +46,20 @@ class WorkPools:
                 "job": docs.get(name, {}).get("job") or {},
                 "description": docs.get(name, {}).get("description") or "",
                 "paused": bool(docs.get(name, {}).get("paused")),
-                "queued": queued,
+                "queues": _queues(docs.get(name, {}).get("queues") or [], queued),
+                "queued": sum(queued.values()),
                 "workers": sum(each["pool"] == name for each in workers),
                 "running": sum(each["running"] for each in workers if each["pool"] == name),
             }
             for name, queued in zip(names, waiting, strict=True)
+        ]
+
+    async def _waiting(self, names: list[str]) -> list[dict[str, int]]:
+        """Return how many runs wait in each queue of each pool."""
+        told = await self._store.call("waiting", *names)
+        return [
+            {name.decode(): queued for name, queued in zip(each[::2], each[1::2], strict=True)}
+            for each in told
         ]
 
     async def find(self, wanted: str) -> str:
@@ -86,3 +96,14 @@ class WorkPools:
             *(str(doc.get("work_pool") or "default") for doc in deployments.values()),
             *(await self._catalog.names(WORK_POOL)),
         }
+
+
+def _queues(defined: list[dict[str, Any]], queued: dict[str, int]) -> list[dict[str, Any]]:
+    """Return each queue of a pool, those first that are served first: its definition, who waits."""
+    named = {queue["name"]: queue for queue in defined}
+    queues = [
+        WorkQueue.model_validate(named.get(name, {"name": name})).model_dump()
+        for name in sorted({DEFAULT_QUEUE, *named, *queued})
+    ]
+    queues.sort(key=lambda queue: int(queue["priority"]))
+    return [{**queue, "queued": queued.get(queue["name"], 0)} for queue in queues]

@@ -61,7 +61,22 @@ end
 -- A process that waits for something of its run sleeps until it is in a list, or for so long.
 local WAKING_SECONDS = 60
 
-local function enqueue(root, id, pool)
-  redis.call('SADD', root .. ':pools', pool)
-  redis.call('XADD', root .. ':queue:' .. pool, '*', 'r', id)
+-- Takes an entry out of a stream and its group; tells whether it was there.
+local function take_back(key, group, entry)
+  local there = redis.call('XDEL', key, entry)
+  redis.call('XACK', key, group, entry)
+  return there == 1
+end
+
+-- Returns a definition as it is now; nil where there is none.
+local function defined(root, kind, name)
+  local stored = redis.call('HGET', root .. ':docs:' .. kind, name)
+  return stored and cjson.decode(string.match(stored, '^%d+ (.*)$'))
+end
+
+-- Priorities are whole numbers from -1000 to 1000, the lowest first; equal ones are served as they came.
+local STEP = 2 ^ 40
+
+local function place_in_line(root, priority)
+  return integer(priority * STEP + redis.call('INCR', root .. ':line'))
 end

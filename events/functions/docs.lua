@@ -48,6 +48,7 @@ local function put(root, args, from)
       redis.call('HSET', key, args[i + 1], version .. ' ' .. args[i + 3])
     end
     if args[i] == 'limit' then advance(root, {args[i + 1]}) end
+    if args[i] == 'work-pool' then call_workers(root, args[i + 1]) end
     if args[i] == 'deployment' or args[i] == 'work-pool' then advance(root, {args[i] .. ':' .. args[i + 1]}) end
   end
   return versions
@@ -55,7 +56,7 @@ end
 
 -- upshot_put root | (kind, name, expected version or '', doc, event)*
 -- Touches: docs:<kind>, history:<kind>:<name>, log, and as upshot_serve_lines, for a limit may let
--- more through. All or nothing. A doc of '' deletes. Returns the new version of each.
+-- more through, and a work pool's queues too. All or nothing. A doc of '' deletes. Returns the new version of each.
 redis.register_function{function_name='upshot_put', callback=function(keys, args)
   return put(keys[1], args, 1)
 end}

@@ -2,11 +2,6 @@
 -- A token, `<run>/<what of it>`, has slots or stands in line for some, until it is released, or its
 -- run ends or loses its process. Each line is served in order; nobody is let past its first.
 
-local function defined(root, kind, name)
-  local stored = redis.call('HGET', root .. ':docs:' .. kind, name)
-  return stored and cjson.decode(string.match(stored, '^%d+ (.*)$'))
-end
-
 -- Returns how many slots a limit has; nil where nothing limits.
 local function slots_of(root, name)
   local told = defined(root, 'limit', name)
@@ -18,12 +13,6 @@ local function slots_of(root, name)
   local limit = told and told.concurrency_limit
   if type(limit) == 'number' then return limit end
   return type(limit) == 'table' and limit.limit or nil
-end
-
-local function used_of(root, name)
-  local used = 0
-  for _, slots in ipairs(redis.call('HVALS', root .. ':slots:' .. name)) do used = used + tonumber(slots) end
-  return used
 end
 
 local function asked_key(root, token)
@@ -56,13 +45,10 @@ local function take(root, token, ask)
   redis.call('HSET', asked_key(root, token), token, cjson.encode(ask))
 end
 
--- Priorities are whole numbers from -1000 to 1000; equal ones are served as they came.
-local STEP = 2 ^ 40
-
 local function stand_in_line(root, token, ask, priority)
-  local score = priority * STEP + redis.call('INCR', root .. ':line')
+  local place = place_in_line(root, priority)
   for _, name in ipairs(ask.limits) do
-    redis.call('ZADD', root .. ':line:' .. name, integer(score), token)
+    redis.call('ZADD', root .. ':line:' .. name, place, token)
   end
   redis.call('HSET', asked_key(root, token), token, cjson.encode(ask))
 end
@@ -82,6 +68,8 @@ end
 local function advance(root, names)
   local i = 1
   while names[i] do
+    local pool = string.match(names[i], '^work%-queue:(.*)/[^/]*$')
+    if pool then call_workers(root, pool) end
     local first = redis.call('ZRANGE', root .. ':line:' .. names[i], 0, 0)[1]
     local ask = first and asked_for(root, first)
     if first and not ask then
@@ -138,11 +126,42 @@ local function admit(root, id, deployment, pool)
   take(root, token, ask)
 end
 
+-- Gives a run that goes to a worker the slot of its queue.
+local function take_queued(root, id, limit)
+  take(root, id .. QUEUED, {limits = {limit}, slots = 1, pool = '', told = '', since = now_ms()})
+end
+
+-- upshot_pick root | pool, entry, run that the entry names
+-- Touches: docs:work-pool, ready:<pool>/<queue>, queues:<pool>, picks:<pool>, run:<id>, due, slots:<limit>,
+-- asked:<run>, queue:<pool>. Decides which run a worker begins with that has an entry of the pool's stream: the one it
+-- was for already, or else the next. An entry from before there were queues is for the run that it
+-- names. Returns nothing, and drops the entry, where none may begin; else the run's id, its place in due or '', its fields.
+redis.register_function{function_name='upshot_pick', flags={'allow-oom'}, callback=function(keys, args)
+  local root, pool, picks = keys[1], args[1], keys[1] .. ':picks:' .. args[1]
+  local id = redis.call('HGET', picks, args[2])
+  if not id then
+    local found = next_run(root, pool)
+    if found then
+      id = found.id
+      redis.call('ZREM', ready(root, pool, found.queue), id)
+      if found.limit then take_queued(root, id, found.limit) end
+    elseif not redis.call('HGET', root .. ':run:' .. args[3], 'place') then
+      id = args[3]
+    else
+      finish_entry(root, pool, args[2])
+      return {}
+    end
+    redis.call('HSET', picks, args[2], id)
+  end
+  return {id, redis.call('ZSCORE', root .. ':due', id) or '', redis.call('HGETALL', root .. ':run:' .. id)}
+end}
+
 -- upshot_acquire root | run id, epoch or '', token, slots, priority, wait 0|1, pool or '', reached event,
 --   acquired event up to its payload, limit*
 -- Touches: docs:limit, docs:deployment, docs:work-pool, run:<id>, slots:<limit>, line, line:<limit>, asked:<run>, log.
 -- All limits or none. Asking again for a token answers how it stands. The epoch is that of a process
--- that asks; a run that waits for a worker (in a pool) goes to its queue when it is its turn.
+-- that asks; a run that waits for a worker (in a pool) goes to its queue when it is its turn, and has
+-- no slot of the queue meanwhile.
 -- Returns 2 nothing limits, 1 has the slots, 0 stands in line, -1 would have to, -2 never could.
 redis.register_function{function_name='upshot_acquire', flags={'allow-oom'}, callback=function(keys, args)
   local root, id, token, slots = keys[1], args[1], args[3], tonumber(args[4])
@@ -162,6 +181,7 @@ redis.register_function{function_name='upshot_acquire', flags={'allow-oom'}, cal
   if args[6] == '0' then return -1 end
   stand_in_line(root, token, ask, tonumber(args[5]))
   append(root, args[8])
+  if args[2] == '' then advance(root, give_up(root, id .. QUEUED)) end
   return 0
 end}
 

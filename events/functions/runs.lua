@@ -58,7 +58,8 @@ local function count_out(root, id, of, kind, state)
 end
 
 -- upshot_create_run root | id, type, pool, due_ms, lease_ms, event id, event, (field, value)*
--- Touches: run:<id>, runs, runs:<type>, runs:<state>:<of>, log, due, queue:<pool>, pools, leases, counters.
+-- Touches: run:<id>, runs, runs:<type>, runs:<state>:<of>, log, due, leases, counters; and of its pool
+-- queue:<pool>, pools, queues:<pool>, ready:<pool>/<queue>, line.
 -- Idempotent by id. Returns {created 0|1, version, epoch}.
 redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, callback=function(keys, args)
   local root, id, kind, pool, now = keys[1], args[1], args[2], args[3], now_ms()
@@ -136,7 +137,10 @@ end
 
 local function leave(root, id, from)
   redis.call('ZREM', root .. ':runs:' .. from, id)
-  if from == 'Scheduled' then redis.call('ZREM', root .. ':due', id) end
+  if from == 'Scheduled' then
+    redis.call('ZREM', root .. ':due', id)
+    dequeue(root, id)
+  end
   if from == 'Paused' then
     redis.call('ZREM', root .. ':pauses', id)
     redis.call('HDEL', root .. ':waits', id)
@@ -315,7 +319,7 @@ redis.register_function{function_name='upshot_leave_run', flags={'allow-oom'}, c
 end}
 
 -- upshot_enqueue_due root | limit
--- Touches: due, run:<id>, queue:<pool>, pools. Returns {moved, ms until the next one or -1}.
+-- Touches: due, run:<id>, and of pools as upshot_create_run. Returns {moved, ms until the next one or -1}.
 redis.register_function{function_name='upshot_enqueue_due', flags={'allow-oom'}, callback=function(keys, args)
   local root, now = keys[1], now_ms()
   local ids = redis.call('ZRANGEBYSCORE', root .. ':due', '-inf', integer(now), 'LIMIT', 0, args[1])

@@ -3,12 +3,6 @@
 -- upshot_redeliver root | stream, group, entry, field, value
 -- Touches: <stream>. Moves a delivered entry that nobody finished to the end of its stream.
 -- Returns 1, or 0 when it was finished meanwhile.
-local function take_back(key, group, entry)
-  local there = redis.call('XDEL', key, entry)
-  redis.call('XACK', key, group, entry)
-  return there == 1
-end
-
 redis.register_function{function_name='upshot_redeliver', flags={'allow-oom'}, callback=function(keys, args)
   local key = keys[1] .. ':' .. args[1]
   if not take_back(key, args[2], args[3]) then return 0 end
@@ -16,16 +10,27 @@ redis.register_function{function_name='upshot_redeliver', flags={'allow-oom'}, c
   return 1
 end}
 
--- upshot_requeue root | pool, entry, run id
--- Touches: queue:<pool>, run:<id>. A run whose worker never took it goes to the end of its queue;
--- the entry of one that is not waiting any more, or is due later, is dropped. Returns 1 or 0.
+-- upshot_requeue root | pool, entry, run that the entry names
+-- Touches: as upshot_pick, queue:<pool>. What a worker left behind: the run that it had an entry for goes
+-- to the end of its queue, if it still waits and is not due later; where it had not come to choose
+-- one, another worker is called. Returns 1 where something waits for that, or 0.
+local function still_waits(root, id)
+  return redis.call('HGET', root .. ':run:' .. id, 'type') == 'Scheduled' and not redis.call('ZSCORE', root .. ':due', id)
+end
+
 redis.register_function{function_name='upshot_requeue', flags={'allow-oom'}, callback=function(keys, args)
-  local root, key = keys[1], keys[1] .. ':queue:' .. args[1]
-  if not take_back(key, 'workers', args[2]) then return 0 end
-  if redis.call('HGET', root .. ':run:' .. args[3], 'type') ~= 'Scheduled' then return 0 end
-  if redis.call('ZSCORE', root .. ':due', args[3]) then return 0 end
-  redis.call('XADD', key, '*', 'r', args[3])
-  return 1
+  local root, pool = keys[1], args[1]
+  local picked = redis.call('HGET', root .. ':picks:' .. pool, args[2])
+  if not finish_entry(root, pool, args[2]) then return 0 end
+  local mine = picked or not redis.call('HGET', root .. ':run:' .. args[3], 'place') and args[3]
+  if mine and still_waits(root, mine) then
+    advance(root, give_up(root, mine .. QUEUED))
+    enqueue(root, mine, pool)
+    return 1
+  end
+  local before = redis.call('XLEN', root .. ':queue:' .. pool)
+  call_workers(root, pool)
+  return redis.call('XLEN', root .. ':queue:' .. pool) > before and 1 or 0
 end}
 
 -- upshot_show_worker root | name, record, starting 0|1, event

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from upshot.events.ids import derived_id
 from upshot.flows.deployed import run_of
 from upshot.flows.registry import RunFilter
+from upshot.flows.runs import MAX_PRIORITY
 from upshot.flows.states import ENDED
 
 from ..deployed import at_version
@@ -51,6 +52,7 @@ class RunRequest(BaseModel):
         scheduled_for: when it is due; else now.
         idempotency_key: the same key makes the same run; the header Idempotency-Key does, too.
         version: an older one to run: its number, or what names its code.
+        priority: within its queue, the lowest goes first.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -61,6 +63,7 @@ class RunRequest(BaseModel):
     scheduled_for: AwareDatetime | None = None
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
 
 
 @router.post("", status_code=201)
@@ -71,7 +74,13 @@ async def start_run(http: Request, parts: Served, request: RunRequest) -> Respon
     key = request.idempotency_key or idempotency_key(http)
     run_id = derived_id("run-request", name, key) if key else None
     due = int(request.scheduled_for.timestamp() * 1000) if request.scheduled_for else 0
-    run = run_of(deployment, request.parameters, run_id=run_id, name=request.name)
+    run = run_of(
+        deployment,
+        request.parameters,
+        run_id=run_id,
+        name=request.name,
+        priority=request.priority,
+    )
     await parts.runs.create(run, due_ms=due)
     return answer((await parts.runs.get(run.id)).to_dict(), 201)
 

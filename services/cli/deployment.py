@@ -62,6 +62,10 @@ def run(
     version: Annotated[
         str | None, typer.Option(help="An older version: its number, or a commit.")
     ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option(min=-1000, max=1000, help="Within its queue the lowest goes first (0)."),
+    ] = None,
     wait: Annotated[
         bool,
         typer.Option("--wait", "-w", "--watch", help="Show its log; exit 1 unless it completes."),
@@ -74,7 +78,8 @@ def run(
     """
     parameters = dict(parameter(text) for text in param or [])
     body: dict[str, Any] = {"deployment": name, "parameters": parameters}
-    given = {"name": run_name, "idempotency_key": key, "version": version}
+    given: dict[str, Any] = {"name": run_name, "idempotency_key": key, "version": version}
+    given |= {"priority": priority}
     body |= {field: value for field, value in given.items() if value is not None}
     made = context.obj.client.post("/runs", body)
     if wait:

@@ -1,8 +1,9 @@
-"""``upshot work-pool``: the queues that workers serve."""
+"""``upshot work-pool``: what workers serve, and in which order."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -30,9 +31,43 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
         field("Queued"),
         field("Running"),
         Column("Limit", lambda item: item.get("concurrency_limit")),
+        Column("Queues", _queues, wide=True),
         field("Workers"),
     ]
     show(context.obj.client.items("/work-pools"), columns, output, "there is no work pool")
+
+
+def _queues(pool: Mapping[str, Any]) -> str:
+    """Name a pool's queues in the order in which they are served; one alone says nothing."""
+    names = [queue["name"] for queue in pool.get("queues") or []]
+    return ", ".join(names) if len(names) > 1 else ""
+
+
+@app.command()
+def queues(context: Context, name: _Name, output: Output = Format.TABLE) -> None:
+    """List the queues of a work pool, those first whose runs go first.
+
+    Example: upshot work-pool queues default
+    """
+    columns = [
+        field("Name"),
+        field("Priority"),
+        Column("Limit", lambda item: item.get("limit")),
+        Column("Paused", lambda item: bool(item.get("paused"))),
+        field("Queued"),
+    ]
+    pool = context.obj.client.get(f"/work-pools/{quote(name)}")
+    show(pool["queues"], columns, output, "it has no queue")
+
+
+def _queue(text: str) -> dict[str, Any]:
+    """Read ``name``, or ``name=priority``."""
+    name, _, priority = text.partition("=")
+    if not priority:
+        return {"name": name}
+    if not priority.isdecimal():
+        raise typer.BadParameter(f"{text}: write NAME or NAME=PRIORITY", param_hint="--queue")
+    return {"name": name, "priority": int(priority)}
 
 
 @app.command()
@@ -49,6 +84,10 @@ def create(
         list[str] | None,
         typer.Option("--job", "-j", metavar="NAME=VALUE", help="A job variable; repeatable."),
     ] = None,
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=PRIORITY]", help="A queue; the lowest goes first; repeatable."),
+    ] = None,
     description: Annotated[str, typer.Option(help="For people.")] = "",
     output: Output = Format.TABLE,
 ) -> None:
@@ -61,6 +100,7 @@ def create(
         "type": type_,
         "job": dict(parameter(text) for text in job or []),
         "concurrency_limit": limit,
+        "queues": [_queue(text) for text in queue or []],
         "description": description,
     }
     plan = context.obj.client.post("/apply", {"work_pools": [pool]})

@@ -1,4 +1,7 @@
-"""Takes a waiting run: from its entry in the queue to a run that is Pending and ours."""
+"""Takes a waiting run: from an entry in the pool's queue to a run that is Pending and ours.
+
+Which run an entry is for is decided when it is taken: see ``events/functions/queues.lua``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from upshot.events.exceptions import (
     NotFound,
     RetryableEventsError,
 )
-from upshot.events.keys import WORKERS
 from upshot.events.store import Store
 from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun, parse_run
@@ -26,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An entry of a queue: its position and the run that it names."""
+    """An entry of a queue: its position, and the run that waited when it was made."""
 
     entry: str
     run_id: str
@@ -42,7 +44,7 @@ class Claims:
     def __init__(self, store: Store, runs: Runs, pool: str, worker: str) -> None:
         self._store = store
         self._runs = runs
-        self._queue = store.keys("queue", pool)
+        self._pool = pool
         self._worker = worker
         self._limited = Limited(store, runs)
 
@@ -52,27 +54,24 @@ class Claims:
         Raises:
             StoreUnavailable: it is not known; the entry stays and comes again.
         """
-        run = await self._take(waiting.run_id)
+        run = await self._take(waiting)
         try:
             await self._settle(waiting.entry)
         except RetryableEventsError as error:  # the sweep drops the entry of a run that was taken
-            log.warning("entry not settled", run=waiting.run_id, reason=str(error))
+            log.warning("entry not settled", entry=waiting.entry, reason=str(error))
         return run
 
     async def _settle(self, entry: str) -> None:
-        await self._store.pipeline(
-            [("XACK", self._queue, WORKERS, entry), ("XDEL", self._queue, entry)]
-        )
+        await self._store.call("finish_entry", self._pool, entry)
 
-    async def _take(self, run_id: str) -> FlowRun | None:
-        fields, due = await self._store.pipeline(
-            [
-                ("HGETALL", self._store.keys("run", run_id)),
-                ("ZSCORE", self._store.keys("due"), run_id),
-            ]
-        )
-        if not fields or due is not None:  # forgotten; or an old entry of one that waits for later
+    async def _take(self, waiting: Waiting) -> FlowRun | None:
+        picked = await self._store.call("pick", self._pool, waiting.entry, waiting.run_id)
+        if not picked:  # what waits may not begin now; when it may, a worker is called again
             return None
+        _, due, told = picked
+        if not told or due:  # forgotten; or an old entry of one that waits for later
+            return None
+        fields = dict(zip(told[::2], told[1::2], strict=True))
         run = parse_run(fields)
         if run.state.type is not StateType.SCHEDULED:
             return None

@@ -40,6 +40,9 @@ def test_a_deployed_flow_can_be_found_by_workers(seen: Seen) -> None:
         "tags": ["etl", "night"],
         "version": "7",
         "concurrency_limit": None,
+        "queue": None,
+        "source": None,
+        "job": {},
     }
     assert made.flow == "my-flow"
     (event,) = seen.events()

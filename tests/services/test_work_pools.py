@@ -80,13 +80,13 @@ async def test_a_paused_pool_starts_nothing_until_it_is_resumed_even_over_restar
         assert [(await Runs(store).get(run.id)).state.name for run in runs] == ["Scheduled"] * 3
         assert await store.execute("XLEN", store.keys("queue", "default")) == 3
         await pause(store, False)
-        for run in runs[1:]:
+        for run in runs[:2]:  # which entry the first worker has with it makes no difference
             await until_state(store, run, "Completed")
-    assert (await Runs(store).get(runs[0].id)).state.name == "Scheduled"
+    assert (await Runs(store).get(runs[2].id)).state.name == "Scheduled"
     await asyncio.sleep(0.01)
     await Sweep(store, 1).run()
     with worker(store_url, "third"):
-        await until_state(store, runs[0], "Completed")
+        await until_state(store, runs[2], "Completed")
 
 
 async def _held_by(store: Store, consumer: bytes) -> Any:
