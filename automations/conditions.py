@@ -16,6 +16,7 @@ from .cel_cost import Sizes
 from .exceptions import ExpressionFailed, InvalidExpression
 from .expressions import Expression, Scope
 from .lookups import SIGNATURES, Missing, Question, Unanswerable, question
+from .narrowing import narrowed
 
 if TYPE_CHECKING:
     import cel
@@ -75,8 +76,8 @@ def judge(expressions: Sequence[ConditionExpression], scope: Scope, answers: Ans
         scope: what they see; a variable may be a question, which is asked where one reads it.
         answers: what their look-ups found so far.
     """
-    reads = frozenset(name for each in expressions for name in each.reads)
-    asking = _Asking(scope.variables, answers, reads)
+    paths = frozenset(path for each in expressions for path in each.paths)
+    asking = _Asking(scope.variables, answers, paths)
     values: list[dict[str, Any]] = []
     for expression in expressions:
         holds, error = asking.evaluate(expression)
@@ -97,15 +98,19 @@ class _Asking(Scope):
 
     __slots__ = ("_answers", "_asked", "_guessed", "_open", "_wrong", "missing")
 
-    def __init__(self, variables: dict[str, Any], answers: Answers, reads: frozenset[str]) -> None:
+    def __init__(
+        self, variables: dict[str, Any], answers: Answers, paths: frozenset[tuple[str, ...]]
+    ) -> None:
         self.missing: dict[Question, None] = {}
         self._answers = answers
         self._asked: dict[Question, Any] = {}
         self._wrong: list[str] = []
         self._guessed = False
-        asked = {name: each for name, each in variables.items() if isinstance(each, Question)}
-        found = {name: self._answer(asked[name]) if name in reads else None for name in asked}
-        super().__init__({**variables, **found})
+        reads = {path[0] for path in paths}
+        read = {name: each for name, each in variables.items() if name in reads}
+        asked = {name: each for name, each in read.items() if isinstance(each, Question)}
+        found = {name: self._answer(each) for name, each in asked.items()}
+        super().__init__(narrowed({**read, **found}, paths))
         self._open = {name for name, each in asked.items() if each in self.missing}
 
     @property

@@ -29,8 +29,13 @@ class NarrowScope(Scope):
     def of(self, paths: frozenset[Path]) -> Scope:
         part = self._parts.get(paths)
         if part is None:
-            part = self._parts[paths] = Scope(_fields(self.variables, _tree(paths)))
+            part = self._parts[paths] = Scope(narrowed(self.variables, paths))
         return part
+
+
+def narrowed(variables: dict[str, Any], paths: frozenset[Path]) -> dict[str, Any]:
+    """Return of variables what is at these paths, and no more."""
+    return _fields(variables, _tree(paths))
 
 
 @lru_cache(maxsize=4096)

@@ -37,7 +37,10 @@ class _Asking:
 
 
 class Lookups:
-    """Looks things up for conditions.
+    """Looks things up for conditions, each once for all events that were read together.
+
+    Whatever brought about an event happened before it was read, and so before the first of them
+    asked: an answer is never older than what it is asked about.
 
     Args:
         store: what is asked.
@@ -45,6 +48,11 @@ class Lookups:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._known: dict[tuple[Question, int | None], Any] = {}
+
+    def forget(self) -> None:
+        """Ask anew from now on."""
+        self._known.clear()
 
     async def answer(self, questions: Iterable[Question], at: int) -> dict[Question, Any]:
         """Return an answer to each question, as of now.
@@ -55,13 +63,23 @@ class Lookups:
         Raises:
             RetryableEventsError: the store can't be asked at the moment.
         """
+        places = {each: _place(each, at) for each in questions}
+        await self._ask([each for each in places if places[each] not in self._known], at)
+        return {question: self._known[place] for question, place in places.items()}
+
+    async def _ask(self, questions: Sequence[Question], at: int) -> None:
         asking = {each: _of(each, self._store.keys, at) for each in questions}
         commands = [command for each in asking.values() for command in each.commands]
         replies = iter(await self._store.pipeline(commands) if commands else ())
-        return {
-            question: each.read([next(replies) for _ in each.commands])
-            for question, each in asking.items()
-        }
+        for question, each in asking.items():
+            found = each.read([next(replies) for _ in each.commands])
+            self._known[_place(question, at)] = found
+
+
+def _place(question: Question, at: int) -> tuple[Question, int | None]:
+    """Return what an answer is known under: with the moment, where it counts back from that."""
+    counts_back = question.function == "runs" and question.arguments[2] is not None
+    return question, at if counts_back else None
 
 
 def _of(question: Question, keys: Keys, at: int) -> _Asking:
