@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import from_json
 
 from upshot.automations import Automation, Evaluator, Firing
 from upshot.automations.exceptions import InvalidDefinition
 from upshot.automations.loading import Definitions, load, loads
 from upshot.automations.testing import run
 from upshot.events.event import Event, Recorded
+from upshot.events.store import SyncStore
+from upshot.flows.entrypoints import load_flow
+from upshot.flows.exceptions import AssetCheckFailed
 from upshot.services.demo.stage import Stage
 from upshot.services.demo.steps import until
 
@@ -45,7 +50,7 @@ def _recorded(name: str, resource: str, at: int) -> Recorded:
 def test_all_examples_load_together(definitions: Definitions) -> None:
     folders = {path.parent.name for path in EXAMPLES.glob("*/automations.yaml")}
 
-    assert folders == {"github", "heartbeat", "logins", "orders", "words"}
+    assert folders == {"etl", "github", "heartbeat", "logins", "orders", "words"}
     assert {each.name for each in definitions.webhooks} == {"github"}
     assert {each.name for each in definitions.receivers} == {
         "oncall-mail",
@@ -56,6 +61,7 @@ def test_all_examples_load_together(definitions: Definitions) -> None:
         "github-report/deliveries",
         "orders/fulfil",
         "words/these",
+        "zones/world",
     }
 
 
@@ -197,3 +203,38 @@ def test_an_order_for_more_than_there_is_charges_nobody(stage: Stage, shop: Path
     run = _ordered(stage, "A-1004", "Failed")
 
     assert _steps(shop, run) == []
+
+
+def test_the_table_of_time_zones_is_made_checked_and_reported(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSHOT_REDIS_URL", store_url)
+    monkeypatch.setenv("UPSHOT_DATA_DIR", str(tmp_path))
+    with closing(SyncStore(store_url)) as store:
+        store.load_functions()
+        zones = load_flow(f"{EXAMPLES / 'etl' / 'zones.py'}:zones")
+        counts = zones(target=str(tmp_path))
+        log = store.execute("XRANGE", store.keys("log"), "-", "+")
+        upstream = store.execute("SMEMBERS", store.keys("upstream", "zones/per-area"))
+    names = Counter(from_json(body)["event"] for _, (_, body) in log)
+    assert counts["Africa"] == 19
+    assert sum(counts.values()) == len((tmp_path / "zones.csv").read_text().splitlines()) - 1
+    assert names["asset.materialized"] == 3
+    assert names["asset.check-passed"] == 3
+    assert names["artifact.created"] == 2
+    assert [*upstream] == [b"zones/table"]
+
+
+def test_a_zone_that_is_not_on_earth_stops_the_report(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSHOT_REDIS_URL", store_url)
+    monkeypatch.setenv("UPSHOT_DATA_DIR", str(tmp_path))
+    with closing(SyncStore(store_url)) as store:
+        store.load_functions()
+        wrong = tmp_path / "zones.tab"
+        wrong.write_text("XX\t+9530+00131\tMoon/Tranquility\n")
+        zones = load_flow(f"{EXAMPLES / 'etl' / 'zones.py'}:zones")
+        with pytest.raises(AssetCheckFailed, match="zones_are_on_earth of zones/table"):
+            zones(str(wrong), str(tmp_path))
+        assert not store.execute("EXISTS", store.keys("asset", "zones/per-area"))
