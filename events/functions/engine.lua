@@ -27,9 +27,11 @@ local function write_fields(key, args, at)
 end
 
 -- When each automation last fired and how often it has, until its definition is deleted.
-local function note_fired(root, automation, ms)
-  redis.call('HSET', root .. ':engine:fired', automation, ms)
-  redis.call('HINCRBY', root .. ':engine:fired', automation .. ':n', 1)
+local function note_fired(root, fired)
+  for automation, last in pairs(fired) do
+    redis.call('HSET', root .. ':engine:fired', automation, last.ms)
+    redis.call('HINCRBY', root .. ':engine:fired', automation .. ':n', last.n)
+  end
 end
 
 local function forget_fired(root, args, at)
@@ -38,14 +40,15 @@ local function forget_fired(root, args, at)
   end
 end
 
-local function write_firing(root, args, at, now)
-  local id, events = args[at], tonumber(args[at + 5])
+-- Each command costs a write to the append-only file: what many firings share is written once.
+local function write_firing(root, args, at, fired, listed, now)
+  local id, automation, events = args[at], args[at + 1], tonumber(args[at + 5])
   local first, last = at + 6, at + 5 + events
   if redis.call('EXISTS', root .. ':firing:' .. id) == 1 then return last + 1, 0, 0 end
   for i = first, last do append(root, args[i]) end
   redis.call('HSET', root .. ':firing:' .. id, 'doc', args[at + 3])
-  redis.call('ZADD', root .. ':firings', now, id)
-  note_fired(root, args[at + 1], args[at + 2])
+  listed[#listed + 1], listed[#listed + 2] = now, id
+  fired[automation] = {ms = args[at + 2], n = (fired[automation] and fired[automation].n or 0) + 1}
   local shadow = args[at + 4] == ''
   if not shadow then redis.call('XADD', root .. ':actions', '*', 'f', args[at + 4]) end
   return last + 1, 1, shadow and 1 or 0
@@ -63,12 +66,14 @@ redis.register_function{function_name='upshot_commit', flags={'allow-oom'}, call
   at = at + 1 + 2 * counters
   for i = at + 1, at + tonumber(args[at]) do append(root, args[i]) end
   at = at + 1 + tonumber(args[at])
-  local firings = tonumber(args[at])
+  local firings, fired, listed = tonumber(args[at]), {}, {}
   at = at + 1
   for _ = 1, firings do
-    at, new, shadow = write_firing(root, args, at, now)
+    at, new, shadow = write_firing(root, args, at, fired, listed, now)
     made, shadows = made + new, shadows + shadow
   end
+  note_fired(root, fired)
+  if #listed > 0 then redis.call('ZADD', root .. ':firings', unpack(listed)) end
   if made > shadows then count(root, 'firings:fired', made - shadows) end
   if shadows > 0 then count(root, 'firings:shadow', shadows) end
   redis.call('HSET', root .. ':engine', 'cursor', args[3])
