@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import time
 from typing import Any, ClassVar, Final
 
 import aiohttp
+from multidict import CIMultiDict
 from pydantic_core import to_json
 from yarl import URL
 
@@ -19,6 +21,7 @@ from ..performing import Job, Receiver
 from .guard import guarded_sockets
 
 MAX_ANSWER: Final = 64 * 1024
+_TARGETS_KEPT: Final = 1024
 _WORTH_RETRYING: Final = frozenset({408, 425, 429})
 _STALE: Final = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
 
@@ -34,19 +37,16 @@ class CallWebhook:
     type: ClassVar[str] = "call-webhook"
 
     def __init__(self, *, allow_private: bool, places: int) -> None:
-        self._agent = f"upshot/{upshot.__version__}"
         self._places = max(1, places // 2)
         self._allow_private = allow_private
         self._client: aiohttp.ClientSession | None = None
 
     def receiver(self, arguments: dict[str, Any]) -> Receiver | None:
-        scheme, _, rest = arguments["url"].partition("://")
-        host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
-        return Receiver(f"{scheme.lower()}://{host.lower()}", self._places)
+        return Receiver(_origin(arguments["url"]), self._places)
 
     async def perform(self, arguments: dict[str, Any], job: Job) -> str:
         method, url = arguments["method"], _url(arguments["url"])
-        headers, body = self._message(arguments, job)
+        headers, body = _message(arguments, job)
         try:
             return await self._request(method, url, headers, body)
         except _STALE:
@@ -66,7 +66,7 @@ class CallWebhook:
             raise _failure(error) from error
 
     async def _request(
-        self, method: str, url: URL, headers: dict[str, str], body: bytes | None
+        self, method: str, url: URL, headers: CIMultiDict[str], body: bytes | None
     ) -> str:
         async with self._session().request(
             method, url, headers=headers, data=body, allow_redirects=False
@@ -87,26 +87,38 @@ class CallWebhook:
                 trust_env=False,
                 timeout=aiohttp.ClientTimeout(total=None),  # each action has its own
                 auto_decompress=False,
-                skip_auto_headers=("Accept-Encoding",),
+                headers={
+                    "User-Agent": f"upshot/{upshot.__version__}",
+                    "Accept": "*/*",
+                    "Accept-Encoding": "identity",  # nobody reads more of an answer than its start
+                },
             )
         return self._client
 
-    def _message(self, arguments: dict[str, Any], job: Job) -> tuple[dict[str, str], bytes | None]:
-        """Return the request's headers and body; nobody's own headers replace the key."""
-        body = arguments["body"]
-        headers = {"User-Agent": self._agent}
-        if isinstance(body, str):
-            headers["Content-Type"] = "text/plain; charset=utf-8"
-        elif body is not None:
-            headers["Content-Type"] = "application/json"
-            body = to_json(body)
-        own = {name.lower() for name in arguments["headers"]}
-        headers = {name: value for name, value in headers.items() if name.lower() not in own}
-        headers.update(arguments["headers"])
-        headers["Idempotency-Key"] = job.key
-        return headers, body.encode() if isinstance(body, str) else body
+
+def _message(arguments: dict[str, Any], job: Job) -> tuple[CIMultiDict[str], bytes | None]:
+    """Return the request's headers and body; nobody's own headers replace the key."""
+    body = arguments["body"]
+    headers: CIMultiDict[str] = CIMultiDict()
+    if isinstance(body, str):
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+    elif body is not None:
+        headers["Content-Type"] = "application/json"
+        body = to_json(body)
+    headers.update(arguments["headers"])
+    headers["Idempotency-Key"] = job.key
+    return headers, body.encode() if isinstance(body, str) else body
 
 
+@lru_cache(maxsize=_TARGETS_KEPT)
+def _origin(url: str) -> str:
+    """Return who is asked at a URL: scheme, host and port."""
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
+    return f"{scheme.lower()}://{host.lower()}"
+
+
+@lru_cache(maxsize=_TARGETS_KEPT)
 def _url(text: str) -> URL:
     try:
         url = URL(text)
