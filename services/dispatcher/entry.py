@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from upshot.events.event import Causation
 from upshot.events.ids import derived_id
 
-_WAY: Final = Causation.model_fields.keys()
+
+class Way(Causation):
+    """A causation without what events of this version would not have."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class AutomationRef(BaseModel):
@@ -61,21 +65,13 @@ class Entry(BaseModel):
     cause: str | None
     events: list[dict[str, Any]]
     actions: list[dict[str, Any]] = Field(min_length=1)
-    causation: Causation
+    causation: Way
     next: int = Field(default=0, ge=0)
     attempt: int = Field(default=0, ge=0)
     n: int = Field(default=0, ge=0)
     replays: int = Field(default=0, ge=0)
     done: tuple[str, ...] = ()
     waited: int | None = None
-
-    @field_validator("causation", mode="before")
-    @classmethod
-    def _known(cls, causation: Any) -> Any:
-        """Leave out what events of this version would not have."""
-        if not isinstance(causation, dict) or causation.keys() <= _WAY:
-            return causation
-        return {name: value for name, value in causation.items() if name in _WAY}
 
     @property
     def began_before(self) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 from ..exceptions import ActionFailed, LaneFull, TryFailed
@@ -56,35 +54,20 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
 
-    @asynccontextmanager
-    async def place(self, receiver: str, places: int) -> AsyncIterator[None]:
+    def place(self, receiver: str, places: int) -> Place:
         """Hold one of the receiver's places for the time of a try.
 
         Raises:
             TryFailed: the receiver is known not to answer; this counts as a try.
             LaneFull: no place came free; this does not.
         """
-        lane = self._lanes.get(receiver) or self._open(receiver, places)
-        if lane.dead:
-            raise TryFailed(f"{receiver} did not answer {lane.silent} tries in a row")
-        lane.busy += 1
-        try:
-            await self._wait(receiver, lane)
-            try:
-                yield
-                lane.ended(answered=True)
-            except (TimeoutError, TryFailed) as error:
-                lane.ended(answered=isinstance(error, TryFailed) and error.answered)
-                raise
-            except ActionFailed:
-                lane.ended(answered=True)
-                raise
-            finally:
-                lane.places.release()
-        finally:
-            lane.busy -= 1
-            if lane.idle:
-                self._lanes.pop(receiver, None)
+        return Place(self, receiver, self._lanes.get(receiver) or self._open(receiver, places))
+
+    def leave(self, receiver: str, lane: Lane) -> None:
+        """Note that a try is over, or never began."""
+        lane.busy -= 1
+        if lane.idle:
+            self._lanes.pop(receiver, None)
 
     def _open(self, receiver: str, places: int) -> Lane:
         if len(self._lanes) >= _KEPT:
@@ -92,14 +75,49 @@ class Lanes:
         lane = self._lanes[receiver] = Lane(places)
         return lane
 
-    async def _wait(self, receiver: str, lane: Lane) -> None:
-        if lane.stuck(time.monotonic()):
-            raise LaneFull(f"{receiver} answers too slowly for all that it is sent")
-        if not lane.places.locked():
-            await lane.places.acquire()
-            return
+
+class Place:
+    """A place in a lane, held while its block runs; how that ends tells whether anybody answered.
+
+    Args:
+        lanes: which the lane is one of. receiver: whose it is.
+    """
+
+    __slots__ = ("_lane", "_lanes", "_receiver")
+
+    def __init__(self, lanes: Lanes, receiver: str, lane: Lane) -> None:
+        self._lanes = lanes
+        self._receiver = receiver
+        self._lane = lane
+
+    async def __aenter__(self) -> None:
+        receiver, lane = self._receiver, self._lane
+        if lane.dead:
+            raise TryFailed(f"{receiver} did not answer {lane.silent} tries in a row")
+        lane.busy += 1
         try:
-            async with asyncio.timeout(PATIENCE):
-                await lane.places.acquire()
-        except TimeoutError:
-            raise LaneFull(f"{receiver} answers too slowly for all that it is sent") from None
+            await _wait(receiver, lane)
+        except BaseException:
+            self._lanes.leave(receiver, lane)
+            raise
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None or isinstance(error, ActionFailed):
+            self._lane.ended(answered=True)
+        elif isinstance(error, TimeoutError | TryFailed):
+            self._lane.ended(answered=isinstance(error, TryFailed) and error.answered)
+        self._lane.places.release()
+        self._lanes.leave(self._receiver, self._lane)
+
+
+async def _wait(receiver: str, lane: Lane) -> None:
+    if lane.stuck(time.monotonic()):
+        raise LaneFull(f"{receiver} answers too slowly for all that it is sent")
+    if not lane.places.locked():
+        await lane.places.acquire()
+        return
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await lane.places.acquire()
+    except TimeoutError:
+        raise LaneFull(f"{receiver} answers too slowly for all that it is sent") from None
