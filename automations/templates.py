@@ -112,7 +112,8 @@ class Template:
         if self._compiled is None:
             return self.source
         budget = Budget(variables.get(DEADLINE) or Deadline())
-        context = self._compiled.new_context({**variables, BUDGET: budget})
+        names = {**self._compiled.globals, **variables, BUDGET: budget}
+        context = self._compiled.new_context(names, shared=True)  # else it copies them once more
         try:
             pieces = _joined(self._compiled.root_render_func(context))
             return _plain(bounded(context.vars[_RESULT])) if self._lone else pieces
