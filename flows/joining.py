@@ -75,6 +75,7 @@ def _chosen(settings: Settings) -> Path | None:
 def _own_store(process: int, chosen: Path | None) -> tuple[Path, str]:
     """Start a store that ends with this process, and is nobody else's; one for a process."""
     folder, store = _started(chosen)
+    sys.stderr.write(f"No Upshot runs here: what this program does is kept in {folder}.\n")
     atexit.register(_end, process, folder, store)
     return folder, store.url
 
@@ -99,10 +100,8 @@ def _end(process: int, folder: Path, store: EmbeddedStore) -> None:
     if os.getpid() != process:
         return
     store.stop()
-    sys.stderr.write(
-        f"No Upshot runs here, so what ran is kept in {folder}. To look at it:\n"
-        f"  UPSHOT_DATA_DIR={shlex.quote(str(folder))} upshot run ls\n"
-    )
+    where = shlex.quote(str(folder))
+    sys.stderr.write(f"To look at what ran: UPSHOT_DATA_DIR={where} upshot run ls\n")
 
 
 def connect(joined: Joined) -> SyncStore:

@@ -39,11 +39,20 @@ class Client:
         url: its address, ``http://host:port``.
         token: bearer token, where it wants one.
         timeout: seconds until a request that is not answered is given up.
+        reads_of: data folder that is only looked at, as no service runs with it.
     """
 
-    def __init__(self, url: str, token: str | None = None, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout: float = 30.0,
+        reads_of: str | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self._timeout = timeout
+        self._reads_of = reads_of
         self._http = requests.Session()
         self._http.trust_env = False  # no proxy and no ~/.netrc stands between us and our service
         self._http.headers["Accept"] = "application/json"
@@ -158,6 +167,11 @@ class Client:
 
     def _send(self, method: str, target: str, **how: Any) -> requests.Response:
         how.setdefault("timeout", self._timeout)
+        if self._reads_of is not None and method != "GET":
+            raise ServerUnreachable(
+                f"no Upshot runs with {self._reads_of}, so it can only be looked at; start one "
+                f"with `upshot up --data-dir {self._reads_of}`"
+            )
         try:
             return self._http.request(method, self.url + target, allow_redirects=False, **how)
         except Timeout as error:

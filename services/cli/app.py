@@ -99,6 +99,8 @@ def run(arguments: list[str] | None = None) -> int:
             raise
         note(f"error: {_message(error)}")
         return MISUSED if _is_misuse(error) else FAILED
+    finally:
+        session.close()
     return 0
 
 

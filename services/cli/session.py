@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -38,6 +39,7 @@ class Session:
 
     url: str | None = None
     debug: bool = False
+    _opened: ExitStack = field(default_factory=ExitStack)
 
     @cached_property
     def settings(self) -> Settings:
@@ -49,8 +51,18 @@ class Session:
     def client(self) -> Client:
         from upshot.services.client import Client
 
-        token = self.settings.api_token
-        return Client(self.settings.url, token.get_secret_value() if token else None)
+        from .looking import is_alone, looking
+
+        secret = self.settings.api_token
+        token = secret.get_secret_value() if secret else None
+        if is_alone(self.settings):
+            url = self._opened.enter_context(looking(self.settings))
+            return Client(url, token, reads_of=str(self.settings.data_dir))
+        return Client(self.settings.url, token)
+
+    def close(self) -> None:
+        """Let go of what was opened for the command."""
+        self._opened.close()
 
 
 class Context(typer.Context):
