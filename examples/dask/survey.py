@@ -65,7 +65,7 @@ def survey(folder: str | None = None, most: int = 5) -> list[Function]:
     chosen = Path(folder or sysconfig.get_path("stdlib"))
     files = sorted(str(path) for path in chosen.rglob("*.py") if "site-packages" not in path.parts)
     handfuls = [files[at : at + HANDFUL] for at in range(0, len(files), HANDFUL)]
-    top = longest(measure.map(handfuls), most)
+    top = longest(measure.map(handfuls).result(), most)
     for each in top:
         print(f"{each['lines']:5} lines: {each['name']} in {each['where']}")
     return top
