@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from upshot.flows.runs import create_arguments, new_run, parse_run, transition_arguments
 from upshot.flows.states import State
@@ -43,3 +43,14 @@ def test_the_end_of_a_run_says_when_it_started() -> None:
     told = payload(transition_arguments(run, State("Completed"), own=True), 8)
     assert told["started"] == "2027-01-15T08:00:00.000000Z"
     assert told["previous_entered"] == run.state.timestamp
+
+
+def test_what_a_newer_version_writes_of_a_run_does_not_stop_an_older_one() -> None:
+    run = new_run("etl", state=State("Scheduled"), tags=["nightly"])
+    arguments = create_arguments(run)
+    pairs = zip(arguments[7::2], arguments[8::2], strict=True)
+    fields = {str(name).encode(): _bytes(value) for name, value in pairs}
+    newer = {**from_json(fields[b"doc"]), "colour": "blue"}
+    more = {b"doc": to_json(newer), b"version": b"1", b"epoch": b"1"}
+    kept = parse_run({**fields, **more})
+    assert (kept.flow, kept.tags) == ("etl", ("nightly",))
