@@ -154,7 +154,7 @@ def _further_questions(keys: Keys, told: dict[str, Any]) -> dict[str, tuple[Argu
         archived = told["archived"].decode()
         questions["unarchived"] = ("XRANGE", keys("log"), f"({archived}", "+", "COUNT", 1)
     for pool in sorted(name.decode() for name in told["pools"]):
-        questions[f"queue {pool}"] = ("XLEN", keys("queue", pool))
+        questions[f"queue {pool}"] = ("FCALL_RO", "upshot_waiting", 1, keys.root, pool)
     if told["has log"]:
         questions["log"] = ("XINFO", "STREAM", keys("log"))
     if told["has actions"]:
@@ -180,7 +180,7 @@ def _put_together(took: float, now: int, told: dict[str, Any]) -> Snapshot:
         actions=told["actions"],
         taken=group.get(b"pending", 0),
         dispatchers=group.get(b"consumers", 0),
-        queued=_named(told, "queue "),
+        queued={pool: sum(waiting[1::2]) for pool, (waiting,) in _named(told, "queue ").items()},
         workers=[from_json(record) for record in told["workers"]],
         due=told["due"],
         later=told["later"],
@@ -200,7 +200,7 @@ def _oldest(entries: Sequence[Any]) -> int | None:
     return milliseconds(entries[0][0].decode()) if entries else None
 
 
-def _named(told: dict[str, Any], prefix: str) -> dict[str, int]:
+def _named(told: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {
         name.removeprefix(prefix): value for name, value in told.items() if name.startswith(prefix)
     }

@@ -49,6 +49,7 @@ def deploy(
     entrypoint: _Entrypoint,
     name: _Name = "default",
     pool: Annotated[str, typer.Option(help="Work pool whose workers run it.")] = "default",
+    queue: Annotated[str | None, typer.Option(help="Where its runs wait in the pool.")] = None,
     param: _Params = None,
     description: Annotated[str, typer.Option(help="For people.")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
@@ -80,6 +81,7 @@ def deploy(
     source = {key: str(value) for key, value in given.items() if value is not None}
     deployment = {
         "work_pool": pool,
+        "queue": queue,
         "parameters": dict(parameter(text) for text in param or []),
         "description": description,
         "tags": tag or [],

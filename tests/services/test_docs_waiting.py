@@ -22,6 +22,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "flows.md").read_text()
     for each in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     if "limits:" in each
 ]
+(QUEUES,) = re.findall(r"^```yaml\n(work_pools:.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +122,26 @@ def test_limits_are_listed_made_reset_and_deleted(service: Service) -> None:
     assert "0 holders of mine" in service.run("limit", "reset", "mine").stderr
     assert service.run("limit", "delete", "mine").returncode == 0
     assert "mine" not in service.run("limit", "ls").stdout
+
+
+def test_queues_of_a_pool_are_declared_listed_and_used(service: Service) -> None:
+    (service.folder / "queues.yaml").write_text(QUEUES)
+    assert service.run("apply", "-f", "queues.yaml").returncode == 0
+    queues = found(service, "work-pool", "queues", "default")
+    assert [each["name"] for each in queues] == ["urgent", "default", "reports", "bulk"]
+    assert "urgent, default" in service.run("work-pool", "ls").stdout
+    command = ("deployment", "run", "release/hotfix", "-p", "version=v2", "--priority", "-10")
+    run = found(service, *command)["id"]
+    shown = until(service, run, "Suspended")
+    assert (shown["queue"], shown["priority"]) == ("urgent", -10)
+    made = service.run("work-pool", "create", "other", "--queue", "a=5", "--queue", "b")
+    assert made.returncode == 0, made.stderr
+    assert [each["priority"] for each in found(service, "work-pool", "queues", "other")] == [
+        5, 100, 100
+    ]  # fmt: skip
+    refused = service.run("work-pool", "create", "other", "--queue", "a=high")
+    assert refused.returncode == 2
+    twice = service.run("work-pool", "create", "other", "--queue", "a", "--queue", "a")
+    assert twice.returncode == 1
+    assert "queues" in twice.stderr
+    assert "a stands here twice" in twice.stderr
