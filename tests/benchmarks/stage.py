@@ -129,15 +129,18 @@ class Stage:
         *,
         automations: list[dict[str, Any]] | None = None,
         deployments: Mapping[str, str] | None = None,
+        job: Mapping[str, Any] | None = None,
     ) -> None:
-        """Put automations, and deployments (name → entrypoint), in force."""
+        """Put automations, and deployments (name → entrypoint) with a job, in force."""
         wanted = {
             "automation": {
                 each["name"]: Automation.model_validate(each).model_dump(mode="json", by_alias=True)
                 for each in automations or ()
             },
             "deployment": {
-                name: Deployment(name=name, entrypoint=entrypoint).model_dump(mode="json")
+                name: Deployment(name=name, entrypoint=entrypoint, job=dict(job or {})).model_dump(
+                    mode="json"
+                )
                 for name, entrypoint in (deployments or {}).items()
             },
         }
