@@ -14,13 +14,20 @@ from .base import Facts
 Reader = Callable[[Facts], str]
 
 _LABEL_PREFIX: Final = "resource."
+_EVENT: Final = "event."
 LONGEST: Final = 1024
 """Characters of one value, as of a label; a longer one is cut and told apart by its digest."""
 
 
 def _checked(entry: str) -> str:
-    if entry.startswith("related:") and len(entry.split(":", 2)) != 3:
-        raise ValueError("write related:<role>:<label>")
+    if entry.startswith("related:"):
+        parts = entry.split(":", 2)
+        if len(parts) != 3 or not all(parts):
+            raise ValueError("write related:<role>:<label>")
+    elif entry.startswith(_EVENT):
+        raise ValueError(f"write {entry.removeprefix(_EVENT)!r}: it is always of the event")
+    elif entry.startswith("payload.") and not all(entry.split(".")):
+        raise ValueError("write payload.<path>")
     return entry
 
 

@@ -156,6 +156,21 @@ async def test_conditions_are_answered_by_the_store(store: Store) -> None:
     assert (told["stage"], told["conditions"][0]["holds"]) == ("conditions", False)
 
 
+async def test_what_a_pause_drops_is_told_by_whoever_is_the_engine_then(store: Store) -> None:
+    rule = {"control": {"debounce": {"period": "1h", "key": "id"}}}
+    await apply(store, quiet=rule)
+    async with engine(store):
+        await Log(store).append([event(resource={"id": f"thing.{n}"}) for n in range(3)])
+        await settled(store)
+    await apply(store, quiet={**rule, "paused": True})
+    async with engine(store):
+        await settled(store)
+    (told,) = [each for each in await Log(store).range() if each.name == "automation.suppressed"]
+    assert (told.payload["reason"], told.payload["suppressed"]) == ("automation_stopped", 3)
+    assert await counter(store, "firings:suppressed_automation_stopped") == 3
+    assert await firings(store) == []
+
+
 async def test_engines_that_are_killed_lose_nothing_that_is_held(store: Store) -> None:
     count, chance = 120, random.Random(7)
     await apply(

@@ -49,6 +49,12 @@ RULES: dict[str, dict[str, Any]] = {
         "budget": {"max": 2, "per": "id", "within": "1m",
                    "then": [{"notify": {"to": "me", "title": "enough"}}]},
     },
+    "lasting": {
+        "trigger": {**A, **EACH},
+        "control": {"debounce": {"period": "3s", "key": "payload.n"}},
+        "conditions": ["event.payload.n > 2 && size(events) == 1"],
+        "resolve": B, "on_resolve": [{"notify": {"to": "me", "title": "over"}}],
+    },
     "incidents": {
         "trigger": {**A, **EACH}, "resolve": B,
         "on_resolve": [{"notify": {"to": "me", "title": "over"}}],
