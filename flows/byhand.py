@@ -10,8 +10,9 @@ from upshot.events.ids import derived_id
 from upshot.events.store import SyncStore
 
 from .arguments import futures_in, resolve
+from .aside import aside
 from .context import Here, here
-from .execution import Execution, aside
+from .execution import Execution
 from .flow_results import restored
 from .flowgenerator import iterate_run, iterate_run_async
 from .held import HeldRun

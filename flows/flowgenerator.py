@@ -58,7 +58,7 @@ class FlowSteps:
         self._execution.hook(self._flow)
 
     def _which(self) -> str:
-        return self._execution.which(self._flow)
+        return self._execution.retrying.which(self._flow)
 
     def returned(self, value: Any) -> State:
         self._execution.drain()
@@ -66,7 +66,7 @@ class FlowSteps:
 
     def failed(self, error: Exception) -> State | float:
         self._retries = True
-        return self._execution.failed(self._flow, error)
+        return self._execution.retrying.failed(self._flow, error)
 
     def pause(self, seconds: float) -> None:
         if self._execution.context.stopping.wait(seconds):
@@ -79,7 +79,7 @@ class FlowSteps:
     def stopped(self, error: BaseException) -> State | None:
         if isinstance(error, Exception):
             return ended_by(error)
-        return self._execution.halted(self._stop, error)
+        return self._execution.halting.halted(self._stop, error)
 
 
 def iterate_run(

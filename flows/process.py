@@ -18,8 +18,9 @@ from upshot.events.store import SyncStore
 
 from . import flowdef as _flowdef  # noqa: F401 - loaded here, so that no child needs to
 from . import taskcall as _taskcall  # noqa: F401 - likewise
+from .aside import aside
 from .entrypoints import load_flow
-from .execution import Execution, aside
+from .execution import Execution
 from .journal import EXIT_LOST, Journal
 from .logs import capture, run_logger
 from .outcomes import explain

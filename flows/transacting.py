@@ -130,7 +130,7 @@ class transaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: Error, trace: TracebackType | None
     ) -> None:
-        from .execution import aside
+        from .aside import aside
 
         span = self._left()
         if _comes_back(error):
