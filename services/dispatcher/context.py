@@ -71,7 +71,7 @@ class Contexts:
             "event": event,
             "events": entry.events,
             "firing": entry.summary(),
-            "automation": dict(entry.automation),
+            "automation": entry.automation.model_dump(),
             "flow_run": await self._flow_run(event) if "flow_run" in needs else None,
             "deployment": await self._deployment(event) if "deployment" in needs else None,
             "variables": await self._variables() if "variables" in needs else {},
