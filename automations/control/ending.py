@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..definition import Branch
 from ..outcomes import Outcome, Resolution, Suppression
+from ..timers import Key
 from ..triggers import Facts, Reason, bucket_in
 from .base import Kept
 from .candidate import Candidate
@@ -13,6 +15,8 @@ from .incident import Incident
 from .pipeline import Pipeline, Step
 
 if TYPE_CHECKING:
+    from upshot.events.event import Recorded
+
     from .controls import Controls
 
 _OVER: Final = "it was over before it came about"
@@ -35,8 +39,8 @@ def resolve(controls: Controls, pipeline: Pipeline, facts: Facts, outcomes: list
         return
     if automation.resolve is None or not automation.resolve.ends(facts):
         return
-    for node, key in sorted(places):
-        _release(controls, pipeline, node, key, bucket, facts.received, outcomes)
+    for place in sorted(places):
+        _release(controls, pipeline, place, bucket, facts.recorded, outcomes)
     if isinstance(incident, Incident):
         controls.remember(step, bucket, None)
         told = incident.told("resolved")
@@ -49,18 +53,19 @@ def resolve(controls: Controls, pipeline: Pipeline, facts: Facts, outcomes: list
 def _release(
     controls: Controls,
     pipeline: Pipeline,
-    node: str,
-    key: str,
+    place: Key,
     bucket: str,
-    now: int,
+    event: Recorded,
     outcomes: list[Outcome],
 ) -> None:
-    step = pipeline.step(node)
+    """Let go of what waits for a bucket at a stage, under one of its keys."""
+    step, key = pipeline.step(place[0]), place[1]
     assert step.stage is not None
     ruling = step.stage.release(step.memories[key], bucket)
     controls.remember(step, key, ruling.memory)
     for each in ruling.dropped:
-        pipeline.suppress(each.at_moment(now), Reason.RESOLVED, _OVER, step, outcomes)
+        over = replace(each, at=event.received, event=event)
+        pipeline.suppress(over, Reason.RESOLVED, _OVER, step, outcomes)
 
 
 def abandon(pipeline: Pipeline, step: Step, reason: Reason, now: int) -> list[Outcome]:

@@ -39,7 +39,7 @@ _WORDS: Final = {
     "stale": "it was not seen in time",
     "scheduled_time": "its time has come",
     "metric_breached": "the measure is beyond its threshold",
-    "resolved": "the incident is over",
+    "resolved": "this event says that it is over",
 }
 _DECIDED_BY_A_CHECK: Final = frozenset({"match", "match_related", "where_false", "where_error"})
 _COUNTS: Final = frozenset({"threshold", "require", "steps"})

@@ -116,3 +116,13 @@ def test_the_end_of_an_incident_is_explained() -> None:
 def test_what_waited_before_is_not_what_is_explained() -> None:
     found = explained([1, 20], control={"debounce": {"period": 9}})
     assert (found.fired, found.reason) == (False, "waiting_for_quiet")
+
+
+def test_an_event_that_ends_what_is_held_says_so() -> None:
+    held = rule({"expect": "a.done"}, control={"debounce": {"period": 9}},
+                resolve={"expect": "b.done"})  # fmt: skip
+    explainer = Explainer(held, 0)
+    explainer.follow(event("a.done", 1000))
+    found = explainer.explain(event("b.done", 2000))
+    assert (found.fired, found.reason) == (False, "resolved")
+    assert explainer.explain(event("b.done", 3000)).reason == "event_not_expected"

@@ -73,7 +73,7 @@ def test_what_an_evaluation_stumbled_over_is_told(shown: Any) -> None:
 def test_the_end_of_an_incident_is_told(shown: Any) -> None:
     rule = {"trigger": {"expect": ["a.b"]}, "resolve": {"expect": ["c.d"]}}
     lines = shown(explained(rule, ("a.b", 1, {}), ("c.d", 2, {})))
-    assert lines[:2] == ["✗ one does not fire: resolved", "  the incident is over"]
+    assert lines[:2] == ["✗ one does not fire: resolved", "  this event says that it is over"]
 
 
 def test_what_an_expression_saw_is_told_with_it(shown: Any) -> None:
