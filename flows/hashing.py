@@ -66,7 +66,7 @@ def hash_code(function: Any) -> str:
     function = getattr(function, "__func__", function)  # of a method
     code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
     if code is None:
-        return hashed(type(function).__qualname__)
+        return hashed(type(function).__qualname__, getattr(function, "__qualname__", ""))
     given = (getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None))
     return hashed(_code_text(code), "|".join(_default(value) for value in given))
 

@@ -12,6 +12,13 @@ _LAST: Final = 60
 class ShortTracebacks(logging.Formatter):
     """Formats records as its base does, and no traceback longer than a person reads."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        others, record.exc_text = record.exc_text, None  # as another handler's formatter left it
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = others
+
     def formatException(self, ei: Any) -> str:
         lines = super().formatException(ei).splitlines()
         left_out = len(lines) - _FIRST - _LAST
