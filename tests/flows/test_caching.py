@@ -117,7 +117,58 @@ def test_the_hash_of_code_changes_with_what_it_does_only() -> None:
         "def f(x):\n    return (lambda: x in {'a', 'b'})()",
     ):
         assert hash_code(made(other)) != plain
-    assert hash_code(partial(max, 1)) == hash_code(partial(max, 2))  # by kind: no code of its own
+    assert hash_code(partial(max, 1)) == hash_code(partial(max, 1))
+    different = {hash_code(one) for one in (max, min, partial(max, 1), partial(max, 2))}
+    assert len(different) == 4
+
+
+def test_the_hash_of_code_tells_one_variable_of_the_outer_function_from_another() -> None:
+    one, other = 1, 2
+    assert hash_code(lambda: one) != hash_code(lambda: other)
+
+
+def test_results_of_one_object_are_not_those_of_another(seen: Seen) -> None:
+    @dataclass
+    class Scale:
+        factor: int
+
+        @task(cache_policy=INPUTS)
+        def times(self, x: int) -> int:
+            return self.factor * x
+
+        @task(cache_policy=INPUTS - "self")
+        def kind(self) -> str:
+            return f"scale of {self.factor}"
+
+    Scale.__qualname__ = "Scale"
+    globals()["Scale"] = Scale  # so that it has a name by which it is hashed
+
+    @flow
+    def f() -> list[Any]:
+        return [Scale(factor).times(10) for factor in (2, 3, 2)] + [
+            Scale(4).kind(),
+            Scale(5).kind(),
+        ]
+
+    assert f() == [20, 30, 20, "scale of 4", "scale of 4"]
+    names = [record["state"]["name"] for record in seen.tasks().values()]
+    assert sorted(names) == ["Cached", "Cached", "Completed", "Completed", "Completed"]
+
+
+def test_what_a_task_has_from_the_function_around_it_is_a_part_of_its_source(seen: Seen) -> None:
+    def made(factor: int) -> Any:
+        @task(cache_policy=INPUTS + TASK_SOURCE)
+        def times(x: int) -> int:
+            return factor * x
+
+        return times
+
+    @flow
+    def f(factor: int) -> int:
+        result: int = made(factor)(10)
+        return result
+
+    assert [f(2), f(3), f(2)] == [20, 30, 20]
 
 
 @pytest.fixture
