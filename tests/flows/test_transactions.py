@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -437,7 +438,8 @@ def crash(processes: Processes, folder: Path, *where: str) -> str:
     for name in where:
         (folder / f"die-{name}").touch()
     run = processes.create(processes.module(CRASH) + ":f")
-    processes.go(run.id)
+    code, errors = processes.start(processes.take(run.id)).end()
+    assert code == -signal.SIGKILL, errors
     for _ in where:
         processes.change(run.id, State("Crashed", "killed"))
         processes.retry(run.id)
