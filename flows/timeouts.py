@@ -6,10 +6,12 @@ import asyncio
 import contextvars
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from .context import here
 from .exceptions import Interrupted, TimedOut
 from .interrupting import raise_in
 
@@ -28,7 +30,8 @@ def call_within(
 
     In the main thread the function is interrupted, whatever it does. In other threads Python can
     not do that: the caller goes on when the time is over, and the function is interrupted as soon
-    as it runs Python code again.
+    as it runs Python code again. Where even that does not help, as a call into C holds the
+    interpreter, the process of a run that a worker started is ended.
 
     Args:
         seconds: how long it may take; None for as long as it wants.
@@ -38,16 +41,20 @@ def call_within(
     """
     if seconds is None:
         return function(*args, **kwargs)
-    if _has_alarm():
-        return _with_alarm(seconds, function, args, kwargs)
-    return _with_thread(seconds, function, args, kwargs)
+    with _yielding(seconds) as yielded:
+        if _has_alarm():
+            return _with_alarm(seconds, function, args, kwargs, yielded)
+        return _with_thread(seconds, function, args, kwargs)
 
 
 async def await_within(seconds: float | None, coroutine: Awaitable[Any]) -> Any:
     """Do the same for a coroutine, which is cancelled when the time is over."""
     try:
         async with asyncio.timeout(seconds) as limit:
-            return await coroutine
+            with _yielding(seconds) as yielded:
+                if seconds is not None:
+                    asyncio.get_running_loop().call_later(seconds, yielded)
+                return await coroutine
     except TimeoutError:
         if seconds is not None and limit.expired():
             raise timed_out(seconds) from None
@@ -64,12 +71,42 @@ def _has_alarm() -> bool:
     return in_main and signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+@contextmanager
+def _yielding(seconds: float | None) -> Iterator[Callable[[], None]]:
+    """Have the process of a worker's run ended, if code does not yield when its time is over.
+
+    What is given says that it does; also the end of the block.
+    """
+    place = here()
+    if seconds is None or place is None or not place.run.held.run.pool:
+        yield lambda: None
+        return
+    from .overdue import GRACE, ended_after
+
+    with ended_after(seconds + GRACE) as disarm:
+        armed = [disarm]
+
+        def yielded() -> None:
+            if armed:
+                armed.pop()()
+
+        try:
+            yield yielded
+        finally:
+            armed.clear()
+
+
 def _with_alarm(
-    seconds: float, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    seconds: float,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    yielded: Callable[[], None],
 ) -> Any:
     mine = _TimeIsOver("its time was over")
 
     def over(_signal: int, _frame: FrameType | None) -> None:
+        yielded()
         raise mine
 
     before = signal.signal(signal.SIGALRM, over)

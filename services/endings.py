@@ -20,6 +20,7 @@ from upshot.events.exceptions import (
 )
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
+from upshot.flows.overdue import OVERDUE
 from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun, handed_over, related
 from upshot.flows.states import ENDED, State, StateType
@@ -38,6 +39,7 @@ class Loss(StrEnum):
     ENDED = "ended"  # its worker saw the process end
     LAPSED = "lapsed"  # nothing has shown to be alive for a lease
     REMOVED = "removed"  # its worker ended the process on request
+    OVERDUE = "overdue"  # the process was ended, as its code did not yield to a timeout
 
 
 def fate(run: FlowRun, loss: Loss, message: str) -> State | None:
@@ -57,13 +59,21 @@ def fate(run: FlowRun, loss: Loss, message: str) -> State | None:
         return State("AwaitingRetry", f"{message}; another worker goes on with it")
     if kind is StateType.PENDING and loss is Loss.LAPSED and run.pool:
         return State("Scheduled", "its worker died before it began")
-    return State("Crashed", message)
+    overdue = loss is Loss.OVERDUE and kind is StateType.RUNNING
+    return State("TimedOut" if overdue else "Crashed", message)
+
+
+def loss_of(code: int | None) -> Loss:
+    """Tell by its exit code how a process ended."""
+    return Loss.OVERDUE if code == -OVERDUE else Loss.ENDED
 
 
 def describe_exit(code: int | None) -> str:
     """Say how a flow process ended, for people."""
     if code is None:
         return "its process ended together with its worker's helper process"
+    if code == -OVERDUE:
+        return "it took longer than its timeout and did not let itself be interrupted"
     if code >= 0:
         return f"its process ended with exit code {code} before the run did"
     try:

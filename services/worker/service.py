@@ -22,7 +22,7 @@ from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun
-from upshot.services.endings import Loss, describe_exit, settle
+from upshot.services.endings import Loss, describe_exit, loss_of, settle
 
 from ..exceptions import CannotLaunch
 from .claims import Claims, Waiting
@@ -154,11 +154,11 @@ class Worker:
         self._slots.release()
         log.info("process ended", run=job.run_id, name=job.name, code=code)
         if why != RECORDED:
-            self._spawn(self._settle(job, why or describe_exit(code)))
+            self._spawn(self._settle(job, loss_of(code), why or describe_exit(code)))
 
-    async def _settle(self, job: Job, why: str) -> None:
+    async def _settle(self, job: Job, loss: Loss, why: str) -> None:
         """See to it that the run has ended as well; the scheduler would do so a lease later."""
-        loss = Loss.REMOVED if job.removed else Loss.ENDED
+        loss = Loss.REMOVED if job.removed else loss
         message = job.removed or why
         retries = stamina.retry_context(
             on=RetryableEventsError, attempts=None, timeout=self._period * 6, wait_max=1.0

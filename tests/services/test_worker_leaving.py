@@ -164,3 +164,51 @@ async def test_a_run_that_was_handed_over_and_whose_process_was_killed_goes_on_a
         done = await until_state(store, run, "Completed")
     assert done.result == "done"
     assert path.read_text().split() == ["first", "second", "second"]
+
+
+STUCK = """
+import ctypes, time
+
+from upshot import flow
+
+
+def stand_still() -> None:
+    # It holds the interpreter's lock, and waits for what never comes, whatever signals do.
+    mutex = ctypes.create_string_buffer(256)
+    for _ in range(2):
+        ctypes.PyDLL(None).pthread_mutex_lock(mutex)
+
+
+@flow(timeout_seconds=0.2)
+def stuck() -> None:
+    stand_still()
+
+
+@flow(timeout_seconds=0.2)
+async def stuck_coroutine() -> None:
+    stand_still()
+
+
+@flow(timeout_seconds=0.2)
+def slow_to_clean_up() -> None:
+    try:
+        time.sleep(600)
+    finally:
+        time.sleep(6)
+"""
+
+
+async def test_a_timeout_ends_what_does_not_yield_and_lets_clean_up_what_does(
+    store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "stuck.py").write_text(STUCK)
+    names = ("stuck", "stuck_coroutine", "slow_to_clean_up")
+    with worker(store.url, lease=15):
+        runs = [await submit(store, f"{tmp_path}/stuck.py:{name}") for name in names]
+        ends = [await until_state(store, run, "TimedOut", "Crashed") for run in runs]
+    assert [end.state.name for end in ends] == ["TimedOut"] * 3
+    assert [end.state.message.startswith("it took longer than its timeout") for end in ends] == [
+        True,
+        True,
+        False,
+    ]
