@@ -78,6 +78,7 @@ class Settings(BaseSettings):
         max_body: largest HTTP body.
         store_memory: memory limit of the embedded store, 0 for none.
         worker_concurrency: flow processes that one worker runs at a time.
+        worker_grace: how long a worker that leaves waits for its flows, before it hands them over.
         action_concurrency: actions that one dispatcher does at a time.
         warm_parents: processes with imports done that a worker keeps, at most.
         allow_private_webhooks: whether call-webhook and notify may reach private addresses.
@@ -110,6 +111,7 @@ class Settings(BaseSettings):
     max_body: int = Field(default=16 * 1024 * 1024, ge=1024)
     store_memory: int = Field(default=0, ge=0)
     worker_concurrency: int = Field(default=16, ge=1, le=1024)
+    worker_grace: Seconds = 60.0
     action_concurrency: int = Field(default=256, ge=1, le=10_000)
     warm_parents: int = Field(default=8, ge=1, le=256)
     allow_private_webhooks: bool = True

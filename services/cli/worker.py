@@ -22,6 +22,10 @@ def start(
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Flows it runs at a time.")
     ] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Seconds that it waits for its flows when it is to leave."),
+    ] = None,
 ) -> None:
     """Run the flows of a work pool until SIGTERM, which lets the running ones end.
 
@@ -32,7 +36,7 @@ def start(
     from upshot.events.settings import load_settings
     from upshot.services.serving import Options, serve
 
-    settings = load_settings(worker_concurrency=concurrency)
+    settings = load_settings(worker_concurrency=concurrency, worker_grace=grace)
     serve(["worker"], settings, Options(pool, name))
 
 
@@ -63,7 +67,8 @@ def drain(
 ) -> None:
     """Let a worker take no more runs, and leave when those that it has have ended.
 
-    What has not ended within a minute is handed over: another worker goes on where it was.
+    What has not ended in time (`worker_grace`, a minute) is handed over: another worker goes on
+    where it was.
 
     Example: upshot worker drain build-3
     """

@@ -19,22 +19,20 @@ async def run(
     pool: str = "default",
     name: str | None = None,
     *,
-    grace: float = 60.0,
     registry: CollectorRegistry | None = None,
 ) -> None:
     """Run a worker for a pool until cancelled.
 
-    Cancelled once, it drains: it takes nothing new and waits for its flows. Cancelled again, it
-    asks them to stop at once.
+    Cancelled once, it drains: it takes nothing new and waits for its flows, for `worker_grace`, and
+    hands over those that have not ended. Cancelled again, it does so at once.
 
     Args:
-        settings: how many flows at a time, how many warm parents, how long a lease.
+        settings: how many flows at a time, how many warm parents, how long a lease and a drain.
         store_url: address of the store.
         pool: the work pool whose queue it serves.
         name: of this worker; by default made of host and process id.
-        grace: seconds that a drain waits before it asks flows to stop.
         registry: where FastStream counts what it reads.
     """
     from .lifetime import serve
 
-    await serve(settings, store_url, pool, name, grace=grace, registry=registry)
+    await serve(settings, store_url, pool, name, registry=registry)

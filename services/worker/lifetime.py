@@ -20,7 +20,6 @@ async def serve(
     pool: str,
     name: str | None,
     *,
-    grace: float,
     registry: CollectorRegistry | None,
 ) -> None:
     """Run a worker until cancelled; see ``upshot.services.worker.run``."""
@@ -30,7 +29,6 @@ async def serve(
         settings,
         pool,
         name or f"{socket.gethostname()}-{os.getpid()}",
-        grace=grace,
         registry=registry or CollectorRegistry(),
     )
     work = asyncio.create_task(worker.run(), name="worker")

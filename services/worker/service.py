@@ -46,7 +46,6 @@ class Worker:
 
     Args:
         store: where runs and queue are.
-        grace: seconds that a drain waits before it asks flows to stop.
     """
 
     def __init__(
@@ -56,11 +55,10 @@ class Worker:
         pool: str,
         name: str,
         *,
-        grace: float,
         registry: CollectorRegistry,
     ) -> None:
         self._store = store
-        self._grace = grace
+        self._grace = settings.worker_grace
         self._period = settings.lease / 3
         self._runs = Runs(store, lease_ms=settings.lease_ms)
         self._claims = Claims(store, self._runs, pool, name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from upshot.flows.overdue import OVERDUE
 from upshot.flows.runs import FlowRun, new_run
 from upshot.flows.states import LEGAL, NAMES, State, StateType
-from upshot.services.endings import Loss, describe_exit, fate
+from upshot.services.endings import Loss, describe_exit, fate, loss_of
 from upshot.services.worker.slots import Slots
 from upshot.services.worker.watch import LINGER, STOP_GRACE, Job, Seen, Step, judge, judge_time
 
@@ -117,3 +120,22 @@ async def test_slots_are_free_until_all_are_taken() -> None:
     slots.release()
     await slots.free()
     assert slots.used() == 1
+
+
+@pytest.mark.parametrize("loss", list(Loss))
+def test_a_run_whose_worker_left_waits_for_another_one(loss: Loss) -> None:
+    left = replace(run("Running"), handed=True)
+    state = fate(left, loss, "it was stopped")
+    assert state is not None
+    assert state.name == "AwaitingRetry"
+    cancelled = fate(replace(run("Cancelling"), handed=True), loss, "gone")
+    assert cancelled is not None
+    assert cancelled.name == "Cancelled"
+
+
+def test_what_did_not_yield_to_its_timeout_has_timed_out() -> None:
+    assert loss_of(-OVERDUE) is Loss.OVERDUE
+    assert loss_of(-9) is Loss.ENDED
+    state = fate(run("Running"), Loss.OVERDUE, describe_exit(-OVERDUE))
+    assert state is not None
+    assert state.name == "TimedOut"
