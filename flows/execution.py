@@ -191,6 +191,7 @@ class Execution:
             state, result, fields = self._with_result(flow, state)
             last = replace(state, message=legible(state.message))
             fields = fields if last.ended else handed_over(self._held.run)
+            self.halting.end_parts(last)
             self._journal.transition(self._held, last, result=result, more=fields)
             with standing(self.here()):
                 self.hook(flow)

@@ -13,7 +13,8 @@ from .exceptions import Interrupted, NotCompleted, Suspending
 from .outcomes import explain
 from .pausing import leaves
 from .runners.opening import OnePool
-from .states import State, StateType
+from .runs import handed_over
+from .states import ENDED, State, StateType
 from .stopping import Stop
 
 
@@ -69,6 +70,19 @@ class Halting:
         if self._may_wait_elsewhere() and self._journal.leave(self._held):
             return self._held.run.state
         return State("Crashed", explain(error), data=self._told(error))
+
+    def end_parts(self, state: State) -> None:
+        """End the runs within a run that was stopped which are still open.
+
+        What stops a run comes between any two lines, also of what begins or ends a part of it.
+        """
+        if not self._context.stopping.is_set():
+            return
+        for part in reversed(self._journal.parts_of(self._held)):
+            if self._journal.refresh(part) not in ENDED:
+                fields = {} if state.ended else handed_over(part.run)
+                self._journal.transition(part, state, more=fields)
+            self._journal.release(part)
 
     def _is_cancelled(self) -> bool:
         """Tell whether this run is to be cancelled, or one that it is a part of."""

@@ -118,6 +118,15 @@ class Journal:
         """Renew its lease no more."""
         self._held = [other for other in self._held if other is not held]
 
+    def parts_of(self, held: HeldRun) -> list[HeldRun]:
+        """Return the runs within a run that this process has, each after the one that it is in."""
+        parts, around = [], {held.run.id}
+        for each in self._held:
+            if each.run.parent in around:
+                parts.append(each)
+                around.add(each.run.id)
+        return parts
+
     def transition(
         self,
         held: HeldRun,

@@ -19,6 +19,7 @@ from upshot.flows.arguments import futures_in
 from upshot.flows.backlog import Backlog
 from upshot.flows.context import here
 from upshot.flows.exceptions import Interrupted
+from upshot.flows.execution import Execution
 from upshot.flows.futures import TaskFuture
 from upshot.flows.held import Entry, HeldRun
 from upshot.flows.identity import task_run_of
@@ -445,3 +446,24 @@ def test_an_endless_recursion_of_coroutines_fails_each_of_them(seen: Seen) -> No
     with pytest.raises(RecursionError, match="f is not called: too many calls"):
         asyncio.run(f(0))
     assert {run.state.name for run in seen.runs()} == {"Failed"}
+
+
+def test_a_part_that_is_stopped_before_its_code_runs_ends_with_what_it_is_a_part_of(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stops a process comes between any two lines, also of those that begin a run."""
+    perform = Execution.perform
+
+    def stopped(execution: Execution, *call: Any) -> State:
+        if execution.context.parent is not None:
+            raise Interrupted("terminated")
+        return perform(execution, *call)
+
+    monkeypatch.setattr(Execution, "perform", stopped)
+    part = flow(lambda: 1, name="part")
+    with pytest.raises(SystemExit):
+        flow(lambda: part(), name="whole")()
+    assert [(run.flow, run.state.name) for run in seen.runs()] == [
+        ("whole", "Crashed"),
+        ("part", "Crashed"),
+    ]
