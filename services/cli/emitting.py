@@ -67,6 +67,8 @@ def pair(text: str, option: str) -> tuple[str, str]:
 
 
 def _object(given: str | None) -> dict[str, Any]:
+    from upshot.services.api.payloads import NOT_FINITE, is_finite
+
     if given is None:
         return {}
     if given == "-":
@@ -79,6 +81,8 @@ def _object(given: str | None) -> dict[str, Any]:
         raise typer.BadParameter(f"not JSON: {error}", param_hint="--payload") from error
     if not isinstance(value, dict):
         raise typer.BadParameter("must be a JSON object", param_hint="--payload")
+    if not is_finite(value):
+        raise typer.BadParameter(NOT_FINITE, param_hint="--payload")
     return value
 
 

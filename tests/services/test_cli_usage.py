@@ -76,6 +76,8 @@ def test_a_wrong_setting_is_a_misuse_and_names_its_key(
         (["event", "emit", "order.placed", "-r", "o.1", "-l", "customer"], "NAME=VALUE"),
         (["event", "emit", "order.placed", "-r", "o.1", "-p", "{"], "not JSON"),
         (["event", "emit", "order.placed", "-r", "o.1", "-p", "[1]"], "JSON object"),
+        (["event", "emit", "order.placed", "-r", "o.1", "-p", '{"n": NaN}'], "NaN"),
+        (["event", "emit", "order.placed", "-r", "o.1", "-p", '{"n": 1e999}'], "are not JSON"),
         (["event", "emit", "Order Placed", "-r", "o.1"], "event: does not fit the pattern"),
         (["event", "emit", "Order.Placed", "-r", "o.1"], "must be lower case: 'order.placed'"),
         (["event", "emit", "order.placed", "-r", ""], "resource: "),
