@@ -6,7 +6,12 @@ import warnings
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 from upshot.automations.definition import Automation as Definition
+from upshot.automations.exceptions import InvalidDefinition
+from upshot.automations.problems import in_words
 
 from .exceptions import RequestRefused
 
@@ -30,12 +35,15 @@ class Automation(Definition):
     It is kept by the service at ``UPSHOT_URL``, or that of a ``client`` given.
 
     Raises:
-        pydantic.ValidationError: naming each wrong field.
+        InvalidDefinition: with a line for each wrong field.
     """
 
-    if TYPE_CHECKING:  # what pydantic accepts for a field is more than what the field then holds
-
-        def __init__(self, *, name: str, trigger: Any, actions: Any, **fields: Any) -> None: ...
+    # What pydantic accepts for a field is more than what the field then holds.
+    def __init__(self, *, name: str, trigger: Any, actions: Any, **fields: Any) -> None:
+        try:
+            super().__init__(name=name, trigger=trigger, actions=actions, **fields)
+        except ValidationError as error:
+            raise InvalidDefinition(list(map(_line, error.errors(include_url=False)))) from error
 
     def save(self, client: Client | None = None) -> str:
         """Keep it under its name; return ``created``, ``updated`` or ``unchanged``.
@@ -70,6 +78,11 @@ class Automation(Definition):
         except RequestRefused as refused:
             if refused.status != 404:
                 raise
+
+
+def _line(problem: ErrorDetails) -> str:
+    field = ".".join(str(step) for step in problem["loc"] if not str(step).startswith("type="))
+    return f"{field}: {in_words(problem, Definition)}"
 
 
 def _path(name: str) -> str:

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import yaml
-from pydantic import ValidationError
 
 from tests.services.api_served import Api, served
 from upshot import Automation
 from upshot.automations import EventTrigger, Notify
+from upshot.automations.exceptions import InvalidDefinition
 from upshot.automations.loading import loads
 from upshot.services.client import Client
 from upshot.services.exceptions import RequestRefused
@@ -45,8 +45,12 @@ def test_python_and_yaml_say_the_same() -> None:
 
 
 def test_what_is_wrong_is_named() -> None:
-    with pytest.raises(ValidationError, match="expct"):
-        Automation(name="a", trigger={"expct": ["a.b"]}, actions=[{"retry-flow-run": {}}])
+    with pytest.raises(InvalidDefinition) as refused:
+        Automation(name="a", trigger={"expct": ["a.b"]}, actions=[])
+    assert refused.value.problems == [
+        "trigger.expct: unknown key (did you mean 'expect'?)",
+        "actions: must not be empty",
+    ]
 
 
 async def test_an_automation_is_saved_loaded_and_deleted(api: Api) -> None:
