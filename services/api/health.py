@@ -80,6 +80,7 @@ def judge(seen: Snapshot) -> dict[str, Part]:
             "queued": queued,
             "running": sum(worker["running"] for worker in seen.workers),
             **({"paused": ", ".join(seen.paused)} if seen.paused else {}),
+            **({"do": "start one: upshot worker start"} if queued and not seen.workers else {}),
         },
     }
 

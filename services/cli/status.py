@@ -54,7 +54,7 @@ def version(output: Output = Format.TABLE) -> None:
 
 @app.command()
 def status(context: Context, output: Output = Format.TABLE) -> None:
-    """Show whether each part of the service is ready, and its lag; exit 1 unless all are.
+    """Show whether each part is ready, and its lag; exit 1 unless events are acted upon.
 
     Example: upshot status
     """
