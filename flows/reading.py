@@ -115,7 +115,8 @@ class RunReader:
     ) -> list[dict[str, Any]]:
         """Return log lines of a run after a position.
 
-        Each has ``position``, ``time`` (Unix ms), ``level``, ``logger``, ``message`` and ``task``.
+        Each has ``position``, ``time`` (Unix ms), ``level``, ``logger``, ``message``,
+        ``task`` (its run's name) and ``task_run``.
         """
         key = self._store.keys("logs", run_id)
         entries = await self._store.execute("XRANGE", key, f"({after}", "+", "COUNT", limit)

@@ -10,6 +10,12 @@ local function lines_of(record)
   return cjson.decode(lines[1]), lines
 end
 
+-- A moment behind all that are in a sorted set: what comes in the same millisecond keeps its order.
+local function later(key, now)
+  local newest = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
+  return integer(math.max(now, number(newest[2]) + 1))
+end
+
 -- Touches: artifact:<id>, artifacts, artifacts:run:<run>, artifacts:key:<key>, artifact-versions, log.
 -- Lines: {id, key or '', update}, what it is, its description, its data. One that is there gets
 -- other data, and its event says so: its code runs again, or it is to be updated.
@@ -25,9 +31,10 @@ local function put_artifact(root, run, record, event)
   if there[1] then return end
   local version = told.key ~= '' and redis.call('HINCRBY', root .. ':artifact-versions', told.key, 1) or 0
   redis.call('HSET', key, 'doc', lines[2], 'key', told.key, 'version', version, 'created', now)
-  redis.call('ZADD', root .. ':artifacts', now, told.id)
-  redis.call('ZADD', root .. ':artifacts:run:' .. run, now, told.id)
-  if told.key ~= '' then redis.call('ZADD', root .. ':artifacts:key:' .. told.key, now, told.id) end
+  local place = later(root .. ':artifacts', now)
+  redis.call('ZADD', root .. ':artifacts', place, told.id)
+  redis.call('ZADD', root .. ':artifacts:run:' .. run, place, told.id)
+  if told.key ~= '' then redis.call('ZADD', root .. ':artifacts:key:' .. told.key, place, told.id) end
 end
 
 -- Touches: as put_artifact. Drops the artifacts of a run.

@@ -8,15 +8,18 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from ..assets import DEEPEST, Assets
-from .answers import Cursor, Limit, answer, page, place_of
+from .answers import Limit, answer, page, place_of
 from .parts import Served
 
 router = APIRouter(prefix="/api/v1/assets", tags=["assets"])
 
+_Cursor = Annotated[str | None, Query(max_length=600, description="`next` of the page before.")]
+"""Longer than elsewhere: it holds a key."""
+
 
 @router.get("")
 async def list_assets(
-    parts: Served, prefix: str = "", limit: Limit = 100, cursor: Cursor = None
+    parts: Served, prefix: str = "", limit: Limit = 100, cursor: _Cursor = None
 ) -> Response:
     """List assets, by when something was last known of them; `prefix` is how their keys begin."""
     items, following = await Assets(parts.store).page(

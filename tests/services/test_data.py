@@ -144,6 +144,23 @@ async def test_assets_are_listed_by_what_was_known_last(api: Api) -> None:
     assert len({each["key"] for each in [*first["items"], *rest["items"]]}) == 3
 
 
+async def test_long_keys_are_paged_and_found(api: Api) -> None:
+    @flow
+    def many() -> None:
+        for letter in "abc":
+            materialize(letter * 512)(lambda: None)()
+
+    await asyncio.to_thread(many)
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await api.get(f"/api/v1/assets?limit=1{cursor and f'&cursor={cursor}'}")
+        seen += [each["key"] for each in page["items"]]
+        cursor = page["next"]
+    assert len(seen) == len(set(seen)) == 6
+    assert (await api.get(f"/api/v1/assets/{'a' * 512}"))["version"] == 1
+
+
 async def test_a_failure_is_told_until_it_is_materialised_again(api: Api) -> None:
     with pytest.raises(ValueError, match="no paper"):
         await asyncio.to_thread(etl, True)
