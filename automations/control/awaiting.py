@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..triggers import Memory
@@ -47,15 +46,16 @@ class Awaiting:
             before: what that remembered so far. after: what it remembers from now on.
         """
         earlier, later = _running(before), _running(after)
-        for progress in earlier:
-            if progress not in later:
-                for resource, _ in progress.awaited():
-                    self._by_resource.pop(resource, None)
-        for progress in later:
-            if progress not in earlier:
-                for resource, place in progress.awaited():
-                    self._by_resource[resource] = Awaited(automation, key, progress.firing, place)
+        for gone in earlier.keys() - later.keys():
+            for resource, _ in earlier[gone].awaited():
+                self._by_resource.pop(resource, None)
+        for new in later.keys() - earlier.keys():
+            progress = later[new]
+            for resource, place in progress.awaited():
+                self._by_resource[resource] = Awaited(automation, key, progress.firing, place)
 
 
-def _running(memory: Memory | None) -> Sequence[Progress]:
-    return memory.running if isinstance(memory, Going) else ()
+def _running(memory: Memory | None) -> dict[int, Progress]:
+    """Return what is in progress by its identity: there may be much of it, and little changes."""
+    running = memory.running if isinstance(memory, Going) else ()
+    return {id(each): each for each in running}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..triggers.base import Reason
@@ -121,6 +122,7 @@ _KEPT: Final = tuple(each.name for each in fields(Candidate) if each.name != "ev
 _NEEDED: Final = frozenset({"bucket", "labels", "reason", "positions", "cause", "at", "value"})
 
 
+@lru_cache(maxsize=8192)  # a queue asks for all of its positions whenever one comes or goes
 def order(position: str) -> tuple[int, int]:
     """Return a position as what sorts as the log does."""
     ms, _, sequence = position.partition("-")
