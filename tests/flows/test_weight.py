@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 from upshot import flow, task
 from upshot.flows import Deployment, ThreadPoolTaskRunner
+from upshot.flows.runs import FlowRun
+from upshot.flows.started import EPOCH, RUN, STORE
 
 from .conftest import ROOT, Processes, Seen
 
@@ -41,6 +44,13 @@ def test_names_load_when_they_are_used() -> None:
     assert ThreadPoolTaskRunner(2).max_workers == 2
 
 
+def start_alone(run: FlowRun, seen: Seen) -> None:
+    """Run it to its end in an interpreter of its own: a fork also weighs what its parent did."""
+    variables = {RUN: run.id, EPOCH: str(run.epoch), STORE: seen.store.url}
+    command = [sys.executable, "-m", "upshot.flows"]
+    subprocess.run(command, env=os.environ | variables, check=True, cwd=ROOT)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_flow_process_with_a_thousand_tasks_stays_small(processes: Processes) -> None:
     path = processes.module(
@@ -59,8 +69,9 @@ def test_a_flow_process_with_a_thousand_tasks_stays_small(processes: Processes) 
             return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
         """
     )
-    run, _ = processes.execute(f"{path}:f")
-    assert 10 < run.result <= 62
+    run = processes.create(f"{path}:f")
+    start_alone(processes.take(run.id), processes.seen)
+    assert 10 < processes.seen.run(run.id).result <= 62
 
 
 def test_memory_does_not_grow_with_what_was_written(seen: Seen) -> None:
