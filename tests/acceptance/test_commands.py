@@ -24,6 +24,7 @@ EXAMPLE = re.compile(r"^Example: (.+)$", re.MULTILINE)
 LISTINGS = [
     "automation ls", "automation firings suspicious-logins", "deployment ls", "run ls", "event ls",
     "flow ls", "worker ls", "dead-letter ls", "webhook ls", "receiver ls", "variable ls",
+    "artifact ls", "asset ls",
 ]  # fmt: skip
 
 
@@ -92,6 +93,23 @@ def test_a_deployment_is_run_and_looked_into(stage: Stage) -> None:
     inspected = _upshot(stage, "run", "inspect", name)
     assert (inspected.returncode, "Completed" in inspected.stdout) == (0, True)
     assert f"{runs[0]['result']} words in" in _upshot(stage, "run", "logs", name).stdout
+
+
+def test_a_deployment_makes_assets_and_artifacts_that_can_be_looked_at(stage: Stage) -> None:
+    target = json.dumps(str(stage.folder / "zones"))
+    run = _upshot(
+        stage, "deployment", "run", "zones/world", "--param", f"target={target}", "--wait"
+    )
+    assert run.returncode == 0, run.stderr
+    assert "most zones: America" in run.stdout
+
+    listed = _upshot(stage, "asset", "ls", "--prefix", "zones/table").stdout.splitlines()
+    assert [line.split()[:2] + line.split()[-2:] for line in listed[1:]] == [
+        ["zones/table", "ok", "zones", "3/3"]
+    ]
+    tree = _upshot(stage, "asset", "lineage", "zones/table").stdout
+    assert [key in tree for key in ("zones/source", "zones/per-area")] == [True, True]
+    assert "America" in _upshot(stage, "artifact", "inspect", "zones-per-area").stdout
 
 
 def test_emitted_events_fire_an_automation(stage: Stage) -> None:
