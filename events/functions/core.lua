@@ -68,10 +68,15 @@ local function take_back(key, group, entry)
   return there == 1
 end
 
+-- Returns a definition that is stored after its version.
+local function definition(stored)
+  return cjson.decode(string.match(stored, '^%d+ (.*)$'))
+end
+
 -- Returns a definition as it is now; nil where there is none.
 local function defined(root, kind, name)
   local stored = redis.call('HGET', root .. ':docs:' .. kind, name)
-  return stored and cjson.decode(string.match(stored, '^%d+ (.*)$'))
+  return stored and definition(stored)
 end
 
 -- Priorities are whole numbers from -1000 to 1000, the lowest first; equal ones are served as they came.

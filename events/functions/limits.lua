@@ -2,9 +2,11 @@
 -- A token, `<run>/<what of it>`, has slots or stands in line for some, until it is released, or its
 -- run ends or loses its process. Each line is served in order; nobody is let past its first.
 
--- Returns how many slots a limit has; nil where nothing limits.
-local function slots_of(root, name)
-  local told = defined(root, 'limit', name)
+-- Returns how many slots a limit has; nil where nothing limits. Who has looked for its definition
+-- gives what is stored, or false.
+local function slots_of(root, name, stored)
+  if stored == nil then stored = redis.call('HGET', root .. ':docs:limit', name) end
+  local told = stored and definition(stored)
   if told then return told.active and told.limit or nil end
   local deployment = string.match(name, '^deployment:(.*)$')
   told = deployment and defined(root, 'deployment', deployment)
@@ -106,8 +108,9 @@ end
 
 local function asking(root, names, slots, pool, told)
   local ask = {limits = {}, slots = slots, pool = pool, told = told, since = now_ms(), held = false}
-  for _, name in ipairs(names) do
-    if slots_of(root, name) then ask.limits[#ask.limits + 1] = name end
+  local stored = names[1] and redis.call('HMGET', root .. ':docs:limit', unpack(names))
+  for i, name in ipairs(names) do
+    if slots_of(root, name, stored[i]) then ask.limits[#ask.limits + 1] = name end
   end
   return ask
 end

@@ -32,9 +32,8 @@ local function finish_entry(root, pool, entry)
 end
 
 -- A run that waits no more; which worker was called for it does not matter.
-local function dequeue(root, id)
-  local told = redis.call('HMGET', root .. ':run:' .. id, 'pool', 'queue')
-  if told[1] and told[1] ~= '' then redis.call('ZREM', ready(root, told[1], told[2] or 'default'), id) end
+local function dequeue(root, id, pool, queue)
+  if pool and pool ~= '' then redis.call('ZREM', ready(root, pool, queue or 'default'), id) end
 end
 
 local function used_of(root, name)

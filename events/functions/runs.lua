@@ -135,11 +135,11 @@ local function wake(root, id)
   redis.call('EXPIRE', root .. ':wake:' .. id, WAKING_SECONDS)
 end
 
-local function leave(root, id, from)
+local function leave(root, id, from, pool, queue)
   redis.call('ZREM', root .. ':runs:' .. from, id)
   if from == 'Scheduled' then
     redis.call('ZREM', root .. ':due', id)
-    dequeue(root, id)
+    dequeue(root, id, pool, queue)
   end
   if from == 'Paused' then
     redis.call('ZREM', root .. ':pauses', id)
@@ -164,7 +164,7 @@ end
 redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, callback=function(keys, args)
   local root, id, to, now = keys[1], args[1], args[4], now_ms()
   local key = root .. ':run:' .. id
-  local run = redis.call('HMGET', key, 'type', 'version', 'epoch', 'pool', 'event', 'deployment', 'flow', 'state', 'queued')
+  local run = redis.call('HMGET', key, 'type', 'version', 'epoch', 'pool', 'event', 'deployment', 'flow', 'state', 'queued', 'queue')
   if run[5] and run[5] == args[8] then return {number(run[2]), number(run[3])} end
   local refusal = may_change(run, args, now, root)
   if refusal then return refusal end
@@ -177,7 +177,7 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   count_out(root, id, of, run[1], run[8])
   redis.call('HSET', key, 'type', to, 'version', integer(version), 'epoch', integer(epoch), 'event', args[8], unpack(args, 10))
   count_in(root, id, of, to, args[10] == 'state' and args[11] or redis.call('HGET', key, 'state'), now)
-  leave(root, id, run[1])
+  leave(root, id, run[1], run[4], run[10])
   enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now, at)
   count(root, 'run_transitions:flow-run:' .. to, 1)
   if run[1] == 'Pending' and to == 'Running' then measure_start(root, number(run[9]), now) end
