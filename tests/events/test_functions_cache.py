@@ -106,5 +106,6 @@ def test_the_files_of_a_forgotten_run_are_litter(sync_store: SyncStore) -> None:
 
 def test_a_task_that_completed_may_be_undone_and_no_more(store: SyncStore) -> None:
     store.call("record_tasks", "r", 1, 1, "t", "Completed", "{}", "{}")
-    store.call("record_tasks", "r", 1, 2, "t", "Completed", '{"undone":1}', "{}")
+    undone = '{"state":"RolledBack"}'
+    store.call("record_tasks", "r", 1, 2, "t", "Completed", '{"undone":1}', undone)
     assert fields(store, "tasks", "r") == {"t": 'Completed {"undone":1}'}
