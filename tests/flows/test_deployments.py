@@ -80,7 +80,7 @@ def test_deploying_again_updates_what_differs_and_keeps_a_pause(seen: Seen) -> N
         ({"name": "no-slash", "entrypoint": "a:b"}, "name: "),
         ({"name": "a/b", "entrypoint": "nowhere"}, "entrypoint: "),
         ({"name": "a/b", "entrypoint": "a:b", "work_pool": "no spaces"}, "work_pool: "),
-        ({"name": "a/b", "entrypoint": "a:b", "retires": 3}, "retires: Extra inputs"),
+        ({"name": "a/b", "entrypoint": "a:b", "retires": 3}, "retires: unknown key"),
     ],
 )
 def test_a_wrong_deployment_is_refused_with_the_field(fields: dict[str, Any], message: str) -> None:

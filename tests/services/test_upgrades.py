@@ -42,7 +42,7 @@ async def test_an_automation_that_can_not_be_read_is_told_and_the_others_fire(st
         found = (await readiness(store))["parts"]["automations"]
     assert [each["automation"] for each in await firings(store)] == ["one"]
     assert (found["ready"], found["out_of_force"]) == (False, 1)
-    assert found["why"] == ["old: mood: Extra inputs are not permitted"]
+    assert found["why"] == ["old: mood: unknown key"]
     assert await store.execute("HLEN", store.keys("engine", "definitions")) == 2
 
 
@@ -78,4 +78,4 @@ async def test_questions_about_it_are_answered_with_what_is_wrong(api: Api) -> N
     ):
         found = await api.post(f"/api/v1/automations/{path}", 409, json=body)
         assert found["type"].endswith("unreadable-definition")
-        assert "mood: Extra inputs are not permitted" in found["detail"]
+        assert "mood: unknown key" in found["detail"]
