@@ -179,6 +179,7 @@ class Engine:
 
     async def _commit(self, memory: Memory, batch: committing.Batch) -> committing.Batch:
         """Commit what there is; return the batch that the next decisions go into."""
+        self._lookups.forget()
         epoch = self._leadership.epoch
         records = await self._records(memory, batch)
         arguments = committing.arguments(batch, memory, records, epoch, self._lease_ms)
