@@ -35,7 +35,7 @@ _SLOWER: Final = 1.1
 _SELDOMEST_LOOK: Final = 1.0
 _PATIENCE: Final = 30.0
 _API_GRACE: Final = 10.0
-_WORKER_GRACE: Final = 75.0  # a worker lets its runs end for a minute
+_HAND_OVER_SECONDS: Final = 15.0  # for what a worker hands over after its own grace
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -132,8 +132,9 @@ class Supervisor:
         yield from (
             [Service(each, [each]) for each in LIGHT] if self.apart else [Service("light", LIGHT)]
         )
+        patience = self.settings.worker_grace + _HAND_OVER_SECONDS
         for pool in self.pools:
-            yield Service(f"worker {pool}", ["worker"], ["--pool", pool], grace=_WORKER_GRACE)
+            yield Service(f"worker {pool}", ["worker"], ["--pool", pool], grace=patience)
         fd = listening.fileno()
         yield Service("api", ["api"], ["--listen-fd", str(fd)], [fd], grace=_API_GRACE)
 
