@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from upshot.events.ids import derived_id
+
 from .arguments import resolve
 from .context import here
 
@@ -165,9 +167,20 @@ class RuntimeDeployment:
         return None if run is None else run.deployment
 
     @property
+    def id(self) -> str | None:
+        """The id, as the related resources of events have it."""
+        return derived_id("deployment", self.name) if self.name else None
+
+    @property
     def flow_run_id(self) -> str | None:
         run = _run()
         return run.id if run is not None and run.deployment else None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of its run, as JSON."""
+        run = _run()
+        return dict(run.parameters) if run is not None and run.deployment else {}
 
 
 flow_run: Final = RuntimeFlowRun()

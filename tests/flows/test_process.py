@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from upshot import runtime
 from upshot.events.exceptions import StaleEpoch
 from upshot.flows.journal import EXIT_LOST
 from upshot.flows.process import preload
+from upshot.flows.runs import deployment_resource
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen, eventually
@@ -323,3 +325,20 @@ def test_the_epoch_of_a_taken_run_is_checked_in_the_store(processes: Processes) 
     processes.change(run.id, State("Crashed"))
     with pytest.raises(StaleEpoch):
         processes.seen.store.call("record_tasks", run.id, taken.epoch, 1)
+
+
+def test_code_that_runs_is_told_its_deployment(processes: Processes) -> None:
+    path = processes.module(
+        """
+        from upshot import flow, runtime
+
+        @flow
+        def f(x):
+            told = runtime.deployment
+            return [told.id, told.name, told.flow_run_id, told.parameters]
+        """
+    )
+    run, _ = processes.execute(f"{path}:f", deployment="f/daily", parameters={"x": 1})
+    identity = deployment_resource("f/daily")["id"].removeprefix("deployment.")
+    assert run.result == [identity, "f/daily", run.id, {"x": 1}]
+    assert (runtime.deployment.id, runtime.deployment.parameters) == (None, {})
