@@ -184,7 +184,8 @@ class Engine:
         records = await self._records(memory, batch)
         arguments = committing.arguments(batch, memory, records, epoch, self._lease_ms)
         if arguments is None:
-            if not self._cursor_due(memory, batch):
+            waited = time.monotonic() - self._moved
+            if batch.cursor == memory.cursor or waited <= CURSOR_ONLY_SECONDS:
                 await self._renew()
                 return batch
             arguments = committing.cursor_only(batch, memory, epoch, self._lease_ms)
@@ -222,10 +223,6 @@ class Engine:
             batch.suppressions.append(untold(firing, error))
             memory.evaluator.give_up(firing)
             return None
-
-    def _cursor_due(self, memory: Memory, batch: committing.Batch) -> bool:
-        waited = time.monotonic() - self._moved > CURSOR_ONLY_SECONDS
-        return waited and batch.cursor != memory.cursor
 
     async def _renew(self) -> None:
         if time.monotonic() - self._renewed > self._lease_ms / 3000:

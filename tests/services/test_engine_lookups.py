@@ -138,3 +138,27 @@ async def test_counting_does_not_look_at_the_runs(store: Store) -> None:
     told = stats.decode() if isinstance(stats, bytes) else to_json(stats).decode()
     assert "zcount" in told
     assert "hgetall" not in told
+
+
+async def test_what_was_asked_is_known_until_the_next_reading(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, calls = store.pipeline, list[int]()
+
+    async def counted(commands: Any) -> Any:
+        calls.append(len(commands))
+        return await pipeline(commands)
+
+    monkeypatch.setattr(store, "pipeline", counted)
+    asked = [Question("runs", ("*", None, None)), Question("runs", ("*", None, 5000))]
+    lookups = Lookups(store)
+    assert list((await lookups.answer(asked, NOW)).values()) == [0, 0]
+    await lookups.answer(asked, NOW)
+    assert len(calls) == 1
+    await lookups.answer(asked, NOW + 1)  # what counts back does so from another moment
+    assert len(calls) == 2
+    assert calls[1] < calls[0]
+    await make_run(store)
+    lookups.forget()
+    found = await lookups.answer(asked, NOW)
+    assert found[asked[0]] == 1
