@@ -52,12 +52,15 @@ class Session:
         from upshot.services.client import Client
 
         from .looking import is_alone, looking
+        from .printing import note
 
         secret = self.settings.api_token
         token = secret.get_secret_value() if secret else None
         if is_alone(self.settings):
+            folder = str(self.settings.data_dir)
+            note(f"no Upshot runs with {folder}; this is what is kept there")
             url = self._opened.enter_context(looking(self.settings))
-            return Client(url, token, reads_of=str(self.settings.data_dir))
+            return Client(url, token, reads_of=folder)
         return Client(self.settings.url, token)
 
     def close(self) -> None:
