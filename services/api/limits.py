@@ -10,6 +10,7 @@ from starlette.responses import Response
 from upshot.events.store import Store
 
 from ..catalog import Doc
+from ..switching import WORK_POOL
 from .answers import Cursor, Limit, answer, page_by
 from .parts import Parts, Served
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/api/v1", tags=["limits"])
 
 @router.get("/limits-in-use")
 async def list_use(parts: Served, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    """List the limits, those of deployments as well: slots that are used, and by which runs."""
+    """List the limits, those of deployments and pools as well: slots used, and by which runs."""
     limits = await _limits(parts)
     used = [await use_of(parts.store, name, limits[name]) for name in sorted(limits)]
     return page_by("name", used, limit, cursor)
@@ -36,6 +37,9 @@ async def _limits(parts: Parts) -> dict[str, Doc]:
     for name, doc in (await parts.catalog.all("deployment")).items():
         if doc.get("concurrency_limit"):
             limits.setdefault(f"deployment:{name}", doc["concurrency_limit"])
+    for name, doc in (await parts.catalog.all(WORK_POOL)).items():
+        if doc.get("concurrency_limit"):
+            limits.setdefault(f"work-pool:{name}", {"limit": doc["concurrency_limit"]})
     return limits
 
 

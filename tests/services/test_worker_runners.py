@@ -241,3 +241,22 @@ async def test_a_job_that_does_not_fit_its_pool_crashes_the_run_and_names_the_fi
         run = await deployed.run("tell", {"image": "python:3.12"})
     assert run.state.name == "Crashed"
     assert run.state.message.startswith("job of a process pool: image: ")
+
+
+async def test_a_pool_lets_no_more_runs_begin_than_its_definition_says(
+    store: Store, tmp_path: Path
+) -> None:
+    deployed = Deployed(store, tmp_path, {"concurrency_limit": 1})
+    await deployed.define()
+    with worker(store.url, worker_concurrency=4):
+        first = await deployed.start("stay")
+        await until_line(deployed.notes)
+        second = await deployed.start("tell")
+        await until("it stands in line", lambda: _in_line(store))
+        assert (await Runs(store).get(second.id)).state.name == "Scheduled"
+        await Runs(store).cancel(first.id)
+        await until_state(store, second, "Completed")
+
+
+async def _in_line(store: Store) -> bool:
+    return bool(await store.execute("ZCARD", store.keys("line", "work-pool:default")))
