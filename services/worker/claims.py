@@ -11,10 +11,10 @@ import structlog
 
 from upshot.events.exceptions import (
     Conflict,
+    EventsError,
     IllegalTransition,
     LimitReached,
     NotFound,
-    RetryableEventsError,
 )
 from upshot.events.store import Store
 from upshot.flows.registry import Runs
@@ -49,22 +49,11 @@ class Claims:
         self._limited = Limited(store, runs)
 
     async def claim(self, waiting: Waiting) -> FlowRun | None:
-        """Make the run Pending for this worker and settle the entry; None: it is not to be had.
+        """Make a run Pending for this worker; None: there is none to be had. Then settle the entry.
 
         Raises:
             StoreUnavailable: it is not known; the entry stays and comes again.
         """
-        run = await self._take(waiting)
-        try:
-            await self._settle(waiting.entry)
-        except RetryableEventsError as error:  # the sweep drops the entry of a run that was taken
-            log.warning("entry not settled", entry=waiting.entry, reason=str(error))
-        return run
-
-    async def _settle(self, entry: str) -> None:
-        await self._store.call("finish_entry", self._pool, entry)
-
-    async def _take(self, waiting: Waiting) -> FlowRun | None:
         picked = await self._store.call("pick", self._pool, waiting.entry, waiting.run_id)
         if not picked:  # what waits may not begin now; when it may, a worker is called again
             return None
@@ -79,6 +68,13 @@ class Claims:
             return await self._pending(run)
         except (Conflict, IllegalTransition, NotFound):
             return None  # somebody else was faster
+
+    async def settle(self, waiting: Waiting) -> None:
+        """Take the entry away; nobody needs to wait for that, as its run is Scheduled no more."""
+        try:
+            await self._store.call("finish_entry", self._pool, waiting.entry)
+        except EventsError as error:  # the sweep drops the entry of a run that was taken
+            log.warning("entry not settled", entry=waiting.entry, reason=str(error))
 
     async def _pending(self, run: FlowRun) -> FlowRun | None:
         """Make a run Pending, unless a limit keeps it from beginning now."""

@@ -117,6 +117,8 @@ class Worker:
         except BaseException:
             self._slots.release()
             raise
+        else:
+            self._spawn(self._claims.settle(waiting))
         if run is None:
             self._slots.release()
             return

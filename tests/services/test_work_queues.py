@@ -80,7 +80,9 @@ class Taking:
     async def next(self) -> str | None:
         """Read entries and take runs until one is had; return its id."""
         while (entry := await self.read()) is not None:
-            if (run := await self.claims.claim(entry)) is not None:
+            run = await self.claims.claim(entry)
+            await self.claims.settle(entry)
+            if run is not None:
                 return run.id
         return None
 
