@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from tests.services.dispatching import EVENT, Service, dispatching, entry, until
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument
+from upshot.flows.pause import ANSWER, Pause
 from upshot.flows.registry import Runs
 from upshot.flows.runs import FlowRun, new_run
 from upshot.flows.states import State
@@ -85,6 +87,22 @@ async def test_a_paused_run_is_resumed_once(store_url: str) -> None:
         await service.send({**wanted, "n": 1})
         assert (await service.outcome(wanted["firing"]))["outcome"] == "succeeded"
         assert (await runs.get(run.id)).state.name == "Paused"
+
+
+async def test_what_a_run_asks_for_is_answered_or_refused_with_the_field(store_url: str) -> None:
+    async with dispatching(store_url) as service:
+        run = await made(service, "Pending", "Running")
+        asks = Pause("approval", schema=TypeAdapter(dict[str, bool]).json_schema()).to_json()
+        runs = Runs(service.store)
+        await runs.transition(run, State("Suspended"), own=False, more={"pause": asks})
+        wrong = await outcome(service, run, {"resume-flow-run": {"input": {"ship": "perhaps"}}})
+        assert wrong["outcome"] == "failed"
+        assert "input.ship" in wrong["detail"]
+        right = {"resume-flow-run": {"input": {"ship": "{{ event.payload.n == 3 }}"}}}
+        assert (await outcome(service, run, right))["outcome"] == "succeeded"
+        key = service.store.keys("run", run.id)
+        answer = await service.store.execute("HGET", key, ANSWER + "approval")
+        assert from_json(answer) == {"value": {"ship": True}}
 
 
 @pytest.mark.parametrize(
