@@ -92,7 +92,9 @@ class Evaluator(Deciding):
     def _take(self, recorded: Recorded, outcomes: list[Outcome]) -> None:
         self.stats.events += 1
         controls = self._controls
-        outcomes += controls.take_abandoned()
+        if controls.abandoned:
+            outcomes += controls.abandoned
+            controls.abandoned = []
         if controls.awaiting and recorded.own:
             outcomes += controls.learn(recorded)
         body = recorded.body

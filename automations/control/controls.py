@@ -43,6 +43,7 @@ class Controls:
 
     Attributes:
         asking: how many candidates wait for answers.
+        abandoned: the suppressions of what was held where stages went out of force.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Controls:
         self._acts_since = acts_since
         self._takes = takes
         self._pipelines: dict[str, Pipeline] = {}
-        self._abandoned: list[Outcome] = []
+        self.abandoned: list[Outcome] = []
 
     def pipeline(self, identity: str) -> Pipeline | None:
         """Return the stages of an automation, by its id; None where it has none."""
@@ -92,11 +93,6 @@ class Controls:
         before = self._take_out(identity)
         if before is not None:
             self._forget(before, {step.key for step in before.steps}, Reason.STOPPED, now)
-
-    def take_abandoned(self) -> list[Outcome]:
-        """Return the suppressions of what was held where stages went out of force."""
-        abandoned, self._abandoned = self._abandoned, []
-        return abandoned
 
     def remember(self, step: Step, key: str, memory: Memory | None) -> None:
         """Keep what a stage remembers of a key from now on; None forgets it."""
@@ -226,7 +222,7 @@ class Controls:
             if step.key in nodes:
                 abandoned = abandon(pipeline, step, reason, now)
                 self.stats.suppressions += len(abandoned)
-                self._abandoned += abandoned
+                self.abandoned += abandoned
                 self._windows.disown(step.key)
 
     def _note(self, step: Step, key: str, before: Memory | None, after: Memory | None) -> None:
