@@ -5,6 +5,7 @@ It is left paused, goes on by now, was cancelled, is handed to another worker, o
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from dataclasses import replace
 
 from .boundary import lineage
@@ -60,6 +61,7 @@ class Halting:
     def _stopped(self, stop: Stop, error: BaseException) -> State:
         """Interrupt its tasks; tell a cancellation from what else ends a process."""
         stop.disarm()
+        why = self._why(error)
         self._context.stopping.set()
         self._pool.abort()
         if self._is_cancelled():
@@ -69,7 +71,12 @@ class Halting:
             return replace(state, data=self._told(error))
         if self._may_wait_elsewhere() and self._journal.leave(self._held):
             return self._held.run.state
-        return State("Crashed", explain(error), data=self._told(error))
+        return State("Crashed", explain(why), data=self._told(error))
+
+    def _why(self, error: BaseException) -> BaseException:
+        """Return what stopped it; a coroutine is told of a termination by its being cancelled."""
+        stops = any(each.stopping.is_set() for each in lineage(self._context))
+        return Interrupted("terminated") if stops and isinstance(error, CancelledError) else error
 
     def end_parts(self, state: State) -> None:
         """End the runs within a run that was stopped which are still open.

@@ -264,7 +264,7 @@ def test_a_terminated_flow_cleans_up_and_is_crashed(
     process.send_signal(signal.SIGTERM)
     process.end()
     state = processes.seen.run(run.id).state
-    assert state.name == "Crashed"
+    assert (state.name, state.message) == ("Crashed", "Interrupted: terminated")
     assert (tmp_path / "cleaned").exists()
 
 
