@@ -12,7 +12,7 @@ from tests.automations.making import ACTIONS, event, feed
 from tests.automations.test_control_replay import EVENTS, FIELDS, Engine, Step, essence, story
 from upshot.automations.outcomes import Asked
 
-RESOLVED = {
+RESOLVED: dict[str, Any] = {
     "trigger": {"expect": "a.done", "for_each": "id"},
     "control": {"debounce": {"period": 2, "key": "id"}},
     "conditions": ["event.payload.n >= 0"],

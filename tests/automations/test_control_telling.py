@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.automations.controlled import evaluating, play, rule
 from tests.automations.making import ACTIONS, event, feed, suppressions
 from upshot.automations.control.telling import EVERY, MOST, Telling
+from upshot.automations.firing import Firing
 from upshot.services.engine.telling import suppressed_event
 
 
@@ -38,7 +41,7 @@ def test_what_was_held_is_told_with_the_way_that_led_there() -> None:
 
 def test_what_is_held_ends_with_its_bucket() -> None:
     trigger = {"expect": "a.done", "for_each": "id"}
-    resolve = {"resolve": {"expect": "b.done"}, "on_resolve": ACTIONS}
+    resolve: dict[str, Any] = {"resolve": {"expect": "b.done"}, "on_resolve": ACTIONS}
     debounce, batch = {"period": 5, "key": "id"}, {"max_size": 9, "timeout": 9, "key": "id"}
     queue = {"limit": 1, "per": 9, "excess": "queue"}
     came = {
@@ -77,9 +80,7 @@ def test_what_is_held_elsewhere_ends_with_its_bucket_too() -> None:
 def test_what_is_told_when_a_budget_is_used_up_stops_nothing() -> None:
     budget = {"max": 1, "within": "1h", "then": ACTIONS}
     evaluator = evaluating(rule(control={"mode": "restart"}, budget=budget))
-    first, second = (
-        each for each in feed(evaluator, event("a.done", 1000), event("a.done", 2000))
-        if not suppressions([each])
-    )  # fmt: skip
+    outcomes = feed(evaluator, event("a.done", 1000), event("a.done", 2000))
+    first, second = (each for each in outcomes if isinstance(each, Firing))
     assert (first.branch, first.replaces, first.stoppable) == ("actions", (), True)
     assert (second.branch, second.replaces, second.stoppable) == ("then", (), False)

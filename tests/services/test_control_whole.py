@@ -24,7 +24,10 @@ async def apply(service: Service, *actions: dict[str, Any], **control: Any) -> N
         "actions": list(actions),
     }
     deployment = {"name": "etl/nightly", "entrypoint": "flows.py:etl", "work_pool": "default"}
-    docs = {"automation": {"it": rule}, "deployment": {"etl/nightly": deployment}}
+    docs: dict[str, dict[str, Any]] = {
+        "automation": {"it": rule},
+        "deployment": {"etl/nightly": deployment},
+    }
     await Catalog(service.store).apply(docs)
 
 
