@@ -45,7 +45,7 @@ def run(quick: bool) -> list[Figure]:
             "a worker is killed: its run goes on in another one, after", median(deaths), "s", 2,
             at_most=True, bare=Bare("the lease", _LEASE),
             detail=f"`lease: 1s`; {max(deaths):.2f} s at most, of {len(deaths)}; SIGKILL, "
-            "and an automation retries what crashed",
+            "an automation retries what crashed, and the other worker has run this flow before",
         ),
     ]  # fmt: skip
 
@@ -73,15 +73,19 @@ def _moved() -> float:
         notes = Path(stage.variables[measured_flows.FILE])
         stage.apply(automations=[_HEALING])
         stage.serve_light()
+        other, over = stage.serve("worker"), stage.folder / "over"
+        over.touch()
+        _await_state(stage, _submit(stage, "linger", beside=str(over)), "Completed")
+        over.unlink()
+        other.send_signal(signal.SIGSTOP)
         first = stage.serve("worker")
-        over = stage.folder / "over"
         run = _submit(stage, "linger", beside=str(over))
-        until(lambda: _lines(notes) == 1, "the flow runs")
-        stage.serve("worker")
-        time.sleep(3 * _LEASE)  # the other one is ready; the scheduler knows the store long enough
+        until(lambda: _lines(notes) == 2, "the flow runs")
+        other.send_signal(signal.SIGCONT)
+        time.sleep(3 * _LEASE)  # the scheduler has known the store for long enough to judge
         first.send_signal(signal.SIGKILL)
         killed = time.monotonic()
-        until(lambda: _lines(notes) == 2, "it runs again", every=0.005)
+        until(lambda: _lines(notes) == 3, "it runs again", every=0.005)
         seconds = time.monotonic() - killed
         over.touch()
         _await_state(stage, run, "Completed")
