@@ -40,7 +40,10 @@ key                    type    what it holds
 ``asked:<run>``        hash    token → JSON: the limits that it asked for, whether it has them
 ``granted:<run>``      list    tokens that got their slots: the run's process waits for that
 ``rate:<limit>``       string  ms up to which the limit's rate is used up
-``queue:<pool>``       stream  flow runs waiting for a worker, field ``r``; group ``workers``
+``queue:<pool>``       stream  calls for a worker, field ``r``; group ``workers``
+``queues:<pool>``      set     the pool's queues in which runs wait
+``ready:<pool>/<queue>`` zset  flow run that waits in it → its place: by priority, as they came
+``picks:<pool>``       hash    entry of ``queue:<pool>`` that a worker has → the run it is for
 ``pools``              set     pools that have a queue
 ``workers``            hash    worker → JSON: pool, host, pid, when it was last seen, runs it has
 ``drains``             set     workers that are asked to take no more runs and leave

@@ -339,7 +339,7 @@ def test_the_status_tells_of_each_part(service: Service) -> None:
 
 def test_listings_are_plain_columns_where_nobody_looks(service: Service) -> None:
     heading, *rows = service.run("deployment", "ls").stdout.splitlines()
-    assert heading.split() == ["NAME", "POOL", "PAUSED", "ENTRYPOINT", "PARAMETERS"]
+    assert heading.split() == ["NAME", "POOL", "PAUSED", "CODE", "ENTRYPOINT", "PARAMETERS"]
     assert any(row.startswith("total/small  ") for row in rows)
     assert "\x1b" not in heading + "".join(rows)
 
