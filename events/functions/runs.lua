@@ -242,25 +242,29 @@ local function is_recorded(last, epoch, batch)
 end
 
 -- What completed can be undone, once; RolledBack is Completed, too.
-local function undoes(stored, event)
-  local before = stored and string.match(stored, '"state":{"type":"Completed","name":"(%a+)"')
-  return before ~= 'RolledBack' and string.find(event, '"state":"RolledBack"', 1, true)
+local function is_undoing(kind, event)
+  return kind == 'Completed' and string.find(event, '"state":"RolledBack"', 1, true) ~= nil
+end
+
+local function was_undone(stored)
+  return string.match(stored, '"state":{"type":"Completed","name":"(%a+)"') == 'RolledBack'
 end
 
 local function check_tasks(key, args)
   local latest = {}
   for i = 4, #args, 4 do
     local id, to = args[i], args[i + 1]
-    local from, stored = latest[id], nil
+    local undoing, from = is_undoing(to, args[i + 3]), latest[id]
     if not from and id ~= '' then
-      stored = redis.call('HGET', key, id)
+      local stored = redis.call('HGET', key, id)
       from = stored and string.match(stored, '^(%a+) ')
+      if undoing and from == 'Completed' and was_undone(stored) then from = 'RolledBack' end
     end
-    local undone = from == 'Completed' and to == 'Completed' and undoes(stored, args[i + 3])
-    if id ~= '' and not undone and (not LEGAL[to] or (from and not (LEGAL[from] or {})[to])) then
+    local legal = not from or (undoing and from == 'Completed') or (LEGAL[from] or {})[to]
+    if id ~= '' and not (LEGAL[to] and legal) then
       return refuse('ILLEGAL', 'task run ' .. id .. ' is ' .. (from or 'new') .. ' and can not become ' .. to)
     end
-    if id ~= '' then latest[id] = undone and 'RolledBack' or to end
+    if id ~= '' then latest[id] = undoing and 'RolledBack' or to end
   end
 end
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from upshot.events.exceptions import IllegalTransition
@@ -54,6 +54,8 @@ def entry(name: str) -> tuple[str, str, str, str]:
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example(batches=[["RolledBack", "RolledBack"]])
+@example(batches=[["Completed"], ["RolledBack"], ["RolledBack"]])
 @given(batches=st.lists(st.lists(st.sampled_from(STATES), min_size=1, max_size=5), max_size=5))
 def test_a_task_run_goes_through_legal_states_only(seen: Seen, batches: list[list[str]]) -> None:
     seen.store.client.flushall()
