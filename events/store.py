@@ -19,7 +19,7 @@ from . import exceptions as errors
 from .connections import Connections
 from .keys import Keys
 
-FUNCTIONS_VERSION: Final = 1
+FUNCTIONS_VERSION: Final = 2
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
 
 _PARTS: Final = (
