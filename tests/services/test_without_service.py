@@ -66,7 +66,7 @@ def told(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Wait for its end; return its run's name, and the folder that it says to look at."""
     _, said = process.communicate(timeout=60)
     folder = re.search(r"To look at what ran: UPSHOT_DATA_DIR=(\S+) upshot run ls\n$", said)
-    name = re.search(r"flow run (\S+) of doubled is Completed", said)
+    name = re.search(r"flow run (\S+) of doubled is Running", said)
     assert folder, said
     assert name, said
     return name[1], folder[1]
