@@ -112,8 +112,8 @@ class Deployment(_Declared):
     Attributes:
         name: ``flow/deployment``.
         entrypoint: ``path.py:function``; in a file, relative to it.
-        work_pool: whose workers run it. queue: where its runs wait in the pool; by default in the
-            one that is called ``default``.
+        work_pool: whose workers run it.
+        queue: where its runs wait in the pool; by default in the one that is called ``default``.
         parameters: defaults for the flow's parameters.
         description: for people.
         tags: for people and filters; its runs carry them, too.

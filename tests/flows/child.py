@@ -12,7 +12,9 @@ from upshot.flows.process import execute
 
 
 def run(environment: dict[str, str], errors: str, *arguments: str) -> None:
-    """Execute a run with standard error in a file."""
+    """Execute a run with standard error in a file, and with these settings alone."""
+    for name in [each for each in os.environ if each.startswith("UPSHOT_")]:
+        del os.environ[name]  # those of the test in which the server of forks was started
     os.environ.update(environment)
     with Path(errors).open("wb", 0) as file:
         os.dup2(file.fileno(), 2)

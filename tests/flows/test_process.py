@@ -300,7 +300,7 @@ def test_a_run_of_another_epoch_is_left_alone(processes: Processes) -> None:
 
 
 def test_a_run_survives_a_restart_of_the_store(
-    processes: Processes, seen: Seen, embedded: object
+    processes: Processes, seen: Seen, embedded: object, tmp_path: Path
 ) -> None:
     from upshot.events.embedded import EmbeddedStore
 
@@ -312,6 +312,7 @@ def test_a_run_survives_a_restart_of_the_store(
     os.kill(embedded.pid, signal.SIGKILL)
     embedded.wait(30)
     embedded.start()
+    (tmp_path / "go").touch()
     code, errors = process.end()
     assert code == 0, errors
     assert "trying again until it works" in errors

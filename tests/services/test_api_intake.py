@@ -86,7 +86,10 @@ async def test_a_restart_of_the_store_is_a_closure(embedded: EmbeddedStore, stor
                 return await listeners(store) == 1
 
             await until(back)
-            assert len(await reopenings(store)) == 1
+            first, *more = await reopenings(store)
+            for each in more:  # whoever had to try twice tells of the rest
+                assert each["closed_from"] <= first["closed_until"] <= each["closed_until"]
+                first = each
         finally:
             await store.close()
 

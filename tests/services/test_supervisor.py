@@ -104,7 +104,7 @@ def test_it_can_be_stopped_while_it_starts(own: Service) -> None:
     os.kill(own.pid, signal.SIGINT)
     assert own.wait() == 0
     assert gone(children)
-    assert own.out == ""
+    assert own.out == "" or own.out.startswith("ready ")  # it may have been quicker than the signal
 
 
 def test_a_server_of_the_user_s_own_takes_the_place_of_the_embedded_store(
