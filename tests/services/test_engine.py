@@ -415,9 +415,9 @@ async def test_an_owner_that_steps_down_leaves_the_shard_free(store: Store) -> N
 
 
 async def test_an_owner_with_nothing_to_do_keeps_its_lease(store: Store) -> None:
-    async with engine(store, lease_ms=150):
+    async with engine(store, lease_ms=600):
         await eventually(lambda: owned(store))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.3)
         assert await store.execute("HGET", store.keys("lease", "engine"), "epoch") == b"1"
         assert not await store.call("take_lease", "engine", "somebody else", 1000)
     assert await cursor(store) == "0-0"
