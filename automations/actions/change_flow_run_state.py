@@ -12,7 +12,7 @@ from ..exceptions import TemplateFailed
 from ..suggestions import did_you_mean
 from ..templates import Template
 from .base import Variables
-from .concerning import OfFlowRun
+from .concerning import ChangingFlowRun
 
 _ELSEWHERE: Final = {
     StateType.PENDING: "only a worker that takes a run makes it so",
@@ -21,18 +21,16 @@ _ELSEWHERE: Final = {
 }
 
 
-class ChangeFlowRunState(OfFlowRun):
+class ChangeFlowRunState(ChangingFlowRun):
     """Puts a flow run into a state, as far as the rules of states let it.
 
     Attributes:
         state: such as Completed, Failed, Cancelled or Scheduled.
-        message: why, for people.
     """
 
     type: ClassVar[str] = "change-flow-run-state"
 
     state: Template
-    message: Template | None = None
 
     @field_validator("state")
     @classmethod
@@ -46,8 +44,7 @@ class ChangeFlowRunState(OfFlowRun):
         state = self.state.render_text(variables).strip()
         if why := _refusal(state):
             raise TemplateFailed(f"state: {why}")
-        message = self.message.render_text(variables) if self.message else ""
-        return {**super().arguments(variables), "state": state, "message": message}
+        return {**super().arguments(variables), "state": state}
 
 
 def _refusal(name: str) -> str | None:

@@ -26,6 +26,21 @@ class OfFlowRun(BaseAction):
         return {"flow_run": found.removeprefix("flow-run.")}
 
 
+class ChangingFlowRun(OfFlowRun):
+    """An action that changes how a flow run stands.
+
+    Attributes:
+        message: why, for people.
+    """
+
+    message: Template | None = None
+
+    def arguments(self, variables: Variables) -> dict[str, Any]:
+        """Return ``flow_run`` (its id, without a prefix) and ``message``."""
+        message = self.message.render_text(variables) if self.message else ""
+        return {**super().arguments(variables), "message": message}
+
+
 class Switching(BaseAction):
     """An action that pauses something, or lets it go on.
 

@@ -5,27 +5,23 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..template_data import TemplateData, render_data
-from ..templates import Template
 from .base import Variables
-from .concerning import OfFlowRun
+from .concerning import ChangingFlowRun
 
 
-class ResumeFlowRun(OfFlowRun):
+class ResumeFlowRun(ChangingFlowRun):
     """Lets a paused flow run go on.
 
     Attributes:
-        message: why, for people.
         input: what the run asks for, where it asks; a lone ``{{ expression }}`` keeps its type.
     """
 
     type: ClassVar[str] = "resume-flow-run"
 
-    message: Template | None = None
     input: TemplateData = None
 
     def arguments(self, variables: Variables) -> dict[str, Any]:
         """Return ``flow_run`` (its id, without a prefix), ``message``, and ``input`` if given."""
-        message = self.message.render_text(variables) if self.message else ""
-        told = {**super().arguments(variables), "message": message}
+        told = super().arguments(variables)
         given = render_data(self.input, variables)
         return told if given is None else {**told, "input": given}
