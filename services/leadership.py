@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+from upshot.events.exceptions import EventsError
 from upshot.events.ids import new_id
 from upshot.events.processes import is_alive
 from upshot.events.store import Store
+
+log = structlog.get_logger(__name__)
 
 _SEPARATOR: Final = "|"
 
@@ -63,6 +69,13 @@ class Leadership:
         if self.epoch:
             await self._store.call("drop_lease", self._name, self.owner, self.epoch)
             self.epoch = 0
+
+    async def step_down(self) -> None:
+        """Give the lease up at the end of its owner; where the store is gone, it runs out."""
+        try:
+            await asyncio.shield(self.drop())
+        except EventsError as error:
+            log.info("lease not given up", reason=str(error))
 
     async def _ask(self) -> int:
         return int(await self._store.call("take_lease", self._name, self.owner, self._ttl_ms))

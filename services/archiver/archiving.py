@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 
-from upshot.events.exceptions import EventsError, RetryableEventsError
+from upshot.events.exceptions import RetryableEventsError
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.services.exceptions import RetryableServicesError
@@ -74,14 +74,8 @@ class Archiver:
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE, pause * 2)
         finally:
-            await self._step_down()
-
-    async def _step_down(self) -> None:
-        try:
-            await asyncio.shield(self._leadership.drop())
-        except EventsError as error:
-            log.info("lease not given up", reason=str(error))
-        await asyncio.shield(self.close())
+            await self._leadership.step_down()
+            await asyncio.shield(self.close())
 
     async def _own(self) -> None:
         """Archive from where the database is, until something fails."""

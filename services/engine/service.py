@@ -19,7 +19,7 @@ from upshot.automations.firing import Firing
 from upshot.automations.lookups import Question
 from upshot.automations.outcomes import Asked, Outcome
 from upshot.events.event import Recorded
-from upshot.events.exceptions import EventsError, InvalidEvent, RetryableEventsError, StaleEpoch
+from upshot.events.exceptions import InvalidEvent, RetryableEventsError, StaleEpoch
 from upshot.events.log import Log
 from upshot.events.settings import Settings
 from upshot.events.store import Store
@@ -77,13 +77,7 @@ class Engine:
                     log.warning("engine starts over", reason=str(error))
                     await asyncio.sleep(0.1)
         finally:
-            await self._step_down()
-
-    async def _step_down(self) -> None:
-        try:
-            await asyncio.shield(self._leadership.drop())
-        except EventsError as error:
-            log.info("lease not given up", reason=str(error))
+            await self._leadership.step_down()
 
     async def _stand_by(self) -> None:
         while not await self._leadership.take():  # noqa: ASYNC110 - another process is asked
