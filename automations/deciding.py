@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .control.candidate import Candidate
 from .control.controls import Controls
 from .control.loops import loop
-from .firing import Occasion, decided
+from .firing import Occasion, come_about
 from .gathered import Gathered
 from .logtime import OpenTime
 from .nodes import Node, Nodes
@@ -112,7 +113,8 @@ class Deciding:
         if entry.pipeline is not None:
             return self._controls.enter(entry.pipeline, verdict, occasion, labels, facts)
         self.stats.firings += 1
-        return [decided(entry.id, entry.automation, entry.version, labels, verdict, occasion)]
+        candidate = Candidate.of(verdict, occasion, labels)
+        return [come_about(entry.id, entry.automation, entry.version, candidate)]
 
     def _loop(self, node: Node, causation: dict[str, Any]) -> str | None:
         return loop(causation, node.entry.id, node.entry.automation.control.max_depth)

@@ -12,7 +12,7 @@ from upshot.events.ids import derived_id
 
 from .control.candidate import Candidate
 from .definition import Automation, Branch
-from .triggers import Reason, Verdict
+from .triggers import Reason
 
 
 def firing_id(automation_id: str, bucket: str, cause: str, branch: Branch = Branch.ACTIONS) -> str:
@@ -147,40 +147,6 @@ class Firing:
         whole["event"] = whole["event"] and Recorded(**whole["event"])
         whole["causation"] = Causation.model_validate(whole["causation"])
         return cls(**whole)
-
-
-def decided(
-    automation_id: str,
-    automation: Automation,
-    version: int,
-    labels: dict[str, str],
-    verdict: Verdict,
-    occasion: Occasion,
-) -> Firing:
-    """Return the firing that a trigger's verdict is.
-
-    Args:
-        automation_id: its id. automation: whose trigger it is; version: which version of it.
-        labels: the bucket's values, by ``for_each`` entry.
-        verdict: what the trigger decided. occasion: what on.
-    """
-    identity = firing_id(automation_id, occasion.bucket, occasion.cause)
-    causation = Causation.model_validate(occasion.causation or {})
-    return Firing(
-        id=identity,
-        automation_id=automation_id,
-        automation=automation.name,
-        version=version,
-        bucket=occasion.bucket,
-        labels=labels,
-        reason=verdict.reason,
-        positions=verdict.positions,
-        event=occasion.event,
-        causation=causation.passing(occasion.caused_by or identity, automation_id),
-        at=occasion.at,
-        value=verdict.value,
-        shadow=automation.shadow,
-    )
 
 
 def come_about(

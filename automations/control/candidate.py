@@ -62,7 +62,11 @@ class Candidate:
 
     @classmethod
     def of(
-        cls, verdict: Verdict, occasion: Occasion, labels: dict[str, str], keys: dict[str, str]
+        cls,
+        verdict: Verdict,
+        occasion: Occasion,
+        labels: dict[str, str],
+        keys: dict[str, str] | None = None,
     ) -> Self:
         """Return the candidate that a firing of the trigger is.
 
@@ -80,7 +84,7 @@ class Candidate:
             caused_by=occasion.caused_by,
             causation=occasion.causation,
             value=verdict.value,
-            keys=keys,
+            keys=keys or {},
             quiet=occasion.event is not None and occasion.event.name.startswith(OWN),
             event=occasion.event,
         )

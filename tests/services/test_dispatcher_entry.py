@@ -7,7 +7,8 @@ from dataclasses import replace
 from pydantic_core import from_json, to_json
 
 from tests.services.dispatching import EVENT, entry
-from upshot.automations.firing import Occasion, decided
+from upshot.automations.control.candidate import Candidate
+from upshot.automations.firing import Occasion, come_about
 from upshot.automations.loading import loads
 from upshot.automations.triggers import Reason, Verdict
 from upshot.events.event import Recorded
@@ -37,7 +38,8 @@ def test_templates_see_of_a_firing_what_the_engine_decided() -> None:
     occasion = Occasion.of_event("order.7", event)
     verdict = Verdict(None, Reason.BREACHED, True, ("4-1", "5-1"), value=0.5)
     automation = loads(_METRIC).automations[0]
-    firing = decided("auto-1", automation, 3, {"id": "order.7"}, verdict, occasion)
+    candidate = Candidate.of(verdict, occasion, {"id": "order.7"})
+    firing = come_about("auto-1", automation, 3, candidate)
     firing = replace(firing, batch=2, incident={"id": "i", "status": "opened", "count": 1})
     written = record(firing, [{"notify": {"to": "oncall"}}], [event])
     assert parse_entry(written.entry).summary() == firing.summary()
