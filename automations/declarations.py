@@ -20,10 +20,10 @@ from pydantic import (
 )
 
 from upshot.events.ids import derived_id
-from upshot.flows.deployments import ConcurrencyLimit, PoolName
+from upshot.flows.deployments.deployment import ConcurrencyLimit, PoolName
+from upshot.flows.deployments.jobs import DEFAULT_TYPE, JOBS, PoolType, job_of
+from upshot.flows.deployments.sources import FolderSource, Source
 from upshot.flows.exceptions import InvalidJob
-from upshot.flows.jobs import DEFAULT_TYPE, JOBS, PoolType, job_of
-from upshot.flows.sources import FolderSource, Source
 
 from .actions.set_variable import VARIABLE_NAME
 from .definition import Name, Tag

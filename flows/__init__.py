@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from . import runtime
     from .annotations import allow_failure, quote, unmapped
-    from .artifacts import (
+    from .calls.futures import TaskFuture, TaskFutureList, as_completed, wait
+    from .data.artifacts import (
         acreate_image_artifact,
         acreate_link_artifact,
         acreate_markdown_artifact,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         create_table_artifact,
         update_progress_artifact,
     )
-    from .assets import (
+    from .data.assets import (
         Asset,
         AssetProperties,
         MaterializingTask,
@@ -30,7 +31,19 @@ if TYPE_CHECKING:
         asset,
         materialize,
     )
-    from .cache_policies import (
+    from .data.checks import AssetCheck, AssetCheckResult, asset_check
+    from .definitions.flowdef import Flow, flow
+    from .definitions.options import exponential_backoff
+    from .definitions.tagging import tags
+    from .definitions.taskdef import Task, task
+    from .deployments.deployment import ConcurrencyLimitConfig, Deployment
+    from .deployments.remote import arun_deployment, run_deployment
+    from .deployments.runfuture import RunFuture
+    from .emitting import emit_event
+    from .limits.concurrency import concurrency
+    from .limits.rates import rate_limit
+    from .logs.capturing import get_run_logger
+    from .results.cache_policies import (
         DEFAULT,
         FLOW_PARAMETERS,
         INPUTS,
@@ -42,12 +55,15 @@ if TYPE_CHECKING:
         IsolationLevel,
         task_input_hash,
     )
-    from .checks import AssetCheck, AssetCheckResult, asset_check
-    from .deployments import ConcurrencyLimitConfig, Deployment
-    from .emitting import emit_event
-    from .flowdef import Flow, flow
-    from .futures import TaskFuture, TaskFutureList, as_completed, wait
-    from .interaction import (
+    from .runners.base import TaskRunner
+    from .runners.dask import DaskTaskRunner
+    from .runners.processes import ProcessPoolTaskRunner
+    from .runners.threads import AsyncioTaskRunner, ThreadPoolTaskRunner
+    from .states import Cancelled, Completed, Failed, State, StateType
+    from .transactions.transacting import transaction
+    from .transactions.transaction import CommitMode, Transaction, get_transaction
+    from .waiting.events import wait_for_event
+    from .waiting.interaction import (
         RunInput,
         apause_flow_run,
         aresume_flow_run,
@@ -56,22 +72,6 @@ if TYPE_CHECKING:
         resume_flow_run,
         suspend_flow_run,
     )
-    from .limits import concurrency
-    from .logs import get_run_logger
-    from .options import exponential_backoff
-    from .rates import rate_limit
-    from .remote import arun_deployment, run_deployment
-    from .runfuture import RunFuture
-    from .runners.base import TaskRunner
-    from .runners.dask import DaskTaskRunner
-    from .runners.processes import ProcessPoolTaskRunner
-    from .runners.threads import AsyncioTaskRunner, ThreadPoolTaskRunner
-    from .states import Cancelled, Completed, Failed, State, StateType
-    from .tagging import tags
-    from .taskdef import Task, task
-    from .transacting import transaction
-    from .transactions import CommitMode, Transaction, get_transaction
-    from .waiting import wait_for_event
 
 __all__ = [
     "DEFAULT",
@@ -153,82 +153,82 @@ __all__ = [
 ]
 
 _MODULE_OF: Final = {
-    "DEFAULT": "cache_policies",
-    "FLOW_PARAMETERS": "cache_policies",
-    "INPUTS": "cache_policies",
-    "NO_CACHE": "cache_policies",
-    "RUN_ID": "cache_policies",
-    "TASK_SOURCE": "cache_policies",
-    "Asset": "assets",
-    "AssetCheck": "checks",
-    "AssetCheckResult": "checks",
-    "AssetProperties": "assets",
+    "DEFAULT": "results.cache_policies",
+    "FLOW_PARAMETERS": "results.cache_policies",
+    "INPUTS": "results.cache_policies",
+    "NO_CACHE": "results.cache_policies",
+    "RUN_ID": "results.cache_policies",
+    "TASK_SOURCE": "results.cache_policies",
+    "Asset": "data.assets",
+    "AssetCheck": "data.checks",
+    "AssetCheckResult": "data.checks",
+    "AssetProperties": "data.assets",
     "AsyncioTaskRunner": "runners.threads",
-    "CacheKeyFnPolicy": "cache_policies",
-    "CachePolicy": "cache_policies",
+    "CacheKeyFnPolicy": "results.cache_policies",
+    "CachePolicy": "results.cache_policies",
     "Cancelled": "states",
-    "CommitMode": "transactions",
+    "CommitMode": "transactions.transaction",
     "Completed": "states",
-    "ConcurrencyLimitConfig": "deployments",
+    "ConcurrencyLimitConfig": "deployments.deployment",
     "DaskTaskRunner": "runners.dask",
-    "Deployment": "deployments",
+    "Deployment": "deployments.deployment",
     "Failed": "states",
-    "Flow": "flowdef",
-    "IsolationLevel": "cache_policies",
-    "MaterializingTask": "assets",
+    "Flow": "definitions.flowdef",
+    "IsolationLevel": "results.cache_policies",
+    "MaterializingTask": "data.assets",
     "ProcessPoolTaskRunner": "runners.processes",
-    "RunFuture": "runfuture",
-    "RunInput": "interaction",
+    "RunFuture": "deployments.runfuture",
+    "RunInput": "waiting.interaction",
     "State": "states",
     "StateType": "states",
-    "Task": "taskdef",
-    "TaskFuture": "futures",
-    "TaskFutureList": "futures",
+    "Task": "definitions.taskdef",
+    "TaskFuture": "calls.futures",
+    "TaskFutureList": "calls.futures",
     "TaskRunner": "runners.base",
     "ThreadPoolTaskRunner": "runners.threads",
-    "Transaction": "transactions",
-    "acreate_image_artifact": "artifacts",
-    "acreate_link_artifact": "artifacts",
-    "acreate_markdown_artifact": "artifacts",
-    "acreate_progress_artifact": "artifacts",
-    "acreate_table_artifact": "artifacts",
-    "add_asset_metadata": "assets",
+    "Transaction": "transactions.transaction",
+    "acreate_image_artifact": "data.artifacts",
+    "acreate_link_artifact": "data.artifacts",
+    "acreate_markdown_artifact": "data.artifacts",
+    "acreate_progress_artifact": "data.artifacts",
+    "acreate_table_artifact": "data.artifacts",
+    "add_asset_metadata": "data.assets",
     "allow_failure": "annotations",
-    "apause_flow_run": "interaction",
-    "aresume_flow_run": "interaction",
-    "arun_deployment": "remote",
-    "as_completed": "futures",
-    "asset": "assets",
-    "asset_check": "checks",
-    "asuspend_flow_run": "interaction",
-    "aupdate_progress_artifact": "artifacts",
-    "concurrency": "limits",
-    "create_image_artifact": "artifacts",
-    "create_link_artifact": "artifacts",
-    "create_markdown_artifact": "artifacts",
-    "create_progress_artifact": "artifacts",
-    "create_table_artifact": "artifacts",
+    "apause_flow_run": "waiting.interaction",
+    "aresume_flow_run": "waiting.interaction",
+    "arun_deployment": "deployments.remote",
+    "as_completed": "calls.futures",
+    "asset": "data.assets",
+    "asset_check": "data.checks",
+    "asuspend_flow_run": "waiting.interaction",
+    "aupdate_progress_artifact": "data.artifacts",
+    "concurrency": "limits.concurrency",
+    "create_image_artifact": "data.artifacts",
+    "create_link_artifact": "data.artifacts",
+    "create_markdown_artifact": "data.artifacts",
+    "create_progress_artifact": "data.artifacts",
+    "create_table_artifact": "data.artifacts",
     "emit_event": "emitting",
-    "exponential_backoff": "options",
-    "flow": "flowdef",
-    "get_run_logger": "logs",
-    "get_transaction": "transactions",
-    "materialize": "assets",
-    "pause_flow_run": "interaction",
+    "exponential_backoff": "definitions.options",
+    "flow": "definitions.flowdef",
+    "get_run_logger": "logs.capturing",
+    "get_transaction": "transactions.transaction",
+    "materialize": "data.assets",
+    "pause_flow_run": "waiting.interaction",
     "quote": "annotations",
-    "rate_limit": "rates",
-    "resume_flow_run": "interaction",
-    "run_deployment": "remote",
+    "rate_limit": "limits.rates",
+    "resume_flow_run": "waiting.interaction",
+    "run_deployment": "deployments.remote",
     "runtime": "runtime",
-    "suspend_flow_run": "interaction",
-    "tags": "tagging",
-    "task": "taskdef",
-    "task_input_hash": "cache_policies",
-    "transaction": "transacting",
+    "suspend_flow_run": "waiting.interaction",
+    "tags": "definitions.tagging",
+    "task": "definitions.taskdef",
+    "task_input_hash": "results.cache_policies",
+    "transaction": "transactions.transacting",
     "unmapped": "annotations",
-    "update_progress_artifact": "artifacts",
-    "wait": "futures",
-    "wait_for_event": "waiting",
+    "update_progress_artifact": "data.artifacts",
+    "wait": "calls.futures",
+    "wait_for_event": "waiting.events",
 }
 
 

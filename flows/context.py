@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 from .again import Again
 
 if TYPE_CHECKING:
-    from .flowdef import Flow
-    from .held import HeldRun
-    from .journal import Journal
-    from .lineage import Lineage
-    from .materializing import Described
-    from .parameters import Arguments
-    from .results import ResultFiles
+    from .calls.parameters import Arguments
+    from .data.lineage import Lineage
+    from .data.materializing import Described
+    from .definitions.flowdef import Flow
+    from .journal.held import HeldRun
+    from .journal.journal import Journal
+    from .results.formats import ResultFiles
     from .runners.base import Pool
-    from .taskrun import TaskHead, TaskRun
-    from .transaction_log import TransactionLog
-    from .transactions import Transaction
+    from .taskruns.taskrun import TaskHead, TaskRun
+    from .transactions.recorded import TransactionLog
+    from .transactions.transaction import Transaction
 
 
 METADATA: Final = "asset-metadata"

@@ -91,7 +91,7 @@ def _of_run(place: Here) -> dict[str, Any]:
 
 
 def _resources(place: Here) -> list[dict[str, str]]:
-    from .runs import related as related_to
+    from .runs.flowrun import related as related_to
 
     run = place.run.held.run
     resources = [{"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name}]
@@ -106,7 +106,7 @@ def _send(event: Event, chosen_id: str, place: Here | None) -> None:
     if place is not None:
         place.run.journal.put(place.run.held, "event", body, record=chosen_id.encode())
         return
-    from .joining import connect, join
+    from .deployments.joining import connect, join
 
     joined = join()
     connect(joined).call("append", joined.dedup_ms, chosen_id, body)

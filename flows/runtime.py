@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upshot.events.ids import derived_id
 
-from .arguments import resolve
+from .calls.arguments import resolve
 from .context import here
 
 if TYPE_CHECKING:
-    from .runs import FlowRun
-    from .taskrun import TaskRun
+    from .runs.flowrun import FlowRun
+    from .taskruns.taskrun import TaskRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from upshot.events.exceptions import NotFound
-from upshot.flows.deployed import version_of
+from upshot.flows.runs.deployed import version_of
 
 from .catalog import Catalog, Doc, Version
 

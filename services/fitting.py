@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pydantic_core import from_json
 
 from upshot.events.store import Store
+from upshot.flows.deployments.jobs import DEFAULT_TYPE, job_of
 from upshot.flows.exceptions import InvalidJob
-from upshot.flows.jobs import DEFAULT_TYPE, job_of
 
 from .catalog import Reviewer
 from .exceptions import Refused

@@ -12,7 +12,7 @@ from upshot.automations.fields import known_of, missing, names_of, reads_of
 from upshot.events.event import Recorded
 from upshot.events.log import recorded
 from upshot.events.store import Store
-from upshot.flows.runs import new_run, state_event
+from upshot.flows.runs.flowrun import new_run, state_event
 from upshot.flows.states import State
 
 from .exceptions import HistoryUnavailable

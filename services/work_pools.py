@@ -13,8 +13,8 @@ from upshot.automations.declarations import WorkQueue
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.events.store import Store
-from upshot.flows.jobs import DEFAULT_TYPE
-from upshot.flows.runs import DEFAULT_QUEUE
+from upshot.flows.deployments.jobs import DEFAULT_TYPE
+from upshot.flows.runs.flowrun import DEFAULT_QUEUE
 
 from .catalog import Catalog
 from .names import nearest

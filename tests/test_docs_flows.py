@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from upshot.events.store import SyncStore
-from upshot.flows.options import FlowOptions, TaskOptions
-from upshot.flows.triggering import RULES
+from upshot.flows.definitions.options import FlowOptions, TaskOptions
+from upshot.flows.taskruns.triggering import RULES
 
 PAGE = (Path(__file__).parents[1] / "docs" / "flows.md").read_text()
 PROGRAMS = re.findall(

@@ -10,8 +10,8 @@ import pytest
 from typer.main import get_command
 
 from upshot.automations.loading import Definitions, loads
-from upshot.flows.jobs import JOBS, job_of
-from upshot.flows.sources import FolderSource, GitSource
+from upshot.flows.deployments.jobs import JOBS, job_of
+from upshot.flows.deployments.sources import FolderSource, GitSource
 from upshot.services.cli.app import app
 
 PAGE = (Path(__file__).parents[1] / "docs" / "workers.md").read_text()

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-from ..futures import TaskFuture
-from ..work import Work
+from ..calls.futures import TaskFuture
+from .work import Work
 
 
 class Pool(Protocol):

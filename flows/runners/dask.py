@@ -19,7 +19,7 @@ from .order import Done, Said, execute, pack, packed_done
 if TYPE_CHECKING:
     from distributed import Client
 
-    from ..taskdef import Task
+    from ..definitions.taskdef import Task
 
 _CLOSING_SECONDS: Final = 5.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..futures import TaskFuture
-from ..work import Elsewhere, LoopThread, Work
+from ..calls.futures import TaskFuture
 from .base import OpenWork
+from .work import Elsewhere, LoopThread, Work
 
 
 class ElsewherePool:

@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from ..context import METADATA, Here
 from ..states import ENDED, State, StateType
-from ..taskrun import TaskHead, TaskRun
+from ..taskruns.taskrun import TaskHead, TaskRun
 
 if TYPE_CHECKING:
     from .order import Said

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from upshot.events.store import SyncStore
 
+from ..calls.generating import consumed
+from ..calls.timeouts import call_within
 from ..context import Here, RunContext, Scope, standing
 from ..exceptions import FailedElsewhere, OutsideRun, Unpicklable
-from ..generating import consumed
-from ..held import HeldRun
-from ..logs import capture
-from ..results import ResultFiles
-from ..runs import FlowRun
-from ..taskrun import TaskHead, TaskRun
-from ..timeouts import call_within
+from ..journal.held import HeldRun
+from ..logs.capturing import capture
+from ..results.formats import ResultFiles
+from ..runs.flowrun import FlowRun
+from ..taskruns.taskrun import TaskHead, TaskRun
 from .opening import OnePool
 from .shipping import Shipped, ship
 
 if TYPE_CHECKING:
-    from ..taskdef import Task
+    from ..definitions.taskdef import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def _place(order: Order, relay: Any) -> Here:
     scope = Scope(f"{identity}/{order.run.attempt}/{order.attempt}")
     if not order.assets:
         return Here(context, scope, made, order.prints)
-    from ..materializing import Relayed
+    from ..data.materializing import Relayed
 
     return Here(context, scope, made, order.prints, described=Relayed(order.assets))
 

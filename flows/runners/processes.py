@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upshot.events.processes import GuardedProcess
 
+from ..calls.timeouts import timed_out
 from ..context import Here
 from ..exceptions import ProcessDied
-from ..timeouts import timed_out
 from .base import Pool, check_workers
 from .elsewhere import ElsewherePool
 from .nested import Nested
 from .order import Done, pack
 
 if TYPE_CHECKING:
-    from ..taskdef import Task
+    from ..definitions.taskdef import Task
 
 _GRACE: Final = 2.0  # seconds that an interrupted function gets to clean up
 _LATE: Final = 1.0  # seconds after its timeout, until a function is killed that does not yield

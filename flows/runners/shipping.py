@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MethodType
 from typing import Any
 
-from ..definition import Definition
+from ..definitions.definition import Definition
 
 
 @dataclass(frozen=True, slots=True)

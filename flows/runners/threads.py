@@ -7,11 +7,11 @@ import threading
 from queue import SimpleQueue
 from typing import Any, Final
 
+from ..calls.futures import TaskFuture
+from ..calls.interrupting import raise_in
 from ..exceptions import Interrupted
-from ..futures import TaskFuture
-from ..interrupting import raise_in
-from ..work import LoopThread, Work
 from .base import OpenWork, Pool, check_workers
+from .work import LoopThread, Work
 
 DEFAULT_WORKERS: Final = 16
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from upshot.events.exceptions import EventsError
-from upshot.flows.registry import RunFilter
+from upshot.flows.runs.registry import RunFilter
 
 from ..history.events import search
 from ..history.filters import EventFilter

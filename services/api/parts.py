@@ -12,7 +12,7 @@ from starlette.requests import Request
 from upshot.events.log import Log
 from upshot.events.settings import Settings
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 
 from ..catalog import Catalog
 from ..fitting import Fitting

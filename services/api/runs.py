@@ -11,9 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from upshot.events.ids import derived_id
-from upshot.flows.deployed import run_of
-from upshot.flows.registry import RunFilter
-from upshot.flows.runs import MAX_PRIORITY
+from upshot.flows.runs.deployed import run_of
+from upshot.flows.runs.flowrun import MAX_PRIORITY
+from upshot.flows.runs.registry import RunFilter
 from upshot.flows.states import ENDED
 
 from ..deployed import at_version

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
-from upshot.flows.registry import RunFilter
+from upshot.flows.runs.registry import RunFilter
 
 from ..switching import WORK_POOL, switch
 from ..work_pools import WorkPools

@@ -88,8 +88,8 @@ def pin(deployment: dict[str, Any], data_dir: Path) -> None:
     """Let a deployment mean one version of its source: a commit, or a copy of a folder."""
     if deployment.get("source") is None:
         return
-    from upshot.flows.checkouts import code_folder, pinned
-    from upshot.flows.started import source_of
+    from upshot.flows.deployments.checkouts import code_folder, pinned
+    from upshot.flows.flowruns.started import source_of
 
     source = source_of(deployment)
     assert source is not None

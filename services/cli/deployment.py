@@ -107,7 +107,7 @@ def versions(context: Context, name: _Name, output: Output = Format.TABLE) -> No
 
 
 def _code(definition: Mapping[str, Any]) -> str | None:
-    from upshot.flows.deployed import version_of
+    from upshot.flows.runs.deployed import version_of
 
     return version_of(definition) or None
 

@@ -101,8 +101,8 @@ def _code(entrypoint: str, source: dict[str, str], data_dir: Path) -> dict[str, 
     """Return where the code is, and the flow's name, which its module tells."""
     if not source:
         return {"name": _load(entrypoint).name, "entrypoint": _absolute(entrypoint)}
-    from upshot.flows.checkouts import code_folder, laid_out
-    from upshot.flows.started import source_of
+    from upshot.flows.deployments.checkouts import code_folder, laid_out
+    from upshot.flows.flowruns.started import source_of
 
     if "folder" in source:
         source["folder"] = str(Path(source["folder"]).expanduser().resolve())
@@ -128,7 +128,7 @@ def serve(entrypoint: _Entrypoint, name: _Name = "default", param: _Params = Non
 
 def _load(entrypoint: str) -> Flow[..., Any]:
     """Return the flow, having run its module."""
-    from upshot.flows.entrypoints import load_flow
+    from upshot.flows.definitions.entrypoints import load_flow
 
     return load_flow(entrypoint)
 

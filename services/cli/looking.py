@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from upshot.events.embedded import EmbeddedStore, find_running
 from upshot.events.processes import GuardedProcess
 from upshot.events.store import Store
-from upshot.flows.reading import RunReader
-from upshot.flows.registry import Runs
+from upshot.flows.runs.reading import RunReader
+from upshot.flows.runs.registry import Runs
 from upshot.services.endings import Loss, settle
 from upshot.services.listening import listen, url_of
 

@@ -6,7 +6,7 @@ import time
 from typing import Any, Final
 
 from upshot.events.exceptions import NotFound
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 
 from ..catalog import Catalog
 from .entry import Entry

@@ -16,7 +16,7 @@ from upshot.events.event import Causation
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import timestamp
 
 from . import outcomes

@@ -22,7 +22,7 @@ from upshot.events.ids import new_id
 from upshot.events.keys import DISPATCHERS
 from upshot.events.settings import Settings
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 
 from ..catalog import Catalog
 from ..rendering import Renderer

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from upshot.events.places import Place
 from upshot.events.store import Commands, Store
-from upshot.flows.runs import parse_run
+from upshot.flows.runs.flowrun import parse_run
 
 from .bulk import Row
 from .firings import shown_firing

@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 from upshot.events.event import Recorded
 from upshot.events.log import recorded
 from upshot.events.places import Place
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
 
 from .bulk import Row
 from .tables import INDEXED_LENGTH

@@ -11,7 +11,7 @@ from sqlalchemy import Column, ColumnElement, Row, Select, Table, false, or_, se
 from upshot.events.event import Recorded
 from upshot.events.log import order
 from upshot.events.places import Place
-from upshot.flows.registry import RunFilter
+from upshot.flows.runs.registry import RunFilter
 
 from .archive import Placed, Span
 from .database import Database

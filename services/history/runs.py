@@ -8,8 +8,8 @@ from upshot.events.exceptions import NotFound
 from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
 from upshot.flows.exceptions import NotRetryable
-from upshot.flows.registry import RunFilter, Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import RunFilter, Runs
 
 from .archive import Archive, Placed, Span
 from .seam import Live, Page, complete

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 from upshot.services.endings import Loss, settle
 
 log = structlog.get_logger(__name__)

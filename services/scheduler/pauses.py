@@ -8,8 +8,8 @@ import structlog
 
 from upshot.events.exceptions import Conflict, IllegalTransition
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State, StateType
 from upshot.services.endings import end_tasks
 

@@ -21,7 +21,7 @@ from upshot.events.exceptions import IllegalTransition, NotFound, StaleEpoch
 from upshot.events.log import BATCH, START, Log, order
 from upshot.events.store import Store
 from upshot.flows.exceptions import NotResumable
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 from upshot.services.engine.reading import Reader, Reading
 
 from .awaited import Wait, Wanted

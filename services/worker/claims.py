@@ -17,8 +17,8 @@ from upshot.events.exceptions import (
     NotFound,
 )
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, parse_run
+from upshot.flows.runs.flowrun import FlowRun, parse_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State, StateType
 
 from .limited import Limited

@@ -8,9 +8,9 @@ import structlog
 from pydantic_core import from_json
 
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
-from upshot.flows.slots import Wanted, concerned, limit_events
+from upshot.flows.limits.slots import Wanted, concerned, limit_events
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import StateType
 
 log = structlog.get_logger(__name__)

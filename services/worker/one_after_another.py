@@ -14,7 +14,7 @@ import threading
 from typing import Final
 
 from upshot.events.store import SyncStore
-from upshot.flows.process import execute_on
+from upshot.flows.flowruns.process import execute_on
 
 from .trees import clear, is_childless
 from .wire import Channel

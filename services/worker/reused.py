@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 from pydantic_core import from_json
 
-from upshot.flows.jobs import ProcessJob
+from upshot.flows.deployments.jobs import ProcessJob
 
 from .runners.base import RECORDED, Ended, Launch
 from .warm import Warm, WarmParent

@@ -20,8 +20,8 @@ from prometheus_client import CollectorRegistry
 from upshot.events.exceptions import EventsError, RetryableEventsError
 from upshot.events.settings import Settings
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import Runs
 from upshot.services.endings import Loss, describe_exit, loss_of, settle
 
 from ..exceptions import CannotLaunch

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
-from upshot.flows.process import execute, preload
+from upshot.flows.flowruns.process import execute, preload
 
 from .forking import Change, Children, serve
 from .one_after_another import execute_each

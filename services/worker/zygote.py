@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 
 import upshot.events.store
-import upshot.flows.process  # noqa: F401 - as the one above: so that no child needs to
+import upshot.flows.flowruns.process  # noqa: F401 - as the one above: so that no child needs to
 
 from .forking import Change, Children, serve
 from .warm_parent import live

@@ -19,7 +19,7 @@ from upshot.automations.loading import Definitions, load, loads
 from upshot.automations.testing import run
 from upshot.events.event import Event, Recorded
 from upshot.events.store import SyncStore
-from upshot.flows.entrypoints import load_flow
+from upshot.flows.definitions.entrypoints import load_flow
 from upshot.flows.exceptions import AssetCheckFailed
 from upshot.services.demo.stage import Stage
 from upshot.services.demo.steps import until

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from upshot.events.log import START, Log
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 
 from . import measured_flows

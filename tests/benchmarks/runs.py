@@ -34,7 +34,7 @@ Start = Callable[[int], object]
 _FORKS: Final = """
 import os, sys, time
 sys.path[0] = sys.argv[2]
-from upshot.flows.process import preload
+from upshot.flows.flowruns.process import preload
 preload(sys.argv[1])
 count, began = int(sys.argv[3]), time.perf_counter()
 for _ in range(count):

@@ -23,7 +23,7 @@ from tests.flows.child import Child
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.store import SyncStore
-from upshot.flows.runs import (
+from upshot.flows.runs.flowrun import (
     FlowRun,
     create_arguments,
     new_run,

@@ -12,7 +12,7 @@ from upshot.events.event import Recorded
 from upshot.events.keys import DISPATCHERS, WORKERS
 from upshot.events.log import START, recorded
 from upshot.events.store import SyncStore
-from upshot.flows.runs import FlowRun, parse_run
+from upshot.flows.runs.flowrun import FlowRun, parse_run
 from upshot.flows.states import ENDED, StateType
 
 _PAGE = 5000

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.services.service import descendants, eventually
 from upshot.events.store import SyncStore
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
 
 from . import seen
 from .load import Load

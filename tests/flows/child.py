@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from upshot.flows.process import execute
+from upshot.flows.flowruns.process import execute
 
 
 def run(environment: dict[str, str], errors: str, *arguments: str) -> None:

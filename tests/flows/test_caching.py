@@ -31,9 +31,9 @@ from upshot import (
     task,
     task_input_hash,
 )
-from upshot.flows.cache_policies import TaskRunContext
 from upshot.flows.exceptions import Unhashable
-from upshot.flows.hashing import hash_code, hash_value
+from upshot.flows.results.cache_policies import TaskRunContext
+from upshot.flows.results.hashing import hash_code, hash_value
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen, eventually

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from upshot.flows.checkouts import laid_out, look_up, pinned
+from upshot.flows.deployments.checkouts import laid_out, look_up, pinned
+from upshot.flows.deployments.sources import FolderSource, GitSource, Source
 from upshot.flows.exceptions import SourceUnavailable
-from upshot.flows.sources import FolderSource, GitSource, Source
 
 TOKEN = "the-token-that-nobody-sees"
 

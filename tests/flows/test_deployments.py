@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from upshot import flow
 from upshot.events.exceptions import StoreUnavailable
-from upshot.flows.deployments import ConcurrencyLimitConfig, Deployment, put
+from upshot.flows.deployments.deployment import ConcurrencyLimitConfig, Deployment, put
 from upshot.flows.exceptions import EntrypointNotFound, InvalidDeployment
 
 from .conftest import Seen

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from upshot.flows.entrypoints import entrypoint_of, load_flow
+from upshot.flows.definitions.entrypoints import entrypoint_of, load_flow
 from upshot.flows.exceptions import EntrypointNotFound
-from upshot.flows.process import preload
+from upshot.flows.flowruns.process import preload
 
 SOURCE = """
 from upshot import flow

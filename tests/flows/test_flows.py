@@ -354,8 +354,11 @@ def test_prints_outside_of_runs_are_plain_prints(
 
 
 SCRIPT = """
+import signal
 import time
 from upshot import flow, task
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 
 @task
 def work(x):
@@ -407,7 +410,7 @@ def test_a_script_that_is_interrupted_leaves_a_crashed_run(
 
 
 def test_a_run_by_hand_can_be_cancelled_while_it_sleeps(seen: Seen) -> None:
-    from upshot.flows.runs import transition_arguments
+    from upshot.flows.runs.flowrun import transition_arguments
 
     process = start(seen, "time.sleep(60)", UPSHOT_LEASE="0.3")
     assert process.stdout is not None

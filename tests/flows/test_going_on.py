@@ -11,8 +11,8 @@ import pytest
 from upshot.events.store import Store
 from upshot.flows.again import Again
 from upshot.flows.exceptions import NoSuchTask, NotRetryable
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import Runs
 
 from .conftest import Processes
 

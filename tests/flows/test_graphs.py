@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upshot import allow_failure, flow, runtime, task, unmapped
-from upshot.flows.triggering import RULES
+from upshot.flows.taskruns.triggering import RULES
 
 from .conftest import Seen
 

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from upshot import flow, task
-from upshot.flows.arguments import futures_in
-from upshot.flows.backlog import Backlog
+from upshot.flows.calls.arguments import futures_in
+from upshot.flows.calls.futures import TaskFuture
+from upshot.flows.calls.timeouts import call_within
 from upshot.flows.context import here
 from upshot.flows.exceptions import Interrupted
-from upshot.flows.execution import Execution
-from upshot.flows.futures import TaskFuture
-from upshot.flows.held import Entry, HeldRun
-from upshot.flows.identity import task_run_of
-from upshot.flows.inputs import inputs_key
-from upshot.flows.results import keep
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.flowruns.execution import Execution
+from upshot.flows.journal.backlog import Backlog
+from upshot.flows.journal.held import Entry, HeldRun
+from upshot.flows.results.formats import keep
+from upshot.flows.results.inputs import inputs_key
+from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.states import State
-from upshot.flows.timeouts import call_within
+from upshot.flows.taskruns.identity import task_run_of
 
 from .conftest import Processes, Seen, eventually
 

@@ -12,7 +12,7 @@ import pytest
 from upshot import DEFAULT, INPUTS, flow, task
 from upshot.events.store import Store
 from upshot.flows.exceptions import ResultNotKept
-from upshot.flows.results import SERIALIZERS, keep, restore
+from upshot.flows.results.formats import SERIALIZERS, keep, restore
 from upshot.services.scheduler.litter import Litter
 
 from .conftest import Processes, Seen

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from upshot import flow, get_run_logger, task
 from upshot.events.settings import WrongSetting, load_settings
-from upshot.flows.flood import Allowance, Rate
+from upshot.flows.logs.flood import Allowance, Rate
 
 from .conftest import ROOT, Processes, Seen
 
@@ -163,7 +163,7 @@ def test_a_runs_log_is_bounded_by_lines_and_by_bytes(processes: Processes) -> No
 
 
 def test_a_flood_is_cut_off_and_says_so(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upshot.flows.logs.ORDINARY", Rate(500, 1))
+    monkeypatch.setattr("upshot.flows.logs.capturing.ORDINARY", Rate(500, 1))
 
     @task
     def flood() -> None:

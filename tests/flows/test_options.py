@@ -10,12 +10,12 @@ from typing import Any, assert_type
 import pytest
 
 from upshot import exponential_backoff, flow, tags, task
+from upshot.flows.calls.futures import TaskFuture
+from upshot.flows.definitions.flowdef import Flow
+from upshot.flows.definitions.options import FlowOptions, TaskOptions, jittered
+from upshot.flows.definitions.taskdef import Task
 from upshot.flows.exceptions import InvalidParameters
-from upshot.flows.flowdef import Flow
-from upshot.flows.futures import TaskFuture
-from upshot.flows.options import FlowOptions, TaskOptions, jittered
 from upshot.flows.states import State
-from upshot.flows.taskdef import Task
 
 from .conftest import Processes, Seen, eventually
 

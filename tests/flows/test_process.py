@@ -10,9 +10,9 @@ import pytest
 
 from upshot import runtime
 from upshot.events.exceptions import StaleEpoch
-from upshot.flows.journal import EXIT_LOST
-from upshot.flows.process import preload
-from upshot.flows.runs import deployment_resource
+from upshot.flows.flowruns.process import preload
+from upshot.flows.journal.journal import EXIT_LOST
+from upshot.flows.runs.flowrun import deployment_resource
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen, eventually

@@ -8,8 +8,8 @@ from upshot.events.event import Causation
 from upshot.events.exceptions import Conflict, IllegalTransition, NotFound
 from upshot.events.store import Store
 from upshot.flows.exceptions import NotRetryable
-from upshot.flows.registry import RunFilter, Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import RunFilter, Runs
 from upshot.flows.states import State, StateType
 
 

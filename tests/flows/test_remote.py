@@ -11,17 +11,17 @@ import pytest
 
 from upshot import Deployment, flow, run_deployment, runtime
 from upshot.events.exceptions import StoreUnavailable
-from upshot.flows.deployments import put
-from upshot.flows.entrypoints import load_module
+from upshot.flows.definitions.entrypoints import load_module
+from upshot.flows.definitions.taskdef import Task, task
+from upshot.flows.deployments.deployment import put
 from upshot.flows.exceptions import (
     DeploymentNotFound,
     EntrypointNotFound,
     InvalidParameters,
     NotCompleted,
 )
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.states import State
-from upshot.flows.taskdef import Task, task
 
 from .conftest import Processes, Seen, eventually
 

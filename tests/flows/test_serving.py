@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from upshot.flows.runs import create_arguments, new_run
+from upshot.flows.runs.flowrun import create_arguments, new_run
 from upshot.flows.states import State
 
 from .conftest import ROOT, Seen, eventually

@@ -12,7 +12,7 @@ from upshot.events.exceptions import IllegalTransition
 from upshot.events.ids import new_id
 from upshot.events.store import library
 from upshot.flows.exceptions import NotCompleted
-from upshot.flows.runs import create_arguments, new_run
+from upshot.flows.runs.flowrun import create_arguments, new_run
 from upshot.flows.states import ENDED, LEGAL, NAMES, State, StateType
 
 from .conftest import Seen

@@ -13,9 +13,9 @@ import pytest
 from upshot import INPUTS, CommitMode, flow, get_transaction, task, transaction
 from upshot.events.store import Store
 from upshot.flows.exceptions import OutsideRun, TransactionFailed
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
-from upshot.flows.transactions import Transaction
+from upshot.flows.transactions.transaction import Transaction
 
 from .conftest import Processes, Seen, eventually
 

@@ -11,8 +11,8 @@ import pytest
 
 from upshot import flow, task
 from upshot.flows import Deployment, ThreadPoolTaskRunner
-from upshot.flows.runs import FlowRun
-from upshot.flows.started import EPOCH, RUN, STORE
+from upshot.flows.flowruns.started import EPOCH, RUN, STORE
+from upshot.flows.runs.flowrun import FlowRun
 
 from .conftest import ROOT, Processes, Seen
 
@@ -34,8 +34,8 @@ def test_writing_flows_loads_neither_the_store_nor_pydantic() -> None:
 
 
 def test_a_process_for_flows_loads_nothing_for_settings_or_services() -> None:
-    loaded = loaded_after("import upshot.flows.process")
-    assert {"redis", "asyncio", "upshot.flows.taskcall"} <= loaded
+    loaded = loaded_after("import upshot.flows.flowruns.process")
+    assert {"redis", "asyncio", "upshot.flows.taskruns.taskcall"} <= loaded
     assert not {"pydantic_settings", "stamina", "structlog", "fsspec"} & loaded
 
 

@@ -20,7 +20,7 @@ from tests.services.running import until
 from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.states import State
 from upshot.services.archiver.archiving import Archiver
 from upshot.services.history.address import SQLITE

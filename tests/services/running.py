@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 
 LEASE = 1.0

@@ -11,9 +11,9 @@ from pydantic_core import from_json
 from tests.services.dispatching import EVENT, Service, dispatching, entry, until
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument
-from upshot.flows.pause import ANSWER, Pause
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.pause import ANSWER, Pause
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 
 ACTIONS: dict[str, dict[str, Any]] = {

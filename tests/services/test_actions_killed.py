@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.services.dispatching import EVENT, Service, entry, joined, until
 from upshot.events.settings import Settings
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.catalog import Catalog
 from upshot.services.switching import switch

@@ -25,7 +25,7 @@ from tests.services.dispatching import (
 from upshot.automations.actions.run_deployment import run_id
 from upshot.events.ids import derived_id
 from upshot.events.settings import Settings
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 
 DEFINITIONS: dict[str, dict[str, Any]] = {
     "deployment": {"etl/nightly": {"name": "etl/nightly", "entrypoint": "x.py:f"}}

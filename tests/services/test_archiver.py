@@ -28,8 +28,8 @@ from tests.services.running import service, until
 from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.exceptions import HistoryMoved
 from upshot.services.history import database

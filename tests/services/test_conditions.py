@@ -22,8 +22,8 @@ from tests.services.engines import (
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.catalog import Catalog, Verb
 from upshot.services.engine.lookups import Lookups

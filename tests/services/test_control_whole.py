@@ -9,7 +9,7 @@ from tests.services.dispatching import Service, dispatching, until
 from tests.services.engines import engine, event, firings
 from upshot.events.event import Recorded
 from upshot.events.log import Log
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 from upshot.services.catalog import Catalog
 
 EMIT = {"emit-event": {"event": "made", "resource": {"id": "{{ event.id }}"}}}

@@ -7,8 +7,8 @@ from typing import Any
 from tests.services.dispatching import EVENT, dispatching, entry, until
 from upshot.events.event import Causation
 from upshot.events.ids import derived_id
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 
 

@@ -14,8 +14,8 @@ from upshot.automations.lookups import Missing, Unanswerable
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.catalog import Catalog
 from upshot.services.engine.lookups import Lookups

@@ -14,8 +14,8 @@ from upshot.automations import Automation
 from upshot.events.event import Event
 from upshot.events.log import Log, order
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.catalog import Catalog
 from upshot.services.engine import Engine

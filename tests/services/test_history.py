@@ -26,8 +26,8 @@ from tests.services.archived import (
 from upshot.events.log import Log
 from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
-from upshot.flows.registry import RunFilter, Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import RunFilter, Runs
 from upshot.flows.states import State
 from upshot.services.history import events as history
 from upshot.services.history.address import SQLITE

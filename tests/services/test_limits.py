@@ -16,8 +16,8 @@ import pytest
 from upshot.automations.declarations import Deployment, Limit
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.catalog import Catalog
 

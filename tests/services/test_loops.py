@@ -12,8 +12,8 @@ from tests.services.dispatching import Service, dispatching, until
 from tests.services.engines import counter, cursor, defined, engine, event, firings
 from upshot.events.event import Recorded
 from upshot.events.log import Log
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.catalog import Verb
 

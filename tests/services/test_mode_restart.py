@@ -7,7 +7,7 @@ from typing import Any
 from tests.services.dispatching import Service, call, dispatching, receiving, until
 from tests.services.engines import engine, event
 from upshot.events.log import Log
-from upshot.flows.registry import RunFilter, Runs
+from upshot.flows.runs.registry import RunFilter, Runs
 
 DEPLOYMENT = {"etl/nightly": {"name": "etl/nightly", "entrypoint": "x.py:f"}}
 

@@ -14,9 +14,9 @@ import pytest
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.exceptions import InvalidInput, NotPausable, NotResumable
-from upshot.flows.pause import Pause
-from upshot.flows.registry import RunFilter, Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.pause import Pause
+from upshot.flows.runs.registry import RunFilter, Runs
 from upshot.flows.states import State
 from upshot.services.scheduler.pauses import Pauses, overdue
 

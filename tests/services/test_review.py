@@ -14,8 +14,8 @@ from tests.services.archived import event as placed
 from tests.services.archived import steps
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.automation import Automation
 from upshot.services.catalog import Catalog

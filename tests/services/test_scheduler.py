@@ -13,8 +13,8 @@ from upshot.events.event import Event
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.endings import Loss, settle
 from upshot.services.scheduler.due import moving, pause

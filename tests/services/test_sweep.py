@@ -10,8 +10,8 @@ from pydantic_core import from_json, to_json
 
 from upshot.events.keys import DISPATCHERS, WORKERS
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.scheduler.sweep import Sweep
 

@@ -16,8 +16,8 @@ from upshot.events.exceptions import StoreUnavailable
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.exceptions import NotResumable
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import Runs
 
 from .running import scheduler, submit, until, until_state, worker
 

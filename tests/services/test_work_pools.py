@@ -18,7 +18,7 @@ from upshot.events.exceptions import NotFound
 from upshot.events.keys import WORKERS
 from upshot.events.log import START, Log
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 from upshot.services.catalog import Catalog
 from upshot.services.cli.app import run
 from upshot.services.scheduler.sweep import Sweep

@@ -13,8 +13,8 @@ import pytest
 from upshot.automations.declarations import WorkPool
 from upshot.events.keys import WORKERS
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.catalog import Catalog
 from upshot.services.scheduler.sweep import Sweep

@@ -14,8 +14,8 @@ import pytest
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import Runs
 
 from .running import process_stat, scheduler, submit, until, until_line, until_state, worker
 

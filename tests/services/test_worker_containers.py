@@ -14,8 +14,8 @@ import docker
 import kubernetes
 import pytest
 
-from upshot.flows.jobs import DockerJob, KubernetesJob, job_of
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.deployments.jobs import DockerJob, KubernetesJob, job_of
+from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.states import State
 from upshot.services.exceptions import CannotLaunch
 from upshot.services.worker.runners.base import Launch

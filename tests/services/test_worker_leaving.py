@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 
 from .running import process_stat, submit, until, until_line, until_state, worker
 

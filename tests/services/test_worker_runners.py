@@ -14,9 +14,9 @@ import pytest
 
 from upshot.automations.declarations import Deployment, WorkPool
 from upshot.events.store import Store
-from upshot.flows.deployed import run_of
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.deployed import run_of
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import Runs
 from upshot.services.catalog import Catalog
 
 from .running import process_stat, until, until_line, until_state, worker

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
-from upshot.flows.runs import new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.worker.warm import Warm, WarmParent
 

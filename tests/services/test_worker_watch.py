@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from upshot.flows.overdue import OVERDUE
-from upshot.flows.runs import FlowRun, new_run
+from upshot.flows.calls.overdue import OVERDUE
+from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.states import LEGAL, NAMES, State, StateType
 from upshot.services.endings import Loss, describe_exit, fate, loss_of
 from upshot.services.worker.slots import Slots

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from upshot.events.log import Log
 from upshot.events.settings import Settings
 from upshot.events.store import Store
-from upshot.flows.registry import Runs
+from upshot.flows.runs.registry import Runs
 
 from ...catalog import Catalog
 from ..context import Definitions

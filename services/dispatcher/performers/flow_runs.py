@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from upshot.events.exceptions import IllegalTransition, NotFound
 from upshot.events.store import Store
 from upshot.flows.exceptions import TerminalFlowsError
-from upshot.flows.registry import Runs
-from upshot.flows.runs import FlowRun
+from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 
 from ...endings import end_tasks

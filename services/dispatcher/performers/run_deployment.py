@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from upshot.automations.actions.run_deployment import run_id
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
-from upshot.flows.deployed import run_of
-from upshot.flows.registry import Runs
+from upshot.flows.runs.deployed import run_of
+from upshot.flows.runs.registry import Runs
 
 from ...exceptions import ActionFailed
 from ..context import Definitions

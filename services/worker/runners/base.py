@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from upshot.flows.jobs import Job
-from upshot.flows.runs import FlowRun
+from upshot.flows.deployments.jobs import Job
+from upshot.flows.runs.flowrun import FlowRun
 
 Ended = Callable[[int, int | None, str], None]
 """Told a job's number, the exit code of its process (minus the signal; None when nobody knows it),

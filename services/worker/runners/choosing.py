@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from upshot.events.settings import Settings
-from upshot.flows.checkouts import code_folder, laid_out
+from upshot.flows.deployments.checkouts import code_folder, laid_out
+from upshot.flows.deployments.jobs import job_of
 from upshot.flows.exceptions import FlowsError
-from upshot.flows.jobs import job_of
-from upshot.flows.runs import FlowRun
-from upshot.flows.started import source_of
+from upshot.flows.flowruns.started import source_of
+from upshot.flows.runs.flowrun import FlowRun
 
 from ...exceptions import CannotLaunch
 from ..gate import Pool

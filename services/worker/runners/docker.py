@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from upshot.flows.jobs import DockerJob
+from upshot.flows.deployments.jobs import DockerJob
 
 from ...exceptions import CannotLaunch
 from .base import Launch

@@ -12,8 +12,8 @@ import urllib3
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
-from upshot.flows.jobs import KubernetesJob
-from upshot.flows.started import STORE
+from upshot.flows.deployments.jobs import KubernetesJob
+from upshot.flows.flowruns.started import STORE
 
 from ...exceptions import CannotLaunch
 from .base import Launch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from upshot.flows.jobs import ProcessJob
+from upshot.flows.deployments.jobs import ProcessJob
 
 from ..reused import Reused
 from ..warm import Warm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from upshot.flows.started import EPOCH, FETCH, LEASE, RUN, STORE
+from upshot.flows.flowruns.started import EPOCH, FETCH, LEASE, RUN, STORE
 
 from .base import Launch
 

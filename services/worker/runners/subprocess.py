@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from upshot.flows.jobs import SubprocessJob
+from upshot.flows.deployments.jobs import SubprocessJob
 
 from ..warm import Warm
 from .base import Launch

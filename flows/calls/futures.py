@@ -1,0 +1,169 @@
+"""Futures: the outcome of a submitted task, now or later; and arguments that hold some."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ..states import State
+
+R = TypeVar("R", covariant=True)
+Item = TypeVar("Item")
+
+
+class TaskFuture(Generic[R]):
+    """The outcome of a submitted task.
+
+    Attributes:
+        task_run_id: of the task run. name: of the task run.
+    """
+
+    __slots__ = ("_callbacks", "_helper", "_lock", "_state", "name", "task_run_id")
+
+    def __init__(self, task_run_id: str, name: str) -> None:
+        self.task_run_id = task_run_id
+        self.name = name
+        self._state: State | None = None
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[TaskFuture[R]], Any]] = []
+        self._helper: Callable[[], None] | None = None
+
+    @property
+    def state(self) -> State:
+        """The state that it ended in, or Pending."""
+        return self._state or State("Pending")
+
+    def done(self) -> bool:
+        return self._state is not None
+
+    def wait(self, timeout: float | None = None) -> State | None:
+        """Wait for its end, ``timeout`` seconds at most; return how it ended, or None."""
+        if self._state is None and timeout is None and self._helper is not None:
+            self._helper()
+        if self._state is None:
+            ended = threading.Event()
+            self.add_done_callback(lambda _: ended.set())
+            ended.wait(timeout)
+        return self._state
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
+        """Return what the task returned.
+
+        Args:
+            timeout: seconds to wait at most.
+            raise_on_failure: False returns the exception of a task that failed.
+
+        Raises:
+            TimeoutError: it has not ended.
+            Exception: what the task raised.
+        """
+        state = self.wait(timeout)
+        if state is None:
+            raise TimeoutError(f"task {self.name} did not end within {timeout} seconds")
+        value: R = state.result(raise_on_failure)
+        return value
+
+    async def wait_async(self) -> State:
+        """Wait for its end in a coroutine, without blocking the event loop."""
+        if self._state is None:
+            loop, ended = asyncio.get_running_loop(), asyncio.Event()
+            self.add_done_callback(lambda _: _wake(loop, ended))
+            await ended.wait()
+        return self.state
+
+    async def result_async(self) -> R:
+        """Do what :meth:`result` does, in a coroutine; ``await future`` does it too."""
+        value: R = (await self.wait_async()).result()
+        return value
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.result_async().__await__()
+
+    def add_done_callback(self, callback: Callable[[TaskFuture[R]], Any]) -> None:
+        """Call with this future when it has ended, at once if it has; in the thread that ran it."""
+        with self._lock:
+            if self._state is None:
+                self._callbacks.append(callback)
+                return
+        callback(self)
+
+    def settle(self, state: State) -> None:
+        """Say how it ended, once."""
+        with self._lock:
+            if self._state is not None:
+                return
+            self._state = state
+            callbacks, self._callbacks = self._callbacks, []
+        self._helper = None
+        for callback in callbacks:
+            callback(self)
+
+    def help_by(self, helper: Callable[[], None]) -> None:
+        """Call this before somebody waits without end: it may run the task where they wait."""
+        self._helper = helper
+
+
+def _wake(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the loop was closed: nobody waits there any more
+        loop.call_soon_threadsafe(ended.set)
+
+
+class TaskFutureList(list[TaskFuture[Item]]):
+    """The futures of a map."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for the end of all, ``timeout`` seconds at most."""
+        wait(self, timeout)
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[Item]:
+        """Return what each returned, in order; see :meth:`TaskFuture.result`."""
+        if timeout is not None and wait(self, timeout).not_done:
+            raise TimeoutError(f"not all tasks ended within {timeout} seconds")
+        return [future.result(raise_on_failure=raise_on_failure) for future in self]
+
+
+class Waited(NamedTuple):
+    """The futures that had ended when the wait was over, and those that had not."""
+
+    done: set[TaskFuture[Any]]
+    not_done: set[TaskFuture[Any]]
+
+
+def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Waited:
+    """Wait for the end of all, ``timeout`` seconds at most."""
+    waited = list(futures)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for future in waited:
+        future.wait(None if deadline is None else _until(deadline))
+    done = {future for future in waited if future.done()}
+    return Waited(done, set(waited) - done)
+
+
+def as_completed(
+    futures: Iterable[TaskFuture[R]], timeout: float | None = None
+) -> Iterator[TaskFuture[R]]:
+    """Yield futures in the order in which they end.
+
+    Raises:
+        TimeoutError: some had not ended ``timeout`` seconds after the first was asked for.
+    """
+    ended: SimpleQueue[TaskFuture[R]] = SimpleQueue()
+    waited = list(futures)
+    for future in waited:
+        future.add_done_callback(ended.put)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for number in range(len(waited)):
+        try:
+            yield ended.get(timeout=None if deadline is None else _until(deadline))
+        except Empty:
+            left = len(waited) - number
+            raise TimeoutError(f"{left} of {len(waited)} tasks did not end in time") from None
+
+
+def _until(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

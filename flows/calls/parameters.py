@@ -1,0 +1,155 @@
+"""Parameters of flows and tasks: bound to the function's signature, checked against its types."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+from ..exceptions import InvalidParameters
+
+Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and keyword arguments of a call."""
+
+_P = inspect.Parameter
+_NAMED: Final = (_P.POSITIONAL_OR_KEYWORD, _P.KEYWORD_ONLY)
+MAX_STORED_BYTES: Final = 256 * 1024
+
+
+class Signature:
+    """The parameters of one function.
+
+    Args:
+        function: whose parameters they are.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._signature = inspect.signature(function)
+        parameters = self._signature.parameters.values()
+        self.names = tuple(parameter.name for parameter in parameters)
+        self._all = frozenset(self.names)
+        self._positional = tuple(p.name for p in parameters if p.kind is _P.POSITIONAL_OR_KEYWORD)
+        self._required = tuple(p.name for p in parameters if p.default is _P.empty)
+        self._plain = all(parameter.kind in _NAMED for parameter in parameters)
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return which parameter gets what; defaults are left out.
+
+        Raises:
+            TypeError: the arguments do not fit, in the words of Python.
+        """
+        if self._plain and len(args) <= len(self._positional):
+            bound = dict(zip(self._positional, args, strict=False))
+            # Binding by hand is ten times as fast as inspect's way, which is for the rest.
+            if not (kwargs.keys() & bound.keys()) and kwargs.keys() <= self._all:
+                bound.update(kwargs)
+                if all(name in bound for name in self._required):
+                    return bound
+        return dict(self._signature.bind(*args, **kwargs).arguments)
+
+    def with_defaults(self, bound: Mapping[str, Any]) -> dict[str, Any]:
+        """Return bound parameters and the defaults of the others, in the signature's order."""
+        arguments = inspect.BoundArguments(self._signature, dict(bound))
+        arguments.apply_defaults()
+        return dict(arguments.arguments)
+
+    def call_of(self, bound: Mapping[str, Any]) -> Arguments:
+        """Return how to call the function with parameters that were bound."""
+        arguments = inspect.BoundArguments(self._signature, dict(bound))
+        return arguments.args, arguments.kwargs
+
+    def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
+        """Return the arguments as the annotated types, defaults added.
+
+        Raises:
+            InvalidParameters: with what is wrong with each.
+        """
+        from pydantic import ValidationError
+
+        try:
+            checked: Arguments = self._validator(*args, **kwargs)
+        except ValidationError as error:
+            raise InvalidParameters(self._describe(error)) from None
+        return checked
+
+    def prepare(self) -> None:
+        """Do now what the first check would do, as far as the annotations can be understood."""
+        from pydantic import PydanticUserError
+
+        with suppress(PydanticUserError, NameError, TypeError):
+            _ = self._validator
+
+    def _describe(self, error: Any) -> str:
+        problems = error.errors(include_url=False, include_input=False)
+        return "; ".join(f"{self._place(problem['loc'])}: {problem['msg']}" for problem in problems)
+
+    def _place(self, where: tuple[int | str, ...]) -> str:
+        first = where[0]
+        if isinstance(first, int) and first < len(self.names):
+            first = self.names[first]
+        return ".".join(str(part) for part in (first, *where[1:]))
+
+    @functools.cached_property
+    def _validator(self) -> Callable[..., Arguments]:
+        from pydantic import ConfigDict, validate_call
+
+        @functools.wraps(self._function)
+        def keep(*args: Any, **kwargs: Any) -> Arguments:
+            return args, kwargs
+
+        # What it returns is not checked, and may be annotated with what only type checkers know.
+        hints = getattr(self._function, "__annotations__", {})
+        keep.__annotations__ = {name: hint for name, hint in hints.items() if name != "return"}
+        return validate_call(config=ConfigDict(arbitrary_types_allowed=True))(keep)
+
+
+def as_stored(bound: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as the run's record shows them: JSON, what is not JSON by its repr."""
+    stored = {name: _as_json(value) for name, value in bound.items()}
+    from pydantic_core import to_json
+
+    if len(to_json(stored)) <= MAX_STORED_BYTES:
+        return stored
+    limit = MAX_STORED_BYTES // len(stored)
+    return {name: _within(value, limit) for name, value in stored.items()}
+
+
+def as_json(name: str, value: Any) -> Any:
+    """Return a parameter as JSON that another process reads it from.
+
+    Raises:
+        InvalidParameters: that can not be; ``name`` says of which.
+    """
+    from pydantic_core import PydanticSerializationError, from_json, to_json
+
+    try:
+        body = to_json(value, inf_nan_mode="constants")
+        return from_json(body, allow_inf_nan=False)
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise InvalidParameters(f"{name}: can not be written as JSON: {error}") from None
+
+
+def _as_json(value: Any) -> Any:
+    from pydantic_core import from_json, to_json
+
+    try:
+        return from_json(to_json(value, fallback=_shown, inf_nan_mode="strings"))
+    except (ValueError, RecursionError):  # circular, too deep, or text that is not Unicode
+        return _shown(value, ascii)
+
+
+def _within(value: Any, limit: int) -> Any:
+    from pydantic_core import to_json
+
+    size = len(to_json(value))
+    return value if size <= limit else f"<{type(value).__name__}, {size:,} bytes>"
+
+
+def _shown(value: Any, show: Callable[[Any], str] = repr) -> str:
+    try:
+        return show(value)[:200]
+    except Exception as error:  # noqa: BLE001 - it may be code of the value's own
+        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"

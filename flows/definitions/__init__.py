@@ -1,0 +1,1 @@
+"""Definitions: ``@flow`` and ``@task``, what they take, and how they are found again."""

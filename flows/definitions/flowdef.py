@@ -1,0 +1,201 @@
+"""Flows: functions whose calls are runs with states, retries, timeouts and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
+
+from ..calls.parameters import Arguments
+from .definition import Definition
+from .options import FlowOptions, Naming, delay_before, name_from
+
+if TYPE_CHECKING:
+    from ..deployments.deployment import ConcurrencyLimitConfig, Deployment
+    from ..runners.base import TaskRunner
+    from ..states import State
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+T = TypeVar("T")
+
+_KNOWN = FlowOptions.__optional_keys__
+
+
+class Flow(Definition[P, R]):
+    """A function that runs as a flow; made by :func:`flow`, which describes the parameters.
+
+    Called, it runs in this process and returns what the function returns; ``return_state=True``
+    returns how it ended. Called in another flow, its run is a part of that flow's.
+    """
+
+    decorator: ClassVar[str] = "flow"
+    validate_parameters: bool = True
+    flow_run_name: Naming | None = None
+    task_runner: TaskRunner | None = None
+
+    def __init__(self, fn: Callable[P, R], **options: Unpack[FlowOptions]) -> None:
+        super().__init__(fn, options, _KNOWN)
+
+    def _described(self) -> dict[str, str]:
+        described = super()._described()
+        return {**described, "name": described["name"].replace("_", "-")}
+
+    def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
+        """Return a flow of the same function with some options changed."""
+        return self._changed(self._method or self.fn, **options)
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return which parameter gets what, defaults added; TypeError where they do not fit."""
+        return self.signature.with_defaults(self.signature.bind(args, kwargs))
+
+    def checked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
+        """Return the arguments as the annotated types, unless ``validate_parameters`` is False.
+
+        Raises:
+            InvalidParameters: with what is wrong with each.
+        """
+        if not self.validate_parameters:
+            return args, kwargs
+        return self.signature.check(args, kwargs)
+
+    def retry_delay(self, retry: int) -> float:
+        """Return the seconds to wait before a retry, counted from 0."""
+        return delay_before(self.retry_delay_seconds, self.retries, retry)
+
+    def run_name(self, bound: dict[str, Any]) -> str | None:
+        """Return the name for a run with these parameters, or None where no template says."""
+        return name_from(self.flow_run_name, "flow", self.name, self.signature, bound)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Flow[..., R]:
+        """Bind to an instance or class, as methods are."""
+        return self._bound(instance, owner)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(
+        self: Flow[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> State: ...
+
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it and return what the function returns, or raise what it raises."""
+        from ..flowruns.calling import call_flow
+
+        return call_flow(self, args, dict(kwargs))
+
+    def deploy(
+        self,
+        name: str,
+        *,
+        work_pool: str = "default",
+        queue: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        description: str | None = None,
+        tags: Iterable[str] = (),
+        version: str | None = None,
+        entrypoint: str | Path | None = None,
+        concurrency_limit: int | ConcurrencyLimitConfig | None = None,
+        source: dict[str, str] | None = None,
+        job: dict[str, Any] | None = None,
+    ) -> Deployment:
+        """Make it known to the running service, so that workers can run it.
+
+        Args:
+            name: of the deployment; with the flow's name before it: ``flow/name``.
+            work_pool: whose workers run it. queue: where its runs wait in the pool.
+            parameters: for its runs, where they do not say otherwise.
+            entrypoint: ``path.py:function``; by default where the flow's function stands.
+            concurrency_limit: how many of its runs may be under way at a time.
+            source: where workers get the code: ``{"git": address, "branch": name}`` or
+                ``{"folder": path}``; the entrypoint is relative to that.
+            job: variables of its runs' processes, as the type of the work pool takes them.
+
+        Raises:
+            InvalidDeployment: naming each wrong field.
+            StoreUnavailable: no service runs that could keep it.
+        """
+        from ..deployments.deployment import Deployment, deploy
+
+        made = Deployment.of(
+            name=f"{self.name}/{name}",
+            entrypoint=str(entrypoint or self.entrypoint),
+            work_pool=work_pool,
+            queue=queue,
+            parameters=parameters or {},
+            description=self.description if description is None else description,
+            tags=sorted({*self.tags, *tags}),
+            version=version or self.version,
+            concurrency_limit=concurrency_limit,
+            source=source,
+            job=job or {},
+        )
+        deploy(made)
+        return made
+
+    def serve(self, name: str, **options: Any) -> int:
+        """Deploy it and run its runs here until interrupted; return the worker's exit code.
+
+        Args:
+            name: see :meth:`deploy`, which takes the other options as well.
+        """
+        from ..deployments.serving import serve
+
+        options.setdefault("work_pool", f"served-{self.name}-{name}")
+        return serve(self.deploy(name, **options))
+
+
+@overload
+def flow(fn: Callable[P, R], /, **options: Unpack[FlowOptions]) -> Flow[P, R]: ...
+
+
+@overload
+def flow(
+    fn: None = None, /, **options: Unpack[FlowOptions]
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+
+
+def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a flow; as ``@flow`` or with options.
+
+    Args:
+        fn: the function, coroutine function or generator function, or a method.
+        name: the function's name with ``-`` for ``_`` by default. description: its docstring.
+        version: any text. tags: labels of each of its runs.
+        retries: how often it is run again after an exception; tasks that completed are not.
+        retry_delay_seconds: before each retry: a number, one for each, or what makes them
+            from the number of retries.
+        timeout_seconds: after this long a run fails as TimedOut.
+        validate_parameters: whether arguments are checked against the annotations and converted.
+        log_prints: whether what it prints is logged; None does as the flow that calls it.
+        flow_run_name: template (``"load {table}"``) or function for the names of its runs.
+        task_runner: where its submitted tasks run; threads by default.
+        on_running, on_completion, on_failure, on_cancellation, on_crashed: functions or coroutine
+            functions, called by the process of the run with the flow, the run and the state that
+            it entered. One that fails is logged.
+    """
+    if fn is None:
+        Flow(_nothing, **options)  # a wrong option is an error where it stands
+        return partial(Flow, **options)
+    return Flow(fn, **options)
+
+
+def _nothing() -> None: ...

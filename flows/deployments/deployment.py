@@ -1,0 +1,160 @@
+"""Deployments: flows that workers can run, by name; each change in the store has its event."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json, to_json
+
+from upshot.events.event import Event, describe
+from upshot.events.exceptions import Conflict
+from upshot.events.store import SyncStore
+
+from ..exceptions import InvalidDeployment
+from ..runs.flowrun import deployment_resource
+from .sources import Source
+
+_ATTEMPTS = 10
+
+Name = Annotated[str, Field(pattern=r"^[^/\s][^/]{0,199}/[^/\s][^/]{0,199}$")]
+PoolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Tag = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ConcurrencyLimitConfig(BaseModel):
+    """How many runs of a deployment may be under way, and what becomes of one more.
+
+    Attributes:
+        limit: how many.
+        collision_strategy: ENQUEUE lets it wait its turn, CANCEL_NEW cancels it, CANCEL_RUNNING
+            cancels the oldest one that runs, to take its place.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(ge=1, le=100_000)
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"] = "ENQUEUE"
+
+
+def _limited(value: Any) -> Any:
+    return {"limit": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ConcurrencyLimit = Annotated[ConcurrencyLimitConfig | None, BeforeValidator(_limited)]
+"""Written as a number, or with its strategy."""
+
+
+class Deployment(BaseModel):
+    """A flow under a name, with what its runs need.
+
+    Attributes:
+        name: ``flow/deployment``.
+        entrypoint: ``path.py:function`` or ``package.module:function``, as workers find it.
+        work_pool: whose workers run it. queue: where its runs wait in the pool; by default in the
+            one that is called ``default``.
+        parameters: of its runs, where they do not say otherwise.
+        version: any text; by default that of its source.
+        concurrency_limit: how many of its runs may be under way at a time.
+        source: where the code comes from, which the entrypoint is relative to then; else it lies
+            where the entrypoint says, on every machine that has a worker.
+        job: variables of its runs' processes, as the type of its work pool takes them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    entrypoint: Annotated[str, Field(pattern=r"^.+:[A-Za-z_][\w.]*$", max_length=4096)]
+    work_pool: PoolName = "default"
+    queue: PoolName | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    description: str = Field(default="", max_length=10_000)
+    tags: list[Tag] = Field(default_factory=list, max_length=32)
+    version: str | None = Field(default=None, max_length=200)
+    concurrency_limit: ConcurrencyLimit = None
+    source: Source | None = None
+    job: dict[str, Any] = Field(default_factory=dict, max_length=100)
+
+    @classmethod
+    def of(cls, **fields: Any) -> Self:
+        """Make one of fields that people wrote.
+
+        Raises:
+            InvalidDeployment: naming each wrong field.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise InvalidDeployment(f"deployment {fields.get('name')}: {describe(error)}") from None
+
+    @property
+    def flow(self) -> str:
+        """The flow's name."""
+        return self.name.partition("/")[0]
+
+
+def put(store: SyncStore, deployment: Deployment) -> str:
+    """Keep a deployment under its name; return ``created``, ``updated`` or ``unchanged``.
+
+    Raises:
+        InvalidDeployment: its parameters are not JSON.
+        Conflict: somebody else keeps changing it.
+    """
+    try:
+        new: dict[str, Any] = from_json(deployment.model_dump_json())
+    except ValueError as error:
+        raise InvalidDeployment(f"deployment {deployment.name}: parameters: {error}") from error
+    for _ in range(_ATTEMPTS):
+        version, old = _stored(store, deployment.name)
+        wanted = {**new, "paused": True} if old.get("paused") else new
+        changed = sorted(key for key in {*old, *wanted} if old.get(key) != wanted.get(key))
+        if old and not changed:
+            return "unchanged"
+        verb = "updated" if old else "created"
+        event = _event(deployment.name, verb, version + 1, wanted, changed)
+        try:
+            store.call(
+                "put", "deployment", deployment.name, version, to_json(wanted), event.to_json()
+            )
+        except Conflict:
+            continue
+        return verb
+    raise Conflict(f"deployment {deployment.name} keeps changing; try again")
+
+
+def _stored(store: SyncStore, name: str) -> tuple[int, dict[str, Any]]:
+    """Return a deployment with its version; one that was deleted is empty, and counts on."""
+    value = store.execute("HGET", store.keys("docs", "deployment"), name)
+    if value is None:
+        latest = store.execute("LINDEX", store.keys("history", "deployment", name), 0)
+        return int((latest or b"0").partition(b" ")[0]), {}
+    version, _, body = value.partition(b" ")
+    return int(version), from_json(body)
+
+
+def _event(
+    name: str, verb: str, version: int, definition: dict[str, Any], fields: list[str]
+) -> Event:
+    resource = deployment_resource(name)
+    del resource["role"]
+    payload = {"version": version, "fields": fields, "definition": definition}
+    return Event(event=f"deployment.{verb}", resource=resource, payload=payload)
+
+
+def deploy(deployment: Deployment) -> str:
+    """Keep a deployment in the running service's store, pinned to a version; see :func:`put`.
+
+    Raises:
+        StoreUnavailable: no service runs here that could keep it.
+        SourceUnavailable: its code is not to be had.
+    """
+    from upshot.events.settings import load_settings
+
+    from .checkouts import code_folder, pinned
+    from .joining import connect, join, require_lasting
+
+    require_lasting(joined := join())
+    if deployment.source is not None:
+        source = pinned(deployment.source, code_folder(load_settings().data_dir))
+        deployment = deployment.model_copy(update={"source": source})
+    return put(connect(joined), deployment)

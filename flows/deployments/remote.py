@@ -1,0 +1,176 @@
+"""Runs that other processes execute: of deployments, and of tasks in the background.
+
+Asked for within a flow, they are parts of its run: a retried flow finds those of its earlier
+attempt again, and asks anew only for what did not complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
+
+from pydantic_core import from_json
+
+from upshot.events.exceptions import Conflict
+from upshot.events.ids import derived_id
+
+from ..calls.parameters import as_json
+from ..context import here
+from ..definitions.tagging import with_current
+from ..exceptions import DeploymentNotFound
+from ..results.inputs import inputs_key
+from ..runs.deployed import run_of
+from ..runs.flowrun import FlowRun, create_arguments, new_run, transition_arguments
+from ..states import State
+from .runfuture import RunFuture, keys_of, reach, read
+
+if TYPE_CHECKING:
+    from ..definitions.taskdef import Task
+
+R = TypeVar("R", covariant=True)
+
+BACKGROUND_POOL: Final = "default"
+"""Work pool of tasks in the background; `upshot up` has a worker for it."""
+
+
+def delay(task: Task[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunFuture[R]:
+    """Ask for a run of a task that a worker executes; see ``Task.delay``."""
+    bound = task.signature.bind(args, kwargs)
+    run = new_run(
+        task.name,
+        state=State("Scheduled", "in the background"),
+        run_id=_id_here("delay", task.name, bound),
+        entrypoint=task.entrypoint,
+        pool=BACKGROUND_POOL,
+        parameters={name: as_json(name, value) for name, value in bound.items()},
+        tags=with_current(task.tags),
+        name=task.run_name(bound),
+        **_cause(),
+    )
+    return RunFuture(_gone_on(_created(run)), task)
+
+
+class Wanted(TypedDict, total=False):
+    """What one may say of a deployment's run; :func:`run_deployment` says what each means."""
+
+    timeout: float | None
+    scheduled_time: datetime | None
+    flow_run_name: str | None
+    tags: Iterable[str]
+    idempotency_key: str | None
+    priority: int
+    as_subflow: bool
+
+
+def run_deployment(
+    name: str, parameters: dict[str, Any] | None = None, **wanted: Unpack[Wanted]
+) -> FlowRun:
+    """Run a deployment by its workers, and wait until that has ended.
+
+    Where an event loop runs, it returns a coroutine of the same: ``await run_deployment(…)``.
+
+    Args:
+        name: ``flow/deployment``.
+        parameters: where the deployment's own are not meant; JSON, models, dataclasses, times.
+        timeout: seconds to wait at most; 0 returns at once. None waits for the end.
+        scheduled_time: when it starts, with its timezone; now by default.
+        flow_run_name: of the run. tags: of the run, besides the deployment's.
+        idempotency_key: the same key makes the same run.
+        priority: within its queue the run with the lowest goes first; 0 by default.
+        as_subflow: whether the run is a part of the run that asks, if any; by default it is.
+
+    Returns:
+        The run as it then is; ``run.state.result()`` is what the flow returned, if that is JSON.
+
+    Raises:
+        DeploymentNotFound: there is no such deployment.
+        InvalidParameters: one can not be written as JSON; names it.
+        StoreUnavailable: no service runs here.
+    """
+    if asyncio._get_running_loop() is not None:
+        return arun_deployment(name, parameters, **wanted)  # type: ignore[return-value]
+    return _run_deployment(name, parameters or {}, wanted)
+
+
+async def arun_deployment(
+    name: str, parameters: dict[str, Any] | None = None, **wanted: Unpack[Wanted]
+) -> FlowRun:
+    """Do the same in a coroutine."""
+    return await asyncio.to_thread(_run_deployment, name, parameters or {}, wanted)
+
+
+def _run_deployment(name: str, parameters: dict[str, Any], wanted: Wanted) -> FlowRun:
+    given = {key: as_json(key, value) for key, value in parameters.items()}
+    key = wanted.get("idempotency_key")
+    run = _run_of(_deployment(name), given, wanted)
+    if key is not None:
+        run = replace(run, id=derived_id("run-request", name, key))
+    elif (
+        wanted.get("as_subflow", True) and (mine := _id_here("deployment", name, given)) is not None
+    ):
+        run = replace(run, id=mine)
+    at = wanted.get("scheduled_time")
+    there = _created(run, int(at.timestamp() * 1000) if at is not None else 0)
+    future: RunFuture[Any] = RunFuture(there if key is not None else _gone_on(there))
+    future.wait(wanted.get("timeout"))
+    ended = future.refresh()
+    return replace(ended, state=replace(ended.state, data=ended.result))
+
+
+def _run_of(deployment: dict[str, Any], parameters: dict[str, Any], wanted: Wanted) -> FlowRun:
+    return run_of(
+        deployment,
+        parameters,
+        name=wanted.get("flow_run_name"),
+        tags=with_current(wanted.get("tags", ())),
+        priority=wanted.get("priority", 0),
+        **(_cause() if wanted.get("as_subflow", True) else {}),
+    )
+
+
+def _deployment(name: str) -> dict[str, Any]:
+    store = reach()
+    value = store.execute("HGET", keys_of(store)("docs", "deployment"), name)
+    if value is None:
+        raise DeploymentNotFound(f"no deployment has the name {name!r}")
+    found: dict[str, Any] = from_json(value.partition(b" ")[2])
+    return found
+
+
+def _id_here(kind: str, name: str, parameters: dict[str, Any]) -> str | None:
+    """Return the id that this request has in each attempt of the run that makes it."""
+    place = here()
+    if place is None:
+        return None
+    key = f"{kind}:{name}:{inputs_key(parameters)}"
+    return derived_id("run", place.run.id, place.scope.owner, f"{key}:{place.scope.count(key)}")
+
+
+def _cause() -> dict[str, Any]:
+    place = here()
+    if place is None:
+        return {}
+    run = place.run.held.run
+    return {"parent": run.id, "caused_by": run.caused_by, "causation": run.causation}
+
+
+def _created(run: FlowRun, due_ms: int = 0) -> FlowRun:
+    """Create a run, or return the one that was made for the same request before."""
+    store = reach()
+    created, _, _ = store.call("create_run", *create_arguments(run, due_ms=due_ms))
+    return run if created else read(store, run.id) or run
+
+
+def _gone_on(run: FlowRun) -> FlowRun:
+    """Let a run that an earlier attempt asked for go on, if it did not complete."""
+    if not run.state.ended or run.state.completed:
+        return run
+    store = reach()
+    state = State("AwaitingRetry", f"was {run.state.name}")
+    with suppress(Conflict):  # somebody else lets it go on
+        store.call("transition", *transition_arguments(run, state, own=False))
+    return read(store, run.id) or run

@@ -1,0 +1,137 @@
+"""The outcome of a run that another process executes, and the way to the store that knows it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from pydantic_core import from_json
+
+from upshot.events.store import SyncStore
+
+from ..context import here
+from ..exceptions import Interrupted, NotCompleted
+from ..journal.journal import Journal
+from ..results.formats import Kept, restore
+from ..runs.boundary import pass_boundary
+from ..runs.flowrun import FlowRun, parse_run
+from ..states import State
+from .joining import connect, join, require_lasting
+
+if TYPE_CHECKING:
+    from ..definitions.taskdef import Task
+
+R = TypeVar("R", covariant=True)
+
+_SHORTEST_POLL: Final = 0.02
+_LONGEST_POLL: Final = 0.5
+
+
+class RunFuture(Generic[R]):
+    """The outcome of a run that another process executes.
+
+    Args:
+        run: as it was created. task: whose result it has; None for a flow's.
+    """
+
+    def __init__(self, run: FlowRun, task: Task[..., R] | None = None) -> None:
+        self._run, self._task = run, task
+        self._store = reach()
+
+    @property
+    def flow_run_id(self) -> str:
+        return self._run.id
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self.refresh().state
+
+    def refresh(self) -> FlowRun:
+        """Return the run as it is now."""
+        if not self._run.state.ended:
+            self._run = read(self._store, self._run.id) or self._run
+        return self._run
+
+    def done(self) -> bool:
+        return self.state.ended
+
+    def wait(self, timeout: float | None = None) -> State | None:
+        """Wait for its end, ``timeout`` seconds at most; return how it ended, or None."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = _SHORTEST_POLL
+        while not self.done():
+            left = pause if deadline is None else min(pause, deadline - time.monotonic())
+            if left <= 0:
+                return None
+            _sleep(left)
+            pause = min(pause * 1.5, _LONGEST_POLL)
+        return self._run.state
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
+        """Return what it returned.
+
+        Raises:
+            TimeoutError: it has not ended.
+            NotCompleted: it did not complete, or its result is not kept; says which.
+        """
+        state = self.wait(timeout)
+        if state is None:
+            raise TimeoutError(f"run {self._run.name} did not end within {timeout} seconds")
+        data = self._kept() if state.completed else None
+        value: R = replace(state, data=data).result(raise_on_failure)
+        return value
+
+    def _kept(self) -> Any:
+        key = keys_of(self._store)("run", self._run.id)
+        body, form = self._store.execute("HMGET", key, "result", "checkpoint")
+        if body is None or form is None:
+            raise NotCompleted(f"the result of run {self._run.name} is not kept")
+        if self._task is None:
+            return from_json(body)
+        return restore(Kept(form.decode(), body), self._task.fn)
+
+    async def result_async(self) -> R:
+        """Do what :meth:`result` does, in a coroutine; ``await future`` does it too."""
+        return await asyncio.to_thread(self.result)
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.result_async().__await__()
+
+
+def reach() -> Journal | SyncStore:
+    """Return the way to the store for the code that asks: within a run the journal's.
+
+    Raises:
+        StoreUnavailable: no service runs here.
+    """
+    place = here()
+    if place is not None and place.run.held.run.pool:  # a worker runs it, so a service is there
+        return place.run.journal
+    require_lasting(joined := join())
+    return connect(joined) if place is None else place.run.journal
+
+
+def keys_of(store: Journal | SyncStore) -> Any:
+    """Return what makes the store's keys."""
+    return store.store.keys if isinstance(store, Journal) else store.keys
+
+
+def read(store: Journal | SyncStore, run_id: str) -> FlowRun | None:
+    """Return a run as the store has it, or None where there is none."""
+    fields = store.execute("HGETALL", keys_of(store)("run", run_id))
+    return parse_run(fields) if fields else None
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep; leave the run that waits, if it is paused or to stop."""
+    place = here()
+    if place is None:
+        time.sleep(seconds)
+        return
+    pass_boundary(place.run)
+    if place.run.stopping.wait(seconds):
+        raise Interrupted("the flow run stopped")

@@ -1,0 +1,117 @@
+"""The life of a flow process that a worker started: from its run in the store to its exit code.
+
+``preload`` is for a warm parent, which pays the imports once; ``execute`` is the main of each child
+that is forked from it, and so imports nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from upshot.events.store import SyncStore
+
+from ..aside import aside
+from ..calls.outcomes import explain
+from ..definitions import flowdef as _flowdef  # noqa: F401 - loaded here (so that no child needs to)
+from ..definitions.entrypoints import load_flow
+from ..journal.journal import EXIT_LOST, Journal
+from ..logs.capturing import capture, run_logger
+from ..results.formats import ResultFiles
+from ..states import State, StateType
+from ..taskruns import taskcall as _taskcall  # noqa: F401 - likewise
+from .execution import Execution
+
+if TYPE_CHECKING:
+    from ..definitions.flowdef import Flow
+
+EXIT_COMPLETED: Final = 0
+"""Exit code of a process whose run completed, or is paused and goes on in another one."""
+EXIT_ENDED: Final = 1
+"""Exit code of a process whose run ended otherwise, which is recorded."""
+
+_log = logging.getLogger(__name__)
+
+
+def preload(entrypoint: str) -> None:
+    """Import the module of an entrypoint; an error is left to ``execute``, which meets it again."""
+    with suppress(Exception, SystemExit):
+        flow = load_flow(entrypoint)
+        if flow.validate_parameters:
+            flow.signature.prepare()
+
+
+def execute(store_url: str, run_id: str, epoch: int, lease_ms: int) -> int:
+    """Execute a run that was taken for this process; return the exit code.
+
+    Args:
+        store_url: address of the store. run_id: of a run that is Pending.
+        epoch: the run's epoch when it was taken; with any other the run is somebody else's.
+        lease_ms: how long the run counts as alive after a sign of life.
+    """
+    store = SyncStore(store_url)
+    try:
+        return execute_on(store, run_id, epoch, lease_ms)
+    finally:
+        store.close()
+
+
+def execute_on(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> int:
+    """Do the same on a connection that stays for the next run."""
+    journal = Journal(store, lease_ms=lease_ms)
+    try:
+        return _execute(journal, run_id, epoch)
+    finally:
+        journal.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _execute(journal: Journal, run_id: str, epoch: int) -> int:
+    run = journal.read(run_id)
+    if run is None or run.epoch != epoch:
+        _log.error("run %s is not for this process", run_id)
+        return EXIT_LOST
+    if run.state.type not in {StateType.PENDING, StateType.CANCELLING, StateType.PAUSED}:
+        _log.error("run %s is %s, not Pending", run.name, run.state.name)
+        return EXIT_LOST
+    execution = Execution(journal.hold(run), journal, ResultFiles(results_url()))
+    with capture(execution.context, strays=True):
+        state = _run(execution, run.entrypoint, run.parameters)
+    well = state.completed or state.type is StateType.PAUSED
+    return EXIT_COMPLETED if well else EXIT_ENDED
+
+
+def _run(execution: Execution, entrypoint: str, parameters: dict[str, Any]) -> State:
+    if not execution.begin():
+        return execution.finish(None, State("Cancelled"))
+    try:
+        flow = load_flow(entrypoint)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module raises
+        return execution.finish(None, _not_loaded(error))
+    if flow.is_async:
+        return asyncio.run(_run_async(execution, flow, parameters))
+    return execution.finish(flow, execution.perform(flow, (), parameters))
+
+
+async def _run_async(
+    execution: Execution, flow: Flow[..., Any], parameters: dict[str, Any]
+) -> State:
+    state = await execution.perform_async(flow, (), parameters)
+    return await aside(execution.finish, flow, state)
+
+
+def _not_loaded(error: BaseException) -> State:
+    run_logger().error("the flow can't be loaded: %s", explain(error), exc_info=error)
+    return State("Failed", explain(error), data=error)
+
+
+def results_url() -> str:
+    """Return the folder of large results, as the worker's environment says."""
+    folder = os.environ.get("UPSHOT_DATA_DIR") or Path.home() / ".upshot"
+    return str(Path(folder).expanduser() / "results")

@@ -1,0 +1,205 @@
+"""Limits on how much is under way at a time: ``concurrency`` in code, and those of tasks by tag."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import TracebackType
+from typing import Final, Self
+
+from ..context import RunContext, here
+from ..exceptions import Interrupted, LimitTimeout, OutsideRun
+from ..runs.boundary import pass_boundary, pass_boundary_async
+from .slots import Claim, Wanted
+
+_LOWEST: Final = 1000
+
+
+class concurrency:
+    """Has slots of limits for as long as a ``with`` block, or ``async with`` block, runs.
+
+    While none is free it waits in line. A dead holder's slots are free again with its run's end.
+
+    Args:
+        names: of limits; slots of all of them at once.
+        occupy: how many slots of each.
+        timeout_seconds: how long to wait at most; 0 does not wait at all.
+        strict: whether it is an error that nobody defined the limit; else nothing limits then.
+        priority: from -1000 to 1000; lower ones are served first, equal ones as they came.
+
+    Raises:
+        LimitTimeout: no slot was free in time. LimitTooSmall: there are fewer in all.
+        NoLimit: nobody defined it, and ``strict`` is set. OutsideRun: no flow is under way here.
+    """
+
+    def __init__(
+        self,
+        names: str | Iterable[str],
+        occupy: int = 1,
+        timeout_seconds: float | None = None,
+        strict: bool = False,
+        *,
+        priority: int = 0,
+    ) -> None:
+        if occupy < 1:
+            raise ValueError("occupy: must be at least 1")
+        if abs(priority) > _LOWEST:
+            raise ValueError(f"priority: must be from -{_LOWEST} to {_LOWEST}")
+        self._wanted = Wanted(names_of(names), occupy, priority, timeout_seconds, strict)
+        self._claims: list[tuple[RunContext, Claim | None]] = []
+
+    def __enter__(self) -> Self:
+        context = standing_in("concurrency")
+        self._claims.append((context, acquire(context, self._wanted)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        release(*self._claims.pop())
+
+    async def __aenter__(self) -> Self:
+        context = standing_in("concurrency")
+        self._claims.append((context, await acquire_async(context, self._wanted)))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(release, *self._claims.pop())
+
+
+def names_of(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the names of limits, each once."""
+    found = (names,) if isinstance(names, str) else tuple(sorted(set(names)))
+    if not found or not all(found):
+        raise ValueError("names: at least one limit is to be named")
+    return found
+
+
+def standing_in(function: str) -> RunContext:
+    """Return the run in which a function was called, or raise OutsideRun."""
+    place = here()
+    if place is None:
+        raise OutsideRun(f"{function}() works inside of a flow or task run only")
+    return place.run
+
+
+def acquire(context: RunContext, wanted: Wanted) -> Claim | None:
+    """Wait for slots in this thread; None where nothing limits."""
+    deadline = None if wanted.timeout is None else time.monotonic() + wanted.timeout
+    while True:
+        woken = threading.Event()
+        claim = context.journal.slots.ask(context, wanted, woken.set)
+        try:
+            woken.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if claim is None or claim.has:
+                return claim
+            _require_going(context, late(wanted) if _is_over(deadline) else None)
+        except BaseException:
+            release(context, claim)
+            raise
+        release(context, claim)
+        pass_boundary(context)
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
+
+
+def _require_going(context: RunContext, error: Exception | None) -> None:
+    if context.stopping.is_set():
+        raise Interrupted("the flow run stopped")
+    if error is not None:
+        raise error
+
+
+async def acquire_async(context: RunContext, wanted: Wanted) -> Claim | None:
+    """Do the same in a coroutine."""
+    deadline = None if wanted.timeout is None else time.monotonic() + wanted.timeout
+    while True:
+        woken = asyncio.Event()
+        claim = await _ask_async(context, wanted, woken)
+        try:
+            with suppress(TimeoutError):
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                await asyncio.wait_for(woken.wait(), left)
+            if claim is None or claim.has:
+                return claim
+            _require_going(context, late(wanted) if _is_over(deadline) else None)
+        except BaseException:
+            release(context, claim)
+            raise
+        release(context, claim)
+        await pass_boundary_async(context)
+
+
+async def _ask_async(context: RunContext, wanted: Wanted, woken: asyncio.Event) -> Claim | None:
+    loop = asyncio.get_running_loop()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits there any more
+            loop.call_soon_threadsafe(woken.set)
+
+    asking = asyncio.ensure_future(
+        asyncio.to_thread(context.journal.slots.ask, context, wanted, wake)
+    )
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        asking.add_done_callback(lambda done: _forget(context, done))
+        raise
+
+
+def _forget(context: RunContext, asked: asyncio.Future[Claim | None]) -> None:
+    if not asked.cancelled() and asked.exception() is None:
+        release(context, asked.result())
+
+
+def late(wanted: Wanted) -> LimitTimeout:
+    """Return the error of having waited in vain."""
+    names = ", ".join(wanted.limits)
+    return LimitTimeout(f"limit {names}: no slot within {wanted.timeout:g} seconds")
+
+
+def release(context: RunContext, claim: Claim | None) -> None:
+    """Give slots back, where some were had."""
+    if claim is not None:
+        context.journal.slots.release(claim)
+
+
+@contextmanager
+def tagged(context: RunContext, tags: Sequence[str]) -> Iterator[None]:
+    """Have slots of the limits that tags have."""
+    wanted = _of_tags(context, tags) if tags else None
+    claim = acquire(context, wanted) if wanted else None
+    try:
+        yield
+    finally:
+        release(context, claim)
+
+
+@asynccontextmanager
+async def tagged_async(context: RunContext, tags: Sequence[str]) -> AsyncIterator[None]:
+    """Do the same in a coroutine."""
+    wanted = await asyncio.to_thread(_of_tags, context, tags) if tags else None
+    claim = await acquire_async(context, wanted) if wanted else None
+    try:
+        yield
+    finally:
+        if claim is not None:
+            await asyncio.to_thread(release, context, claim)
+
+
+def _of_tags(context: RunContext, tags: Sequence[str]) -> Wanted | None:
+    names = context.journal.slots.defined(f"tag:{tag}" for tag in tags)
+    return Wanted(names) if names else None

@@ -1,0 +1,70 @@
+"""Limits on how much begins in a time: ``rate_limit``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from ..context import RunContext
+from ..exceptions import Interrupted, LimitTimeout, NoLimit
+from ..logs.capturing import run_logger
+from .concurrency import names_of, standing_in
+from .slots import Wanted, concerned, limit_events
+
+_NO_LIMIT: Final = -2
+
+
+def rate_limit(
+    names: str | Iterable[str],
+    occupy: int = 1,
+    timeout_seconds: float | None = None,
+    strict: bool = False,
+) -> Any:
+    """Wait until it is this call's turn under limits with a ``slot_decay_per_second``.
+
+    So many calls as a limit has slots go through at once, then as many a second as slots decay;
+    each call has its own moment, in the order of the calls. In a coroutine, await it.
+
+    Args:
+        names, occupy, strict: as for :class:`concurrency`.
+        timeout_seconds: how long to wait at most; what would take longer is refused at once.
+
+    Raises:
+        LimitTimeout: it would take too long. NoLimit, OutsideRun: as for :class:`concurrency`.
+    """
+    context = standing_in("rate_limit")
+    wanted = Wanted(names_of(names), occupy, timeout=timeout_seconds, strict=strict)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        _sleep(context, _turn(context, wanted))
+        return None
+    return _rate_limit_async(context, wanted)
+
+
+async def _rate_limit_async(context: RunContext, wanted: Wanted) -> None:
+    await asyncio.sleep(await asyncio.to_thread(_turn, context, wanted))
+
+
+def _turn(context: RunContext, wanted: Wanted) -> float:
+    """Return in how many seconds it is the call's turn."""
+    reached, _ = limit_events(wanted, concerned(context.held.run))
+    most = -1 if wanted.timeout is None else int(wanted.timeout * 1000)
+    wait = context.journal.call("rate", wanted.slots, most, reached, *wanted.limits)
+    if wait == _NO_LIMIT:
+        if wanted.strict:
+            raise NoLimit(f"no rate limit is called {' or '.join(wanted.limits)}")
+        run_logger().debug("no rate limit is called %s", ", ".join(wanted.limits))
+        return 0.0
+    if wait < 0:
+        raise LimitTimeout(f"limit {', '.join(wanted.limits)}: not before its time is over")
+    return float(wait) / 1000
+
+
+def _sleep(context: RunContext, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if context.stopping.wait(left):
+            raise Interrupted("the flow run stopped")

@@ -1,0 +1,1 @@
+"""Logs: what runs log and print, from where it arises to the journal."""

@@ -1,0 +1,1 @@
+"""Results: how they are kept, under which key they are found again, and where."""

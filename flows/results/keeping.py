@@ -1,0 +1,135 @@
+"""Keeps the results of tasks: in the task run's record where they are small, else in files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..calls.outcomes import explain
+from ..context import RunContext
+from ..exceptions import ResultNotKept
+from ..logs.capturing import run_logger
+from .formats import INLINE_BYTES, Kept, ResultFiles, keep
+
+if TYPE_CHECKING:
+    from ..definitions.taskdef import Task
+    from ..taskruns.taskrun import TaskRun
+    from .options import Keeping
+
+Place = tuple[Kept | None, str | None]
+"""A result as it is kept, and the file that it lies in where it does not lie in the record."""
+
+MOST_CACHED: Final = 100_000
+"""Entries of the cache that the store keeps; the oldest go first."""
+
+_OPTIONS: Final = frozenset({
+    "persist_result", "result_storage", "result_serializer", "cache_policy", "cache_key_fn",
+    "cache_expiration", "refresh_cache", "result_storage_key",
+})  # fmt: skip
+
+
+def keeping_for(task: Task[..., Any], run: RunContext) -> Keeping | None:
+    """Return how a task's results are kept, or None where nobody has said anything about it."""
+    flow = vars(run.flow) if run.flow is not None else ()
+    if _OPTIONS.isdisjoint(vars(task)) and _OPTIONS.isdisjoint(flow):
+        return None
+    from .options import keeping_of
+
+    return keeping_of(task, run.flow)
+
+
+class Keeper:
+    """Keeps the result of one task run.
+
+    Args:
+        keeping: how, or None for a checkpoint where that is possible.
+    """
+
+    __slots__ = ("_keeping", "_run", "_task", "_task_run")
+
+    def __init__(
+        self, task: Task[..., Any], run: RunContext, task_run: TaskRun, keeping: Keeping | None
+    ) -> None:
+        self._task, self._run, self._task_run = task, run, task_run
+        self._keeping = keeping
+
+    @property
+    def pickles(self) -> bool:
+        """Whether the task's author chose pickle."""
+        return self._keeping is not None and self._keeping.serializer.endswith("pickle")
+
+    def is_large(self, kept: Kept) -> bool:
+        """Tell whether a result can't stand in the record, or is not to."""
+        chosen = self._keeping is not None and self._keeping.storage is not None
+        return chosen or not kept.is_json or len(kept.body) > INLINE_BYTES
+
+    def encode(self, value: Any) -> Kept | None:
+        """Return a result as bytes, or None where it is not to be kept or can't be.
+
+        Raises:
+            ResultNotKept: it had to be.
+        """
+        keeping = self._keeping
+        if keeping is None:
+            return keep(value, self._task.fn)
+        if keeping.never:
+            return None
+        try:
+            kept = keep(value, self._task.fn, keeping.serializer)
+        except Exception as error:  # noqa: BLE001 - pickling is code of the value's own
+            self._fail(f"can't be pickled: {explain(error)}", error)
+            return None
+        if kept is None:
+            self._fail(_not_json(value))
+        return kept
+
+    def place(self, kept: Kept | None, there: str | None = None) -> Place:
+        """Put a result where it belongs: the record, the file that has it already, or its own file.
+
+        Raises:
+            ResultNotKept: it had to be kept, and could not be written.
+        """
+        if kept is None:
+            return None, None
+        if not self.is_large(kept):
+            return kept, None
+        path = there or self.write(self._run.id, self._task_run.id, kept)
+        return (kept, path) if path is not None else (None, None)
+
+    def write(self, folder: str, name: str, kept: Kept, storage: str | None = None) -> str | None:
+        """Write a file; return where it lies, or None where it could not be and need not.
+
+        Raises:
+            ResultNotKept: it had to be.
+        """
+        wanted = storage or (self._keeping.storage if self._keeping is not None else None)
+        files = ResultFiles(wanted) if wanted is not None else self._run.files
+        try:
+            self._note(files.url, folder)
+            return files.write(folder, f"{name}{kept.suffix}" if folder else name, kept.body)
+        except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
+            size = f"its {len(kept.body):,} bytes can't be written to {files.url}"
+            self._fail(f"{size}: {explain(error)}", error)
+            return None
+
+    def _note(self, url: str, folder: str) -> None:
+        """Say in the store where files of this run lie; they go when the run is forgotten."""
+        run = self._run
+        if folder == run.id and url not in run.folders:
+            run.journal.execute("SADD", run.journal.store.keys("files", run.id), url)
+            run.folders.add(url)
+
+    def _fail(self, what: str, error: Exception | None = None) -> None:
+        message = self._say(what)
+        if self._keeping is not None and self._keeping.required:
+            raise ResultNotKept(message) from error
+        run_logger().warning("%s", message)
+
+    def _say(self, what: str) -> str:
+        return f"the result of {self._task_run.name} is not kept: {what}"
+
+
+def _not_json(value: Any) -> str:
+    return (
+        f"JSON does not give this {type(value).__name__} back; annotate what the task returns, "
+        'or choose result_serializer="pickle"'
+    )

@@ -1,0 +1,146 @@
+"""Decides what pausing and resuming make of a run; ``registry.py`` and flow processes act on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import to_json
+
+from upshot.events.store import Argument
+
+from ..exceptions import InvalidInput, NotPausable, NotResumable
+from ..states import State, StateType, milliseconds_of
+from .flowrun import FlowRun
+from .pause import ANSWER, Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of state that was decided.
+
+    Attributes:
+        lease: whether the run has a process whose lease goes on.
+        fields: of the run's record. due_ms: when a Scheduled one goes to its queue.
+    """
+
+    state: State
+    lease: bool = True
+    fields: dict[str, Argument] = field(default_factory=dict)
+    due_ms: int = 0
+
+
+def leaves(run: FlowRun) -> bool:
+    """Tell whether the process of a paused run ends: a worker can start another one later."""
+    return bool(run.pool)
+
+
+def paused(run: FlowRun, message: str) -> Change | None:
+    """Decide how a run is paused from outside; None where it is already.
+
+    Raises:
+        NotPausable: it has ended, or is to be cancelled.
+    """
+    kind = run.state.type
+    if kind is StateType.PAUSED:
+        return None
+    if run.state.ended or kind is StateType.CANCELLING:
+        raise NotPausable(f"run {run.name} is {run.state.name}, so it can't be paused")
+    under_way = kind is not StateType.SCHEDULED
+    name = "Suspended" if under_way and leaves(run) else "Paused"
+    return Change(State(name, message), lease=under_way, fields={"pause": b""})
+
+
+def resumed(
+    run: FlowRun, message: str, *, occupied: bool, given: object = None, now_ms: int
+) -> Change | None:
+    """Decide how a run goes on that a person resumes; None where it goes on already.
+
+    Args:
+        occupied: it has a process, which waits. given: the input, None for none.
+
+    Raises:
+        NotResumable: it has ended, waits for an event, or nobody could run it.
+        InvalidInput: naming what is wrong with each field.
+    """
+    if run.state.type is not StateType.PAUSED:
+        _require_resumed(run, given)
+        return None
+    if run.pause is not None and run.pause.awaits is not None:
+        raise NotResumable(f"run {run.name} waits for an event, not for a person")
+    if run.pause is None:
+        if given is not None:
+            raise NotResumable(f"run {run.name} was paused from outside and takes no input")
+        return going_on(run, message, occupied=occupied, now_ms=now_ms)
+    check_input(run.pause, given)
+    answer: dict[str, Argument] = {ANSWER + run.pause.key: to_json({"value": given})}
+    return going_on(run, message, occupied=occupied, now_ms=now_ms, fields=answer)
+
+
+def _require_resumed(run: FlowRun, given: object) -> None:
+    if run.state.ended or run.state.type is StateType.CANCELLING or given is not None:
+        raise NotResumable(f"run {run.name} is {run.state.name}, so it can't be resumed")
+
+
+def answered(
+    run: FlowRun, key: str, answer: dict[str, Any], message: str, *, occupied: bool, now_ms: int
+) -> Change | None:
+    """Decide how a run goes on whose waiting has ended; None where it does not wait (any more)."""
+    if run.state.type is not StateType.PAUSED or run.pause is None or run.pause.key != key:
+        return None
+    fields: dict[str, Argument] = {ANSWER + key: to_json(answer)}
+    return going_on(run, message, occupied=occupied, now_ms=now_ms, fields=fields)
+
+
+def going_on(
+    run: FlowRun,
+    message: str,
+    *,
+    occupied: bool,
+    now_ms: int,
+    fields: dict[str, Argument] | None = None,
+) -> Change:
+    """Let a paused run go on: in the process that it has, else in another one, same attempt.
+
+    Raises:
+        NotResumable: it has no process, and no worker could start one.
+    """
+    cleared: dict[str, Argument] = {**(fields or {}), "pause": b""}
+    if occupied:
+        return Change(State("Running", message), fields=cleared)
+    if not run.pool:
+        raise NotResumable(f"run {run.name} was started by hand, and its process is gone")
+    begun = run.attempt > 0
+    due = milliseconds_of(run.scheduled) if run.scheduled and not begun else 0
+    if begun:
+        cleared["resumed"] = b"1"
+    return Change(State("Scheduled", message), fields=cleared, due_ms=due if due > now_ms else 0)
+
+
+def check_input(pause: Pause, given: object) -> None:
+    """Do nothing where an input is what a pause asks for.
+
+    Raises:
+        InvalidInput: naming each field that is wrong.
+    """
+    if pause.schema is None:
+        if given is not None:
+            raise InvalidInput([("input", "no input is asked for")])
+        return
+    if given is None:
+        raise InvalidInput([("input", "is required; the run's pause has its schema")])
+    if wrong := list(_mismatches(pause.schema, given)):
+        raise InvalidInput(wrong)
+
+
+def _mismatches(schema: dict[str, Any], given: object) -> Iterator[tuple[str, str]]:
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
+    # The registry is empty, so that a schema can make nobody fetch anything.
+    for error in Draft202012Validator(schema, registry=Registry()).iter_errors(given):
+        place = ["input", *map(str, error.absolute_path)]
+        if error.validator == "required":
+            place += [name for name in error.validator_value if repr(name) in error.message][:1]
+        yield ".".join(place), error.message[:500]

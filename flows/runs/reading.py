@@ -1,0 +1,141 @@
+"""Reads runs in the store: one of them, many, pages of them, their tasks and their logs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from upshot.events.exceptions import NotFound
+from upshot.events.log import milliseconds
+from upshot.events.places import Place, newest_first
+from upshot.events.store import Store
+
+from ..states import StateType
+from .flowrun import FlowRun, parse_run
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows; None means any.
+
+    Attributes:
+        state: a state's type or name. since: Unix ms from which on runs were created.
+    """
+
+    flow: str | None = None
+    deployment: str | None = None
+    state: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def matches(self, run: FlowRun) -> bool:
+        return (
+            self.flow in (None, run.flow)
+            and self.deployment in (None, run.deployment)
+            and self.state in (None, run.state.name, run.state.type.value)
+        )
+
+
+class RunReader:
+    """What can be asked about the flow runs of one shard.
+
+    Args:
+        store: where they are kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def get(self, run_id: str) -> FlowRun:
+        """Return a run by its id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        fields = await self._store.execute("HGETALL", self._store.keys("run", run_id))
+        if not fields:
+            raise NotFound(f"no run has the id {run_id!r}")
+        return parse_run(fields)
+
+    async def find(self, id_or_name: str) -> FlowRun:
+        """Return a run by its id, or the newest one of that name."""
+        try:
+            return await self.get(id_or_name)
+        except NotFound:
+            async for _, run in self.newest(RunFilter()):
+                if run.name == id_or_name:
+                    return run
+            raise NotFound(f"no run has the id or name {id_or_name!r}") from None
+
+    async def newest(
+        self, wanted: RunFilter, before: Place | None = None
+    ) -> AsyncIterator[tuple[Place, FlowRun]]:
+        """Yield runs with their places, newest first, from those older than ``before`` on."""
+        key, bounds = self._store.keys("runs"), {"since": wanted.since, "until": wanted.until}
+        async for places in newest_first(self._store, key, before=before, **bounds):
+            place_of = {place.id: place for place in places}
+            for run in await self.many(list(place_of)):
+                if wanted.matches(run):
+                    yield place_of[run.id], run
+
+    async def many(self, ids: Sequence[str]) -> list[FlowRun]:
+        """Return the runs of these ids that exist, in this order."""
+        answers = await self._store.pipeline(
+            [("HGETALL", self._store.keys("run", run_id)) for run_id in ids]
+        )
+        return [parse_run(fields) for fields in answers if fields]
+
+    async def lapsed(self, limit: int = 200) -> list[FlowRun]:
+        """Return runs whose process has shown no sign of life for a lease."""
+        clock = await self._store.execute("TIME")
+        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        key = self._store.keys("leases")
+        ids = await self._store.execute("ZRANGEBYSCORE", key, "-inf", now, "LIMIT", 0, limit)
+        return await self.many([run_id.decode() for run_id in ids])
+
+    async def tasks(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the task runs of a run as JSON answers show them, oldest first."""
+        stored = await self._store.execute("HGETALL", self._store.keys("tasks", run_id))
+        records = [from_json(value.partition(b" ")[2]) for value in stored.values()]
+        return sorted(records, key=lambda record: (record["created"], record["id"]))
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many runs are in each state type."""
+        kinds = [kind.value for kind in StateType]
+        answers = await self._store.pipeline(
+            [("ZCARD", self._store.keys("runs", kind)) for kind in kinds]
+        )
+        return dict(zip(kinds, answers, strict=True))
+
+    async def logs(
+        self, run_id: str, after: str = "0-0", limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Return log lines of a run after a position.
+
+        Each has ``position``, ``time`` (Unix ms), ``level``, ``logger``, ``message``,
+        ``task`` (its run's name) and ``task_run``.
+        """
+        key = self._store.keys("logs", run_id)
+        entries = await self._store.execute("XRANGE", key, f"({after}", "+", "COUNT", limit)
+        return [
+            {
+                "position": entry[0].decode(),
+                "time": milliseconds(entry[0].decode()),
+                **from_json(entry[1][1]),
+            }
+            for entry in entries
+        ]
+
+    async def list(
+        self, wanted: RunFilter, *, limit: int = 100, before: Place | None = None
+    ) -> tuple[list[FlowRun], Place | None]:
+        """Return a page of runs, newest first, and the place after which the next one begins."""
+        found: list[tuple[Place, FlowRun]] = []
+        async for placed in self.newest(wanted, before):
+            if len(found) == limit:
+                return [run for _, run in found], found[-1][0]
+            found.append(placed)
+        return [run for _, run in found], None

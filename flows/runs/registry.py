@@ -1,0 +1,194 @@
+"""Changes runs in the store, and reads them; for services, as a flow process has its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from upshot.events.event import Causation
+from upshot.events.exceptions import Conflict
+from upshot.events.store import Store
+
+from ..exceptions import NoSuchTask
+from ..states import State
+from .changing import cancelled, moved, retried
+from .flowrun import FlowRun, after, create_arguments, transition_arguments
+from .pausing import Change, answered, paused, resumed
+from .reading import RunFilter, RunReader
+
+Cause: TypeAlias = tuple[str, Causation]
+"""The event that makes somebody change a run, and the causation of what follows from it."""
+
+__all__ = ["Cause", "RunFilter", "Runs"]
+
+_ATTEMPTS = 20
+_Seen: TypeAlias = tuple[bool, int]
+
+
+class Runs(RunReader):
+    """The flow runs of one shard.
+
+    Args:
+        store: where they are kept.
+        lease_ms: after this long without a sign of life a run's process counts as dead.
+    """
+
+    def __init__(self, store: Store, *, lease_ms: int = 15_000) -> None:
+        super().__init__(store)
+        self.lease_ms = lease_ms
+
+    async def create(self, run: FlowRun, *, due_ms: int = 0) -> bool:
+        """Put a run into the store, once for its id; tell whether it was new."""
+        arguments = create_arguments(run, due_ms=due_ms, lease_ms=self.lease_ms)
+        created, _, _ = await self._store.call("create_run", *arguments)
+        return bool(created)
+
+    async def transition(self, run: FlowRun, state: State, **how: Any) -> FlowRun:
+        """Change the state of the run as it was read; see ``transition_arguments``.
+
+        Raises:
+            Conflict: it changed since. StaleEpoch: another process has it. IllegalTransition.
+        """
+        arguments = transition_arguments(run, state, lease_ms=self.lease_ms, **how)
+        version, epoch = await self._store.call("transition", *arguments)
+        changed = after(
+            run,
+            state,
+            started=how.get("started", False),
+            cause=how.get("cause"),
+            more=how.get("more"),
+        )
+        return replace(changed, version=version, epoch=epoch)
+
+    async def retry(
+        self,
+        run_id: str,
+        message: str = "",
+        cause: Cause | None = None,
+        *,
+        task: str | None = None,
+    ) -> FlowRun:
+        """Schedule an ended run again; it goes on where it stopped.
+
+        Args:
+            task: does again what was done from the first call of this task, or of a flow of this
+                name, on.
+
+        Raises:
+            NotRetryable: it is not Failed, Crashed or Cancelled, or no worker could run it.
+            NoSuchTask: it has called none of this name.
+        """
+        if task is not None:
+            await self._require_called(run_id, task)
+        return await self._change(run_id, lambda run, seen: retried(run, message, task), cause)
+
+    async def _require_called(self, run_id: str, name: str) -> None:
+        run = await self.get(run_id)
+        called = {record["task"] for record in await self.tasks(run_id)}
+        if name in called:
+            return
+        created = int(datetime.fromisoformat(run.created).timestamp() * 1000)
+        async for _, other in self.newest(RunFilter(flow=name, since=created)):
+            if other.parent == run.id:
+                return
+        shown = ", ".join(sorted(called)[:20]) or "none so far"
+        raise NoSuchTask(f"from: run {run.name} has called no task {name!r}; it called {shown}")
+
+    async def cancel(self, run_id: str, message: str = "", cause: Cause | None = None) -> FlowRun:
+        """Ask a run to stop; one that no process has is Cancelled at once."""
+        return await self._change(
+            run_id, lambda run, seen: cancelled(run, message, occupied=seen[0]), cause
+        )
+
+    async def change(self, run_id: str, state: State, cause: Cause | None = None) -> FlowRun:
+        """Put a run into a state; one that is in it stays as it is.
+
+        Raises:
+            IllegalTransition: the rules of states don't let it. NotRetryable: no worker could run
+                it.
+        """
+        return await self._change(run_id, lambda run, seen: moved(run, state), cause)
+
+    async def pause(self, run_id: str, message: str = "", *, cause: Cause | None = None) -> FlowRun:
+        """Let a run wait until it is resumed; one that is paused already stays as it is.
+
+        One that has not started does not start. One that runs stops at its next task boundary:
+        its process leaves, and the run goes on from there in another one.
+
+        Raises:
+            NotPausable: it has ended, or is to be cancelled.
+        """
+        return await self._change(run_id, lambda run, seen: paused(run, message), cause)
+
+    async def resume(
+        self,
+        run_id: str,
+        message: str = "",
+        *,
+        input: object = None,  # noqa: A002 - the word that people and programs use for it
+        cause: Cause | None = None,
+    ) -> FlowRun:
+        """Let a paused run go on, same attempt; one that goes on already stays as it is.
+
+        Args:
+            input: what the pause asks for, as JSON values.
+
+        Raises:
+            NotResumable: it has ended, waits for an event, or no worker could run it.
+            InvalidInput: naming each wrong field; the run waits on.
+        """
+
+        def decide(run: FlowRun, seen: _Seen) -> Change | None:
+            occupied, now = seen
+            return resumed(run, message, occupied=occupied, given=input, now_ms=now)
+
+        return await self._change(run_id, decide, cause)
+
+    async def answer(
+        self, run_id: str, key: str, answer: dict[str, Any], message: str = ""
+    ) -> FlowRun:
+        """End the waiting of a run, once: nothing happens where it is over."""
+
+        def decide(run: FlowRun, seen: _Seen) -> Change | None:
+            occupied, now = seen
+            return answered(run, key, answer, message, occupied=occupied, now_ms=now)
+
+        return await self._change(run_id, decide, None)
+
+    async def _change(
+        self,
+        run_id: str,
+        decide: Callable[[FlowRun, _Seen], Change | None],
+        cause: Cause | None,
+    ) -> FlowRun:
+        """Do what is decided, once for the same cause."""
+        for _ in range(_ATTEMPTS):
+            run = await self.get(run_id)
+            if cause is not None and cause[0] in run.causes:
+                return run
+            change = decide(run, await self._see(run_id))
+            if change is None:
+                return run
+            arguments = transition_arguments(
+                run, change.state, own=False, due_ms=change.due_ms, cause=cause,
+                lease_ms=self.lease_ms if change.lease else 0, more=change.fields,
+            )  # fmt: skip
+            try:
+                version, epoch = await self._store.call("transition", *arguments)
+            except Conflict:
+                continue
+            changed = after(run, change.state, cause=cause, more=change.fields)
+            return replace(changed, version=version, epoch=epoch)
+        raise Conflict(f"run {run_id} keeps changing")
+
+    async def _see(self, run_id: str) -> _Seen:
+        """Return whether a run has a process, and the store's clock.
+
+        Asked after the run was read: what changes in between makes another version of it.
+        """
+        lease, clock = await self._store.pipeline(
+            [("ZSCORE", self._store.keys("leases"), run_id), ("TIME",)]
+        )
+        return lease is not None, int(clock[0]) * 1000 + int(clock[1]) // 1000

@@ -1,0 +1,150 @@
+"""What a task run leaves behind when it completes, and what it finds instead of running.
+
+Its result goes to its record or a file; into the cache, where the task has a policy; and into the
+transaction that it is in. A call finds what is cached, or what its transaction did before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
+
+from ..context import Here
+from ..exceptions import TransactionFailed
+from ..results.formats import Kept, ResultFiles, restore
+from ..results.keeping import Keeper, keeping_for
+from ..states import State
+
+if TYPE_CHECKING:
+    from ..definitions.taskdef import Task
+    from ..results.memo import Memo
+    from ..transactions.spans import Span
+    from ..transactions.transaction import TaskTransaction
+    from .taskrun import TaskRun
+
+_TRANSACTIONS = "transactions"
+"""Folder of large results that stay for later transactions of the same key."""
+
+
+class Checkpoint:
+    """The checkpoint of one task run.
+
+    Args:
+        task: what runs. place: from where it was called.
+
+    Attributes:
+        transaction: what the run does, where that may have to be undone or committed.
+    """
+
+    __slots__ = ("_keeper", "_memo", "_task", "_task_run", "transaction")
+
+    def __init__(self, task: Task[..., Any], place: Here, task_run: TaskRun) -> None:
+        self._task, self._task_run = task, task_run
+        keeping = keeping_for(task, place.run)
+        self._keeper = Keeper(task, place.run, task_run, keeping)
+        self._memo: Memo | None = None
+        if keeping is not None and keeping.policy is not None:
+            from ..results.memo import Memo
+
+            self._memo = Memo(task, place.run, task_run, keeping)
+        self.transaction = _transaction_of(task, place, task_run)
+
+    @property
+    def is_sought(self) -> bool:
+        """Whether :meth:`found` may find anything."""
+        return self._memo is not None or self.transaction is not None
+
+    def found(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float | None:
+        """Return how it ended without running, or the seconds until it is to be asked again.
+
+        Raises:
+            TransactionFailed: its transaction is only there to be undone, or was committed before
+                and this result is not known.
+        """
+        if self.transaction is not None and self.transaction.span is not None:
+            state = self._skipped(self.transaction, self.transaction.span)
+            if state is not None:
+                return state
+        if self._memo is None:
+            return None
+        hit = self._memo.look(args, kwargs)
+        if hit is None or isinstance(hit, float):
+            return hit
+        self._enter(hit.state, *hit.place)
+        return hit.state
+
+    def _skipped(self, mine: TaskTransaction, span: Span) -> State | None:
+        if span.doom:
+            raise TransactionFailed(f"not run: {span.doom}; what was done here is undone")
+        keyed = span.keyed
+        if keyed is None or keyed.committed is None:
+            return None
+        earlier = keyed.committed["results"].get(mine.ordinal)
+        if not earlier:
+            raise TransactionFailed(
+                f"not run: transaction {keyed.key!r} is committed, and what it returned is not kept"
+            )
+        path, text = earlier["path"], earlier["body"]
+        kept = Kept(earlier["form"], text.encode() if path is None else ResultFiles("").read(path))
+        value = restore(kept, self._task.fn, pickled=self._keeper.pickles)
+        message = f"transaction {keyed.key!r} was committed by {keyed.committed['run']}"
+        state = State("Cached", message, data=value)
+        self._task_run.enter(state, kept, path)
+        return state
+
+    def completed(self, value: Any) -> State:
+        """Complete it with what the function returned.
+
+        Raises:
+            ResultNotKept: it had to be kept, and could not be.
+        """
+        kept = self._keeper.encode(value)
+        there = self._memo.write(kept) if self._memo is not None else None
+        entry = self._memo.entry(kept, there) if self._memo is not None else ()
+        if there is None and kept is not None and self._is_keyed() and self._keeper.is_large(kept):
+            there = self._keeper.write(_TRANSACTIONS, self._task_run.id, kept)
+        place = self._keeper.place(kept, there)
+        state = State("Completed", data=value)
+        if self.transaction is None or self.transaction.span is None:
+            if self._memo is not None:
+                self._memo.publish(entry)
+        else:
+            self.transaction.entry = entry
+        self._enter(state, *place)
+        return state
+
+    def _is_keyed(self) -> bool:
+        return self.transaction is not None and bool(self.transaction.ordinal)
+
+    def _enter(self, state: State, kept: Kept | None, path: str | None) -> None:
+        self._task_run.enter(state, kept, path)
+        if self.transaction is not None:
+            if kept is not None:
+                body = kept.body.decode() if path is None else None
+                self.transaction.kept = {"form": kept.form, "path": path, "body": body}
+            self.transaction.completed(state)
+
+    def restored(self, state: State) -> None:
+        """Take part in the transaction with what an earlier attempt of the flow run did."""
+        record = self._task_run.earlier
+        if self.transaction is None or record is None:
+            return
+        if (known := record["checkpoint"]) is not None:
+            body = to_json(record["result"]).decode() if known["path"] is None else None
+            self.transaction.kept = {**known, "body": body}
+        self.transaction.completed(state)
+
+    def close(self) -> None:
+        """Let others compute what this one did not."""
+        if self._memo is not None:
+            self._memo.release()
+
+
+def _transaction_of(task: Task[..., Any], place: Here, task_run: TaskRun) -> TaskTransaction | None:
+    if place.transaction is None and not (task.hooks.keys() & {"on_rollback", "on_commit"}):
+        return None
+    from ..transactions.recorded import log_of
+    from ..transactions.transaction import TaskTransaction
+
+    return TaskTransaction(log_of(place.run), place.transaction, task, task_run)

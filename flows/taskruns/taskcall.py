@@ -1,0 +1,294 @@
+"""One call of a task within a flow run, from its arguments to its end.
+
+The way of a call: arguments → task run (Pending) → upstream → Running → the function → its end.
+A task that completed in an earlier attempt of the flow run is not run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from ..calls.futures import TaskFuture
+from ..calls.generating import CLOSED, consumed
+from ..calls.hooks import call_hooks
+from ..calls.outcomes import ended_by
+from ..calls.parameters import Arguments
+from ..calls.timeouts import await_within, call_within
+from ..context import Here, Scope, here, standing
+from ..data.lineage import lineage_of
+from ..exceptions import Interrupted, OutsideRun, Suspending, UpstreamFailed
+from ..limits.concurrency import tagged, tagged_async
+from ..runs.boundary import pass_boundary, pass_boundary_async
+from ..states import State
+from .given import Given
+from .identity import task_run_of
+from .settling import Settling
+
+if TYPE_CHECKING:
+    from ..data.materializing import Materializing
+    from ..definitions.taskdef import Task
+    from ..runners.work import Elsewhere
+
+
+class TaskCall:
+    """A call that runs once; it is the work that a pool takes.
+
+    Args:
+        task: what is called. place: from where.
+        args, kwargs: as given; they may hold futures.
+        waited: futures that must have ended, as the task's trigger rule says, before it runs.
+
+    Raises:
+        TypeError: the arguments do not fit the task's signature.
+    """
+
+    def __init__(
+        self,
+        task: Task[..., Any],
+        place: Here,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        waited: Iterable[Any] = (),
+    ) -> None:
+        self.task, self._run = task, place.run
+        bound = task.signature.bind(args, kwargs)
+        self._given = Given(args, kwargs, bound, waited, task.trigger_rule)
+        self.upstream = self._given.futures
+        self.task_run, self._done = task_run_of(task, place, bound)
+        self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
+        self.is_async = task.is_async
+        self.elsewhere: Elsewhere | None = None
+        self._settling = Settling(task, place, self.task_run)
+        self._checkpoint = self._settling.checkpoint
+        self._claimed = threading.Lock()
+        prints = place.log_prints if task.log_prints is None else task.log_prints
+        scope, inside = Scope(self.task_run.id), self._checkpoint.transaction
+        self._assets = self._materializing(bound)
+        told = self._assets.told if self._assets is not None and task.assets else None
+        self.place = Here(self._run, scope, self.task_run, prints, bound, inside, told)
+        self.context = copy_context()
+
+    def _materializing(self, bound: dict[str, Any]) -> Materializing | None:
+        task = self.task
+        if not (task.assets or task.asset_deps) and lineage_of(self._run) is None:
+            return None
+        from ..data.materializing import Materializing
+
+        return Materializing(task, self._run, self.task_run, bound.values(), self.upstream)
+
+    def begin(self) -> None:
+        """Record that it waits to run; one that completed before ends at once."""
+        earlier = self.task_run.state
+        if self._done is not None:
+            self._checkpoint.restored(self._done)
+            self._note_end(self._done)
+            self.future.settle(self._done)
+        elif earlier is None:
+            self.task_run.enter(State("Pending", self.task_run.why))
+        else:
+            self.task_run.enter(State("AwaitingRetry", f"was {earlier.name}"))
+
+    def claim(self) -> bool:
+        return not self.future.done() and self._claimed.acquire(blocking=False)
+
+    def run(self) -> None:
+        """Run it in this thread and settle its future."""
+        self.context.run(self._run_here)
+
+    def _run_here(self) -> None:
+        self.future.settle(self.perform())
+
+    async def run_async(self) -> None:
+        """Run it on this event loop and settle its future."""
+        self.future.settle(await self.perform_async())
+
+    def help(self) -> None:
+        """Run it here when another task waits for it, so that nested waits can't use up a pool.
+
+        Raises:
+            OutsideRun: this thread's event loop would run it, and must not be blocked.
+        """
+        place = here()
+        if place is None:
+            return
+        if self.is_async and not self._run.pool().may_block():
+            raise OutsideRun("result() would block the loop that runs this task; await it")
+        if self.is_async or self.elsewhere is not None or place.task is None:
+            return
+        for future in self.upstream:
+            future.wait()
+        if self.claim():
+            self.run()
+
+    def drop(self) -> None:
+        """End it without running it, or without waiting for it any longer."""
+        state = ended_by(Interrupted("the flow run stopped"))
+        self.task_run.close(state)
+        self.future.settle(state)
+
+    def perform(self) -> State:
+        """Run the function, as often as it takes; return how it ended."""
+        with standing(self.place):
+            try:
+                state = self._performed()
+            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+                state = self.stopped(error)
+            finally:
+                self._given.forget()
+                self._checkpoint.close()
+            self._note_end(state)
+            call_hooks(self.task, self.task_run, state)
+            return state
+
+    def _performed(self) -> State:
+        args, kwargs = self.arguments()
+        if self._checkpoint.is_sought and (found := self._found(args, kwargs)) is not None:
+            return found
+        while True:
+            with tagged(self._run, self.task_run.tags):
+                pass_boundary(self._run)
+                outcome = self._attempt(args, kwargs)
+            if isinstance(outcome, State):
+                return outcome
+            self.pause(outcome)
+
+    async def perform_async(self) -> State:
+        """Do the same for a coroutine function."""
+        with standing(self.place):
+            try:
+                state = await self._performed_async()
+            except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
+                state = self.stopped(error)
+            finally:
+                self._given.forget()
+                await self._close_async()
+            self._note_end(state)
+            call_hooks(self.task, self.task_run, state)
+            return state
+
+    async def _performed_async(self) -> State:
+        for future in self.upstream:
+            await future.wait_async()
+        args, kwargs = self.arguments()
+        if self._checkpoint.is_sought:
+            found = await self._found_async(args, kwargs)
+            if found is not None:
+                return found
+        while True:
+            async with tagged_async(self._run, self.task_run.tags):
+                await pass_boundary_async(self._run)
+                outcome = await self._attempt_async(args, kwargs)
+            if isinstance(outcome, State):
+                return outcome
+            await asyncio.sleep(outcome)
+
+    def _found(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | None:
+        while isinstance(found := self._checkpoint.found(args, kwargs), float):
+            self.pause(found)  # somebody else computes it
+        return found
+
+    async def _found_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | None:
+        while True:
+            found = await asyncio.to_thread(self._checkpoint.found, args, kwargs)
+            if not isinstance(found, float):
+                return found
+            await asyncio.sleep(found)
+
+    async def _close_async(self) -> None:
+        if self._checkpoint.is_sought:
+            await asyncio.to_thread(self._checkpoint.close)
+
+    def arguments(self) -> Arguments:
+        """Wait for what it needs; return its arguments.
+
+        Raises:
+            UpstreamFailed: the task's trigger rule keeps it from running.
+        """
+        return self._given.ready()
+
+    def _attempt(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
+        self.start()
+        task = self.task
+        try:
+            value = consumed(call_within(task.timeout_seconds, task.body, args, kwargs))
+        except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
+            return self.failed(error)
+        return self._checked(value)
+
+    async def _attempt_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
+        self.start()
+        task = self.task
+        try:
+            if self.elsewhere is not None:
+                value = await self.elsewhere.call(task, args, kwargs, self.place)
+            else:
+                value = await await_within(task.timeout_seconds, task.body(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
+            return self.failed(error)
+        if self._assets is not None:
+            return await asyncio.to_thread(self._checked, value)  # checks may take their time
+        return self.returned(value)
+
+    def finish(self, state: State) -> State:
+        """Let the hooks know how a generator function ended."""
+        with standing(self.place):
+            self._note_end(state)
+            call_hooks(self.task, self.task_run, state)
+        return state
+
+    def _note_end(self, state: State) -> None:
+        if self._assets is not None:
+            self._assets.ended(self.place, state)
+
+    @property
+    def fn(self) -> Callable[..., Any]:
+        return self.task.fn
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        return self.task.timeout_seconds
+
+    def start(self) -> None:
+        """Enter Running, or Retrying from the second time on."""
+        state = State("Retrying" if self.task_run.attempt else "Running")
+        self.task_run.enter(state)
+        if self._assets is not None:
+            self._assets.begin()
+        call_hooks(self.task, self.task_run, state)
+
+    def returned(self, value: Any) -> State:
+        return self._settling.returned(value)
+
+    def _checked(self, value: Any) -> State | float:
+        """Do the same once its assets are checked; where that fails it, as :meth:`failed`."""
+        if self._assets is not None:
+            try:
+                self._assets.completed(self.place, value)
+            except Exception as error:  # noqa: BLE001 - checks are code of the user's own
+                return self.failed(error)
+        return self.returned(value)
+
+    def failed(self, error: Exception) -> State | float:
+        """Return how it ended, or the seconds until its next attempt."""
+        return self._settling.failed(error)
+
+    def pause(self, seconds: float) -> None:
+        """Wait for the next attempt; Interrupted if the flow run stops meanwhile."""
+        if self._run.stopping.wait(seconds):
+            raise Interrupted("the flow run stopped")
+
+    def closed(self) -> State:
+        """End it before its last value; it is not kept as done."""
+        return self._settling.end(State("Completed", CLOSED))
+
+    def stopped(self, error: BaseException) -> State:
+        """End it without an attempt that did; one that its run is paused before is not over."""
+        if isinstance(error, Suspending):
+            return State("Suspended", data=error)
+        if isinstance(error, UpstreamFailed):
+            return self._settling.end(State("Cancelled", str(error), data=error))
+        return self._settling.end(ended_by(error))

@@ -1,0 +1,1 @@
+"""Transactions: what belongs together is committed together, or undone."""

@@ -1,0 +1,119 @@
+"""What the store knows of a run's transactions, so that another process goes on with them.
+
+Fields: ``<transaction>`` → its stage; ``<transaction>/set/<name>`` → a value that was set there;
+``<transaction>/<hook>`` → ``done`` for a hook that ran to its end.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import from_json, to_json
+
+from upshot.events.store import Argument
+
+from ..results.formats import is_json
+from ..results.keeping import MOST_CACHED
+
+if TYPE_CHECKING:
+    from ..context import RunContext
+
+ACTIVE: Final = "active"
+COMMITTED: Final = "committed"
+ROLLING_BACK: Final = "rolling-back"
+ROLLED_BACK: Final = "rolled-back"
+
+
+class TransactionLog:
+    """The transactions of one flow run.
+
+    Args:
+        run: held by this process.
+    """
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        stored = run.journal.execute("HGETALL", run.journal.store.keys("transactions", run.id))
+        self._fields: dict[str, str] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+        for key, text in stored.items():
+            self._keep(key.decode(), text.decode())
+
+    def _keep(self, field: str, text: str) -> None:
+        transaction, is_value, name = field.partition("/set/")
+        if is_value:
+            self._values.setdefault(transaction, {})[name] = from_json(text)
+        else:
+            self._fields[field] = text
+
+    def stage_of(self, transaction: str) -> str | None:
+        """Return what became of a transaction, or None for one that nobody has entered."""
+        return self._fields.get(transaction)
+
+    def note(self, field: str, text: str) -> None:
+        """Write a field; it is durable when this returns."""
+        held = self._run.held.run
+        self._run.journal.call("note_transaction", held.id, held.epoch, field, text)
+        with self._lock:
+            self._keep(field, text)
+
+    def values(self, transaction: str) -> dict[str, Any]:
+        """Return what was set in a transaction."""
+        with self._lock:
+            return dict(self._values.get(transaction, {}))
+
+    def note_value(self, transaction: str, name: str, value: Any) -> bool:
+        """Write a value; False says that it is not JSON and so lives in this process only."""
+        if not is_json(value):
+            return False
+        self.note(f"{transaction}/set/{name}", to_json(value).decode())
+        return True
+
+    def is_done(self, transaction: str, hook: str) -> bool:
+        """Tell whether a hook ran to its end before."""
+        return f"{transaction}/{hook}" in self._fields
+
+    def note_done(self, transaction: str, hook: str) -> None:
+        """Write that a hook ran to its end."""
+        self.note(f"{transaction}/{hook}", "done")
+
+    def commit(
+        self, transaction: str, key: str | None, record: dict[str, Any], entries: list[Argument]
+    ) -> None:
+        """Commit a transaction, its key and what its tasks cache, all at once."""
+        held = self._run.held.run
+        arguments = (held.id, held.epoch, transaction, key or "", to_json(record), MOST_CACHED)
+        self._run.journal.call("commit_transaction", *arguments, *entries)
+        with self._lock:
+            self._fields[transaction] = COMMITTED
+
+    def discard(self, path: str) -> None:
+        """Let a file be removed that nobody is to find in the cache."""
+        journal = self._run.journal
+        journal.execute("SADD", journal.store.keys("litter"), f"file {path}")
+
+    def committed(self, key: str) -> dict[str, Any] | None:
+        """Return what is known of the transaction that was committed under a key, if one was."""
+        journal = self._run.journal
+        stored = journal.execute("HGET", journal.store.keys("committed"), key)
+        return from_json(stored) if stored else None
+
+    def lock(self, key: str, by: str) -> bool:
+        """Take the lock of a key; False while somebody else has it."""
+        held = self._run.held.run
+        name = f"transaction:{key}"
+        return bool(self._run.journal.call("lock", name, held.id, held.epoch, by))
+
+    def unlock(self, key: str, by: str) -> None:
+        """Let go of it."""
+        held = self._run.held.run
+        self._run.journal.call("unlock", f"transaction:{key}", held.id, held.epoch, by)
+
+
+def log_of(run: RunContext) -> TransactionLog:
+    """Return the log of a run, read when it is first asked for."""
+    if run.transactions is None:
+        run.transactions = TransactionLog(run)
+    return run.transactions

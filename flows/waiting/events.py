@@ -1,0 +1,114 @@
+"""``wait_for_event``: a flow waits for an event, without a process when that takes long.
+
+The run is paused with what it waits for in its record; a service that reads the log answers it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import to_json, to_jsonable_python
+
+from ..context import RunContext
+from ..deployments.joining import join
+from ..exceptions import EventTimeout, InvalidWait
+from ..runs.pause import Pause
+from .asking import Question, ask, flow_place, key_of
+from .interaction import Seconds, in_seconds
+
+if TYPE_CHECKING:
+    from upshot.events.event import Event
+
+    from ..context import Here
+
+STAY: Final = 5.0
+"""Seconds for which the process waits before it leaves."""
+
+
+def wait_for_event(
+    expect: str | Sequence[str] = (),
+    *,
+    match: Mapping[str, str | Sequence[str]] | None = None,
+    match_related: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+    where: str | None = None,
+    timeout: Seconds | None = None,
+    since: datetime | Seconds | None = None,
+    key: str | None = None,
+    stay: float = STAY,
+) -> Event:
+    """Wait for an event and return it; in a coroutine, await it.
+
+    Of several that fit it is the first one of the log. The same call in code that runs again, after
+    a crash or a retry, returns the same event at once.
+
+    Args:
+        expect, match, match_related, where: which event, in the words of an automation's trigger.
+        timeout: seconds to wait; None for ever. Judged on the log: an outage is no silence.
+        since: counts events from then on: a time, or so many seconds ago. By default those since
+            the run began, or after the event that an equal wait before this one returned.
+        key: names the wait within the run; by default it is which wait of the flow's code this is.
+        stay: after so many seconds the process leaves; the flow goes on in another one.
+
+    Raises:
+        EventTimeout: it did not come in time.
+        InvalidWait: naming what can't be understood.
+        OutsideRun: no flow is under way here, this is a task's code, or no service runs.
+    """
+    place = flow_place("wait_for_event")
+    awaits = _awaits(expect, match, match_related, where)
+    _require_service(place)
+    spec, seconds = to_json(awaits), in_seconds(timeout)
+    begin = _since(place.run, since, spec)
+    name = key_of(place, key, "event")
+
+    def read(answer: dict[str, Any]) -> Event:
+        return _read(place.run, spec, answer)
+
+    message = f"waits for {', '.join(awaits['expect']) or 'an event'}"
+    pause = Pause(name, awaits=awaits, since=begin)
+    question = Question(pause, message, read, late=None, seconds=seconds, stay=stay)
+    event: Event = ask(place, question)
+    return event
+
+
+def _awaits(expect: Any, match: Any, match_related: Any, where: str | None) -> dict[str, Any]:
+    names = [expect] if isinstance(expect, str) else list(expect)
+    if not names and not match and not match_related:
+        raise InvalidWait("expect: say which event, or give a match")
+    related = [match_related] if isinstance(match_related, Mapping) else list(match_related)
+    made: dict[str, Any] = to_jsonable_python(
+        {"expect": names, "match": dict(match or {}), "match_related": related, "where": where}
+    )
+    return made
+
+
+def _require_service(place: Here) -> None:
+    if not place.run.held.run.pool and not join().lasting:
+        raise InvalidWait("wait_for_event() needs the service that reads the log: `upshot up`")
+
+
+def _since(run: RunContext, since: datetime | Seconds | None, spec: bytes) -> str:
+    """Return the log position after which events count."""
+    if since is None and spec in run.awaited:
+        return run.awaited[spec]
+    if isinstance(since, datetime):
+        return f"{int(since.timestamp() * 1000)}-0"
+    if since is not None:
+        return f"{int((time.time() - (in_seconds(since) or 0)) * 1000)}-0"
+    key = run.journal.store.keys("run", run.id)
+    began = run.journal.execute("HGET", key, "began")
+    return began.decode() if began else "0-0"
+
+
+def _read(run: RunContext, spec: bytes, answer: dict[str, Any]) -> Event:
+    from upshot.events.event import Event
+
+    if error := answer.get("error"):
+        raise InvalidWait(error)
+    if "event" not in answer:
+        raise EventTimeout("the event did not come in time")
+    run.awaited[spec] = answer["position"]
+    return Event.model_validate(answer["event"])

@@ -1,0 +1,189 @@
+"""Pauses for people: a flow waits for somebody, or for the input that it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Final, Self, TypeAlias
+
+from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+from pydantic_core import to_json, to_jsonable_python
+
+from upshot.events.event import describe
+from upshot.events.exceptions import Conflict, NotFound
+from upshot.events.store import SyncStore
+
+from ..deployments.joining import connect, join
+from ..exceptions import FlowPauseTimeout, InvalidInput
+from ..runs.flowrun import FlowRun, parse_run, transition_arguments
+from ..runs.pause import Pause
+from ..runs.pausing import resumed
+from .asking import Question, ask, flow_place, key_of
+
+Seconds: TypeAlias = float | timedelta
+HOUR: Final = 3600.0
+_ATTEMPTS: Final = 20
+
+
+class RunInput(BaseModel):
+    """A form that a flow asks a person for; any pydantic model does as well."""
+
+    shown: ClassVar[str] = ""
+
+    @classmethod
+    def with_initial_data(cls, description: str | None = None, **initial: Any) -> type[Self]:
+        """Return the form with values that are there already, and a description to show."""
+        fields = cls.model_fields
+        known = {name: (fields[name].annotation, value) for name, value in initial.items()}
+        made: type[Self] = create_model(cls.__name__, __base__=cls, **known)  # type: ignore[call-overload]
+        made.shown = description or cls.shown
+        return made
+
+
+def pause_flow_run(
+    wait_for_input: Any = None,
+    timeout: Seconds | None = HOUR,
+    poll_interval: float | None = None,
+    key: str | None = None,
+    *,
+    description: str = "",
+) -> Any:
+    """Pause the flow run until somebody resumes it; its process stays.
+
+    Tasks that are under way end, and no other one starts meanwhile. In a coroutine, await it.
+
+    Args:
+        wait_for_input: the input to ask for: a pydantic model, or any type; returned when it comes.
+        timeout: seconds to wait; None for ever.
+        poll_interval: without effect, as nothing polls here; for code written for Prefect.
+        key: names the pause; one that was answered is passed without waiting when the flow's code
+            runs again. By default it is which pause of the flow's code this is.
+        description: for the person who is asked.
+
+    Raises:
+        FlowPauseTimeout: nobody resumed it in time.
+        OutsideRun: no flow is under way here, or this is a task's code.
+    """
+    del poll_interval
+    return _ask("pause_flow_run", wait_for_input, timeout, key, description, stay=None)
+
+
+def suspend_flow_run(
+    wait_for_input: Any = None,
+    timeout: Seconds | None = HOUR,
+    key: str | None = None,
+    *,
+    description: str = "",
+) -> Any:
+    """Suspend the flow run until somebody resumes it; its process ends meanwhile.
+
+    When it is resumed, the flow's code runs again in another process: what completed is not done
+    twice, and this call returns at once. A run that no worker started keeps its process. A run that
+    nobody resumes in time fails. The arguments are those of :func:`pause_flow_run`.
+    """
+    return _ask("suspend_flow_run", wait_for_input, timeout, key, description, stay=0.0)
+
+
+def _ask(
+    function: str,
+    wanted: Any,
+    timeout: Seconds | None,
+    key: str | None,
+    description: str,
+    *,
+    stay: float | None,
+) -> Any:
+    place = flow_place(function)
+    adapter = None if wanted is None else TypeAdapter(wanted)
+    shown = description or getattr(wanted, "shown", "")
+    schema = None if adapter is None else adapter.json_schema()
+    pause = Pause(key_of(place, key, "pause"), shown, schema)
+    seconds = in_seconds(timeout)
+
+    def read(answer: dict[str, Any]) -> Any:
+        return None if adapter is None else _read(adapter, answer["value"])
+
+    def late() -> FlowPauseTimeout:
+        return FlowPauseTimeout(f"nobody resumed the flow run within {seconds:g} seconds")
+
+    message = shown or ("waits for input" if schema else "waits to be resumed")
+    return ask(place, Question(pause, message, read, late, seconds, stay))
+
+
+def in_seconds(timeout: Seconds | None) -> float | None:
+    """Return a timeout in seconds; ValueError where it is negative."""
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    if seconds is not None and seconds < 0:
+        raise ValueError("timeout: can't be negative")
+    return seconds
+
+
+def _read(adapter: TypeAdapter[Any], value: Any) -> Any:
+    try:
+        return adapter.validate_json(to_json(value))
+    except ValidationError as error:
+        raise InvalidInput([("input", describe(error))]) from error
+
+
+def resume_flow_run(flow_run_id: str, run_input: Any = None) -> Any:
+    """Let a paused flow run go on. In a coroutine, await it.
+
+    Args:
+        run_input: what it asks for: a mapping, a pydantic model, or JSON values.
+
+    Raises:
+        NotFound: no run has this id. NotResumable: it has ended, or waits for an event.
+        InvalidInput: naming each wrong field; the run waits on.
+    """
+    given = to_jsonable_python(dict(run_input) if isinstance(run_input, Mapping) else run_input)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _resume(flow_run_id, given)
+    return asyncio.to_thread(_resume, flow_run_id, given)
+
+
+def _resume(run_id: str, given: Any) -> None:
+    joined = join()
+    store = connect(joined)
+    for _ in range(_ATTEMPTS):
+        run = _read_run(store, run_id)
+        lease, clock = store.pipeline([("ZSCORE", store.keys("leases"), run_id), ("TIME",)])
+        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        occupied = lease is not None
+        change = resumed(run, "resumed by a program", occupied=occupied, given=given, now_ms=now)
+        if change is None:
+            return
+        arguments = transition_arguments(
+            run, change.state, own=False, due_ms=change.due_ms, lease_ms=joined.lease_ms,
+            more=change.fields,
+        )  # fmt: skip
+        try:
+            store.call("transition", *arguments)
+        except Conflict:
+            continue
+        return
+    raise Conflict(f"run {run_id} keeps changing")
+
+
+def _read_run(store: SyncStore, run_id: str) -> FlowRun:
+    fields = store.execute("HGETALL", store.keys("run", run_id))
+    if not fields:
+        raise NotFound(f"no run has the id {run_id!r}")
+    return parse_run(fields)
+
+
+async def apause_flow_run(*args: Any, **kwargs: Any) -> Any:
+    """Do what :func:`pause_flow_run` does, in a coroutine."""
+    return await pause_flow_run(*args, **kwargs)
+
+
+async def asuspend_flow_run(*args: Any, **kwargs: Any) -> Any:
+    """Do what :func:`suspend_flow_run` does, in a coroutine."""
+    return await suspend_flow_run(*args, **kwargs)
+
+
+async def aresume_flow_run(*args: Any, **kwargs: Any) -> Any:
+    """Do what :func:`resume_flow_run` does, in a coroutine."""
+    await resume_flow_run(*args, **kwargs)
