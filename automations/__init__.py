@@ -22,9 +22,9 @@ from .actions import (
     RunDeployment,
     SetVariable,
 )
-from .declarations import Deployment, Receiver, Variable, Webhook
 from .definition import Automation
-from .evaluation import Evaluator
+from .evaluation.evaluator import Evaluator
+from .evaluation.nodes import Defined
 from .exceptions import (
     AutomationsError,
     InvalidDefinition,
@@ -34,10 +34,10 @@ from .exceptions import (
     TemplateFailed,
     TerminalAutomationsError,
 )
+from .files.declarations import Deployment, Receiver, Variable, Webhook
+from .files.loading import Definitions, load, loads
 from .firing import Firing
-from .loading import Definitions, load, loads
 from .logtime import OpenTime
-from .nodes import Defined
 from .outcomes import Asked, Outcome, Resolution, Suppression
 from .triggers import (
     CompoundTrigger,

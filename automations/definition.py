@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from upshot.events.ids import derived_id
 
 from .actions import Action
-from .conditions import ConditionExpression
+from .conditions.condition import ConditionExpression
 from .control import Budget, Control, Resolve
 from .testcases import TestCase
 from .triggers import Trigger

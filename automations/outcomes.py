@@ -7,11 +7,11 @@ from typing import Any, Self, TypeAlias
 
 from upshot.events.event import Recorded
 
-from .conditions import Answers
+from .conditions.condition import Answers
+from .conditions.lookups import Question
 from .control.candidate import Candidate
 from .definition import Automation
 from .firing import Firing, Occasion
-from .lookups import Question
 from .triggers import Reason
 
 By: TypeAlias = tuple[str, Automation, int]

@@ -15,8 +15,8 @@ from pydantic import (
 
 from upshot.events.event import EventId, EventName, Resource
 
+from .conditions.given import Given
 from .durations import Offset
-from .given import Given
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 

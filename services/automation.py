@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from upshot.automations.definition import Automation as Definition
 from upshot.automations.exceptions import InvalidDefinition
-from upshot.automations.problems import in_words
+from upshot.automations.files.problems import in_words
 
 from .exceptions import RequestRefused
 

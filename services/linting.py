@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 
-from upshot.automations.fields import known_of, missing, names_of, reads_of
+from upshot.automations.review.fields import known_of, missing, names_of, reads_of
 from upshot.events.event import Recorded
 from upshot.events.log import recorded
 from upshot.events.store import Store

@@ -12,8 +12,8 @@ import pytest
 
 if TYPE_CHECKING:
     from upshot.automations.definition import Automation
-    from upshot.automations.rendering import Lookups
     from upshot.automations.testcases import TestCase
+    from upshot.automations.trying.rendering import Lookups
 
 
 _TOP_LEVEL: Final = re.compile(r"""^[{"']{0,2}automations["']?\s*:""", re.MULTILINE)
@@ -40,8 +40,8 @@ class AutomationFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Yield each test of each automation in it."""
         from upshot.automations.exceptions import InvalidDefinition
-        from upshot.automations.loading import load
-        from upshot.automations.rendering import Lookups
+        from upshot.automations.files.loading import load
+        from upshot.automations.trying.rendering import Lookups
 
         try:
             found = load([self.path], os.environ)
@@ -70,7 +70,7 @@ class AutomationTest(pytest.Item):
 
     def runtest(self) -> None:
         """Run the test; raise what was otherwise than expected."""
-        from upshot.automations.testing import run_one
+        from upshot.automations.trying.testing import run_one
 
         ended = run_one(*self._asked)
         if not ended.passed:

@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 import structlog
 from pydantic_core import from_json
 
-from upshot.automations.causes import Link, link_of
-from upshot.automations.cycles import Cycle, Cycles
+from upshot.automations.review.causes import Link, link_of
+from upshot.automations.review.cycles import Cycle, Cycles
 from upshot.events.store import Store
 
 from .exceptions import Refused

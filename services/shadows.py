@@ -13,8 +13,8 @@ from pydantic_core import to_json
 
 from upshot.automations.actions import Action, BaseAction
 from upshot.automations.exceptions import AutomationsError
-from upshot.automations.expressions import Scope
-from upshot.automations.rendering import Lookups, context_of
+from upshot.automations.expressions.expression import Scope
+from upshot.automations.trying.rendering import Lookups, context_of
 from upshot.events.event import describe
 from upshot.events.store import Store
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from upshot.automations.declarations import WorkQueue
+from upshot.automations.files.declarations import WorkQueue
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.events.store import Store

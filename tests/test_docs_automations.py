@@ -9,9 +9,9 @@ import pytest
 
 from upshot.automations.actions import ACTIONS
 from upshot.automations.definition import Automation
-from upshot.automations.loading import loads
-from upshot.automations.testing import run
+from upshot.automations.files.loading import loads
 from upshot.automations.triggers.kinds import TYPES
+from upshot.automations.trying.testing import run
 
 PAGE = (Path(__file__).parents[1] / "docs" / "automations.md").read_text()
 EXAMPLES = [

@@ -15,9 +15,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from tests.services.api_served import Api, served
+from upshot.automations.files.loading import loads
+from upshot.automations.files.schema import schema
 from upshot.automations.importing import import_prefect, to_yaml
-from upshot.automations.loading import loads
-from upshot.automations.schema import schema
 from upshot.services.cli.app import run
 
 PAGE = (Path(__file__).parents[1] / "docs" / "definitions.md").read_text()

@@ -6,8 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
-from upshot.automations.loading import loads
-from upshot.automations.testing import run
+from upshot.automations.files.loading import loads
+from upshot.automations.trying.testing import run
 from upshot.services.cli.app import app
 
 PAGE = (Path(__file__).parents[1] / "docs" / "explaining.md").read_text()

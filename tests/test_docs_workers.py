@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from upshot.automations.loading import Definitions, loads
+from upshot.automations.files.loading import Definitions, loads
 from upshot.flows.deployments.jobs import JOBS, job_of
 from upshot.flows.deployments.sources import FolderSource, GitSource
 from upshot.services.cli.app import app

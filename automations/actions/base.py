@@ -17,10 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from ..budget import DEADLINE, Deadline
 from ..durations import Duration
-from ..expressions import ActionExpression
-from ..templates import require_bounded
+from ..expressions.expression import ActionExpression
+from ..templates.budget import DEADLINE, Deadline
+from ..templates.template import require_bounded
 
 Variables = Mapping[str, Any]
 """What templates see: ``event events firing automation flow_run deployment variables``."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from ..exceptions import TemplateFailed
-from ..template_data import TemplateData, render_data
-from ..templates import Template
+from ..templates.data import TemplateData, render_data
+from ..templates.template import Template
 from .base import BaseAction, Variables
 from .secrets import masked_headers, masked_url
 

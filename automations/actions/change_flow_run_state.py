@@ -10,7 +10,7 @@ from upshot.flows.states import NAMES, StateType
 
 from ..exceptions import TemplateFailed
 from ..suggestions import did_you_mean
-from ..templates import Template
+from ..templates.template import Template
 from .base import Variables
 from .concerning import ChangingFlowRun
 

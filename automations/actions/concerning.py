@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from upshot.events.ids import derived_id
 
 from ..exceptions import TemplateFailed
-from ..templates import Template
+from ..templates.template import Template
 from .base import BaseAction, Variables
 
 

@@ -9,8 +9,8 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from upshot.events.event import EventName, Resource, describe, impostor
 
 from ..exceptions import TemplateFailed
-from ..template_data import TemplateData, render_data
-from ..templates import Template
+from ..templates.data import TemplateData, render_data
+from ..templates.template import Template
 from .base import BaseAction, Variables
 
 _NAME = TypeAdapter[str](EventName)

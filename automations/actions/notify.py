@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from ..exceptions import TemplateFailed
-from ..templates import Template
+from ..templates.template import Template
 from .base import BaseAction, Variables
 
 Severity = Literal["info", "success", "warning", "error", "critical"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..template_data import TemplateData, render_data
+from ..templates.data import TemplateData, render_data
 from .base import Variables
 from .concerning import ChangingFlowRun
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from upshot.events.ids import derived_id
 
 from ..exceptions import TemplateFailed
-from ..template_data import TemplateData, render_data
-from ..templates import Template
+from ..templates.data import TemplateData, render_data
+from ..templates.template import Template
 from .base import BaseAction, Variables
 
 

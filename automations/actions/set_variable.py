@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final
 from pydantic import field_validator
 
 from ..exceptions import TemplateFailed
-from ..template_data import TemplateData, render_data
-from ..templates import Template
+from ..templates.data import TemplateData, render_data
+from ..templates.template import Template
 from .base import BaseAction, Variables
 from .secrets import HIDDEN
 

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from upshot.events.event import Recorded
 
 from ..actions import Action
-from ..conditions import Answers, Judged
+from ..conditions.condition import Answers, Judged
 from ..definition import Automation
 from ..firing import Firing, Occasion
 from ..index import Index

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..conditions import Judged
-from ..mentions import mentioned
+from ..conditions.condition import Judged
+from ..expressions.mentions import mentioned
 from ..triggers.base import Facts, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.window import Memory

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ..conditions import Answers, ConditionExpression, Judged, judge
-from ..expressions import Scope
-from ..lookups import Question
+from ..conditions.condition import Answers, ConditionExpression, Judged, judge
+from ..conditions.lookups import Question
+from ..expressions.expression import Scope
 from .candidate import Candidate
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..conditions import Answers
+from ..conditions.condition import Answers
 from ..definition import Automation, Branch
 from ..firing import Firing, Occasion, come_about
 from ..outcomes import Asked, By, Outcome, Suppression

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ..definition import Automation
 from ..exceptions import InvalidDefinition, NoEqual
-from ..marked_yaml import read
+from ..files.marked_yaml import read
 from .notes import Imported, Notes
 from .prefect_actions import action
 from .prefect_names import Names

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ..exceptions import InvalidTemplate
-from ..templates import Template
+from ..templates.template import Template
 from .notes import Notes
 
 _RENAMED: Final = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from ..expressions import Scope
-from ..narrowing import NarrowScope
+from ..expressions.expression import Scope
+from ..expressions.narrowing import NarrowScope
 from .reasons import Reason as Reason
 
 if TYPE_CHECKING:

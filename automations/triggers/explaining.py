@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..mentions import mentioned
+from ..expressions.mentions import mentioned
 from .base import Reason
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 
 from ..durations import Duration, milliseconds
 from ..exceptions import ExpressionFailed
+from ..expressions.numbers import NumberExpression
 from ..logtime import OpenTime
 from ..matching import unexpected
-from ..numbers import NumberExpression
 from .base import Due, Facts, Interest, Reason, Verdict
 from .explaining import Check, Checks, name_check
 from .metrics import (

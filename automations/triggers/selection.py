@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..exceptions import ExpressionFailed
-from ..expressions import Expression
+from ..expressions.expression import Expression
 from ..matching import LabelMatch, Matches, name_glob
 from .base import Facts, Reason, Verdict
 from .buckets import ForEach, bucket_of, reader, values_of

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
-from upshot.automations.backtest import Backtest, difference
-from upshot.automations.rendering import Lookups
+from upshot.automations.trying.backtest import Backtest, difference
+from upshot.automations.trying.rendering import Lookups
 from upshot.events.exceptions import EventsError
 
 from ..engine.reading import Reader

@@ -9,8 +9,8 @@ from pydantic_core import ErrorDetails
 
 from upshot.automations.control.stages import kept_on_edit as stages_kept
 from upshot.automations.definition import Automation
-from upshot.automations.loading import Definitions
-from upshot.automations.problems import in_words
+from upshot.automations.files.loading import Definitions
+from upshot.automations.files.problems import in_words
 from upshot.automations.triggers import kept_on_edit
 from upshot.events.ids import derived_id
 

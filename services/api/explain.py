@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.responses import Response
 
-from upshot.automations.explanation import Explainer, Explanation
+from upshot.automations.trying.explanation import Explainer, Explanation
 from upshot.events.event import Event, Recorded
 from upshot.events.ids import new_id
 

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, ParamSpec, TypeVar
 
-from upshot.automations.answering import Answerer, Remembered, looks_up
-from upshot.automations.conditions import Answers
+from upshot.automations.conditions.condition import Answers
+from upshot.automations.conditions.lookups import Question
 from upshot.automations.definition import Automation
-from upshot.automations.lookups import Question
+from upshot.automations.evaluation.answering import Answerer, Remembered, looks_up
 
 from ..engine.lookups import Lookups
 from .parts import Parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from upshot.automations.schema import KINDS, schema
+from upshot.automations.files.schema import KINDS, schema
 from upshot.automations.suggestions import did_you_mean
 from upshot.events.exceptions import NotFound
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from upshot.automations.rendering import Lookups
-from upshot.automations.testing import run
+from upshot.automations.trying.rendering import Lookups
+from upshot.automations.trying.testing import run
 
 from .answers import answer
 from .explain import subject_of

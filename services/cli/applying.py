@@ -74,7 +74,7 @@ def apply(
 
 
 def _read(files: list[Path]) -> dict[str, Any]:
-    from upshot.automations.loading import load, loads
+    from upshot.automations.files.loading import load, loads
 
     if _STDIN not in files:
         return load(files, os.environ).model_dump(mode="json", by_alias=True)

@@ -63,7 +63,7 @@ def _subject(given: str, name: str | None) -> Any:
     path = Path(given)
     if path.suffix not in (".yaml", ".yml") and not path.exists():
         return given
-    from upshot.automations.loading import load
+    from upshot.automations.files.loading import load
 
     found = {each.name: each for each in load([path], os.environ).automations}
     if name is not None and name not in found:

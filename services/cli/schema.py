@@ -27,8 +27,8 @@ def schema(
 
     Example: upshot schema > upshot.schema.json; upshot schema automation
     """
-    from upshot.automations.schema import KINDS
-    from upshot.automations.schema import schema as made
+    from upshot.automations.files.schema import KINDS
+    from upshot.automations.files.schema import schema as made
 
     if kind not in KINDS:
         raise typer.BadParameter(f"no schema of {kind!r}; there are {', '.join(KINDS)}")

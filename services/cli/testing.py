@@ -14,7 +14,7 @@ from .printing import console, harmless, note, say_json, styled
 from .session import Format, Output
 
 if TYPE_CHECKING:
-    from upshot.automations.testing import Ended
+    from upshot.automations.trying.testing import Ended
 
 
 @app.command(name="test")
@@ -42,9 +42,9 @@ def run_tests(
 
 
 def _run(path: Path) -> list[Ended]:
-    from upshot.automations.loading import load
-    from upshot.automations.rendering import Lookups
-    from upshot.automations.testing import run
+    from upshot.automations.files.loading import load
+    from upshot.automations.trying.rendering import Lookups
+    from upshot.automations.trying.testing import run
 
     found = load([path], os.environ)
     variables = {each.name: each.value for each in found.variables}

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from upshot.automations.exceptions import AutomationsError
-from upshot.automations.expressions import Scope
+from upshot.automations.expressions.expression import Scope
 from upshot.events.event import describe
 from upshot.events.exceptions import EventsError
 from upshot.events.store import Store

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from upshot.automations.lookups import (
+from upshot.automations.conditions.lookups import (
     Missing,
     Question,
     Unanswerable,

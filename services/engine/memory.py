@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from upshot.automations.definition import Automation, Branch
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.firing import Firing
 from upshot.automations.logtime import OpenTime
-from upshot.automations.templates import STORED
+from upshot.automations.templates.template import STORED
 from upshot.events.event import Recorded, describe
 from upshot.events.log import START
 from upshot.events.store import Commands, Store

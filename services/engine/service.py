@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import structlog
 
+from upshot.automations.conditions.lookups import Question
 from upshot.automations.control.judging import OF_EVENTS, answered
 from upshot.automations.firing import Firing
-from upshot.automations.lookups import Question
 from upshot.automations.outcomes import Asked, Outcome
 from upshot.events.event import Recorded
 from upshot.events.exceptions import InvalidEvent, RetryableEventsError, StaleEpoch

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from upshot.automations.actions import BaseAction
-from upshot.automations.templates import Template
+from upshot.automations.templates.template import Template
 
 
 def effort_of(action: BaseAction) -> int | None:

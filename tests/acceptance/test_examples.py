@@ -15,8 +15,8 @@ from pydantic_core import from_json
 
 from upshot.automations import Automation, Evaluator, Firing
 from upshot.automations.exceptions import InvalidDefinition
-from upshot.automations.loading import Definitions, load, loads
-from upshot.automations.testing import run
+from upshot.automations.files.loading import Definitions, load, loads
+from upshot.automations.trying.testing import run
 from upshot.events.event import Event, Recorded
 from upshot.events.store import SyncStore
 from upshot.flows.definitions.entrypoints import load_flow

@@ -12,7 +12,7 @@ from typing import Any
 from tests.automations.making import ACTIONS
 from tests.automations.playing import run
 from upshot.automations.definition import Automation, Branch
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.firing import Firing
 from upshot.automations.outcomes import Outcome, Resolution, Suppression
 

@@ -16,10 +16,10 @@ from pydantic import TypeAdapter
 
 from tests.automations.hostile_cases import LOOKED_UP, VALUES
 from upshot.automations.actions import Action, BaseAction
-from upshot.automations.conditions import ConditionExpression, judge
+from upshot.automations.conditions.condition import ConditionExpression, judge
+from upshot.automations.conditions.lookups import Question
 from upshot.automations.exceptions import AutomationsError
-from upshot.automations.expressions import ActionExpression, Scope
-from upshot.automations.lookups import Question
+from upshot.automations.expressions.expression import ActionExpression, Scope
 from upshot.services.rendering import effort_of, process
 from upshot.services.rendering.renderer import QUICK
 

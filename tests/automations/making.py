@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.firing import Firing
 from upshot.automations.outcomes import Outcome, Suppression
 from upshot.events.event import Recorded

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from tests.automations.making import automation, event, told
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.logtime import OpenTime
 from upshot.automations.outcomes import Outcome
 from upshot.events.event import Recorded

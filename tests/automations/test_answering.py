@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.automations.making import event
-from upshot.automations.answering import Remembered, nothing
-from upshot.automations.backtest import Backtest
-from upshot.automations.conditions import Answers
+from upshot.automations.conditions.condition import Answers
+from upshot.automations.conditions.lookups import Question
 from upshot.automations.definition import Automation
-from upshot.automations.lookups import Question
-from upshot.automations.testing import run
+from upshot.automations.evaluation.answering import Remembered, nothing
+from upshot.automations.trying.backtest import Backtest
+from upshot.automations.trying.testing import run
 
 RUNNING = "runs('deployment:etl/nightly', state='Running') == 0"
 BUSY = {"runs": [{"deployment": "etl/nightly", "state": "Retrying"}]}

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.automations.making import automation, event, feed, firings
-from upshot.automations import backtest
-from upshot.automations.backtest import Backtest, difference
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
-from upshot.automations.rendering import Lookups
+from upshot.automations.evaluation.evaluator import Evaluator
+from upshot.automations.trying import backtest
+from upshot.automations.trying.backtest import Backtest, difference
+from upshot.automations.trying.rendering import Lookups
 
 MINUTE = 60_000
 

@@ -10,13 +10,13 @@ from pydantic_core import from_json
 
 from tests.automations.making import automation, event, firings
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
-from upshot.automations.explanation import Explainer
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.firing import Firing
 from upshot.automations.index import Index
 from upshot.automations.matching import LabelMatch, name_glob
 from upshot.automations.triggers import Interest
 from upshot.automations.triggers.selection import Named
+from upshot.automations.trying.explanation import Explainer
 from upshot.events.event import Recorded
 from upshot.services.engine.outcomes import record
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upshot.automations.cel_keywords import Signature, translated
 from upshot.automations.exceptions import InvalidExpression
+from upshot.automations.expressions.keywords import Signature, translated
 
 SIGNATURES = {
     "runs": Signature(("selector", "state", "since")),

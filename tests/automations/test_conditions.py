@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upshot.automations.conditions import (
+from upshot.automations.conditions.condition import (
     MOST_QUESTIONS,
     ConditionExpression,
     Judged,
     Question,
     judge,
 )
+from upshot.automations.conditions.lookups import LARGEST_ANSWER, Missing, Unanswerable, of_variable
 from upshot.automations.exceptions import InvalidExpression
-from upshot.automations.expressions import Scope
-from upshot.automations.lookups import LARGEST_ANSWER, Missing, Unanswerable, of_variable
+from upshot.automations.expressions.expression import Scope
 
 EVENT = {"id": "e", "event": "x", "payload": {"n": 3, "rows": ["a", "b"]}}
 VALUES: dict[str, Any] = {

@@ -10,7 +10,7 @@ from tests.automations.controlled import evaluating, rule, words
 from tests.automations.making import ACTIONS, event, feed, suppressions
 from upshot.automations.control import Budget, Debounce
 from upshot.automations.control.stages import kept_on_edit
-from upshot.automations.nodes import Defined
+from upshot.automations.evaluation.nodes import Defined
 
 BASE: dict[str, Any] = {
     "trigger": {"expect": "a.done", "for_each": "id", "threshold": 1, "within": 0},

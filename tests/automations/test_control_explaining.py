@@ -8,7 +8,7 @@ import pytest
 
 from tests.automations.controlled import rule
 from tests.automations.making import ACTIONS, event
-from upshot.automations.explanation import Explainer, Explanation
+from upshot.automations.trying.explanation import Explainer, Explanation
 
 THROTTLE = {"throttle": {"limit": 1, "per": "1m"}}
 

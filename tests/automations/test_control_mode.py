@@ -12,7 +12,7 @@ from tests.automations.making import event, feed, firings
 from upshot.automations.actions.run_deployment import run_id
 from upshot.automations.control.base import MAX_HELD
 from upshot.automations.control.progress import GIVEN_UP
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.firing import Firing
 from upshot.events.event import Recorded
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests.automations.controlled import rule
 from tests.automations.making import ACTIONS, event
 from upshot.automations.actions.run_deployment import run_id
-from upshot.automations.answering import nothing, settled
-from upshot.automations.backtest import Backtest
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.answering import nothing, settled
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.firing import Firing
 from upshot.automations.outcomes import Outcome, Resolution, Suppression
+from upshot.automations.trying.backtest import Backtest
 from upshot.events.event import Recorded
 
 KEYS = st.sampled_from([{}, {"key": "id"}, {"key": "resource.name"}])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upshot.automations.causes import link_of
-from upshot.automations.cycles import Cycle, Cycles
 from upshot.automations.definition import Automation
+from upshot.automations.review.causes import link_of
+from upshot.automations.review.cycles import Cycle, Cycles
 
 
 def rule(name: str, trigger: Any, *actions: Any, **more: Any) -> dict[str, Any]:

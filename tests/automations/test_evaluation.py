@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.automations.making import automation, event, feed, firings, suppressions, told
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
+from upshot.automations.evaluation.nodes import Defined
 from upshot.automations.firing import Firing
 from upshot.automations.logtime import OpenTime
-from upshot.automations.nodes import Defined
 from upshot.automations.triggers import EventTrigger
 from upshot.events.event import Causation, Recorded
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.automations.making import automation, event, firings
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.logtime import OpenTime
 from upshot.automations.outcomes import Outcome
 from upshot.events.event import Recorded

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.automations.making import automation, event, feed, firings, suppressions, told
-from upshot.automations.evaluation import Evaluator
-from upshot.automations.nodes import Defined
+from upshot.automations.evaluation.evaluator import Evaluator
+from upshot.automations.evaluation.nodes import Defined
 from upshot.automations.triggers import CompoundTrigger, kept_on_edit, node_key, walk
 
 TWICE_A: dict[str, Any] = {"expect": "a.done", "threshold": 2, "within": "1m"}

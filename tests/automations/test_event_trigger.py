@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.automations.making import automation, event, feed, told
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.logtime import OpenTime
 from upshot.automations.triggers import EventTrigger, Facts, Reason, Window
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.automations.making import automation, event, feed, firings
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
-from upshot.automations.explanation import Explainer, Explanation
+from upshot.automations.evaluation.evaluator import Evaluator
+from upshot.automations.trying.explanation import Explainer, Explanation
 from upshot.events.event import Recorded
 
 MINUTE = 60_000

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from upshot.automations.exceptions import ExpressionFailed, InvalidExpression
-from upshot.automations.expressions import MAX_LENGTH, ActionExpression, Expression, Scope
+from upshot.automations.expressions.expression import (
+    MAX_LENGTH,
+    ActionExpression,
+    Expression,
+    Scope,
+)
 
 EVENT: dict[str, Any] = {
     "event": "flow-run.failed",

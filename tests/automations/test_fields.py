@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from upshot.automations.definition import Automation
-from upshot.automations.expressions import ActionExpression
-from upshot.automations.fields import Known, known_of, missing, names_of, reads_of
-from upshot.automations.templates import Template
+from upshot.automations.expressions.expression import ActionExpression
+from upshot.automations.review.fields import Known, known_of, missing, names_of, reads_of
+from upshot.automations.templates.template import Template
 
 EVENT: dict[str, Any] = {
     "id": "e",

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tests.automations.hostile_cases import CONDITIONS, EXPRESSIONS, TEMPLATES, VALUES
 from tests.automations.making import automation, event, feed, firings
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.logtime import OpenTime
 from upshot.events.event import Recorded
 

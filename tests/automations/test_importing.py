@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from upshot.automations.exceptions import InvalidDefinition
+from upshot.automations.files.loading import loads
 from upshot.automations.importing import Imported, import_prefect, to_yaml
-from upshot.automations.loading import loads
 
 DEPLOYMENT = "0f9f2c1e-3f5c-4a62-9a3b-3ad5ba2d54d5"
 BLOCK = "5f0f9f60-7a44-4f43-a8f4-9c4b7a1b0c11"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from upshot.automations.exceptions import InvalidDefinition
-from upshot.automations.loading import load, loads
+from upshot.automations.files.loading import load, loads
 
 GOOD = """\
 automations:

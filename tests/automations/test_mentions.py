@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upshot.automations.mentions import mentioned
+from upshot.automations.expressions.mentions import mentioned
 
 EVENT = {"payload": {"n": 3, "text": "x" * 200, "list": [1, 2]}, "resource": {"name": "nightly-a"}}
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upshot.automations.exceptions import ExpressionFailed
-from upshot.automations.expressions import Expression, Scope
-from upshot.automations.narrowing import NarrowScope
+from upshot.automations.expressions.expression import Expression, Scope
+from upshot.automations.expressions.narrowing import NarrowScope
 
 PATHS = ["event", "event.a", "event.a.b", "event.a.b.c", "event.b", "event['a'].b", "event . a . b"]
 TESTS = [

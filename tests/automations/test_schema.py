@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from upshot.automations.actions import ACTIONS
-from upshot.automations.loading import Definitions
-from upshot.automations.schema import KINDS, schema
+from upshot.automations.files.loading import Definitions
+from upshot.automations.files.schema import KINDS, schema
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(ROOT.glob("examples/**/*.yaml"))

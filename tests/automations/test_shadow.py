@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.automations.making import event
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.firing import Firing
 from upshot.automations.outcomes import Outcome, Resolution, Suppression
 

@@ -6,7 +6,7 @@ import pytest
 
 from upshot.automations.actions import CallWebhook
 from upshot.automations.exceptions import TemplateFailed
-from upshot.automations.templates import Template
+from upshot.automations.templates.template import Template
 
 EVENT = {"payload": {"text": "x" * 200_000, "words": "a " * 100_000, "list": list(range(5_000))}}
 DOUBLING = "{% set n = namespace(a=[], b=[]) %}{% for i in range(60) %}"

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from upshot.automations.definition import Automation
 from upshot.automations.exceptions import InvalidTemplate, TemplateFailed
-from upshot.automations.template_data import render_data
-from upshot.automations.templates import STORED, Template
+from upshot.automations.templates.data import render_data
+from upshot.automations.templates.template import STORED, Template
 
 VALUES: dict[str, Any] = {
     "event": {
@@ -128,7 +128,7 @@ def test_hostile_templates_fail_fast(source: str) -> None:
 def test_nested_data_is_rendered_with_its_types() -> None:
     from pydantic import TypeAdapter
 
-    from upshot.automations.template_data import TemplateData
+    from upshot.automations.templates.data import TemplateData
 
     adapter = TypeAdapter[Any](TemplateData)
     data = {"n": "{{ event.payload.n }}", "list": [1, None, "{{ event.id }}!"], "flag": True}

@@ -8,9 +8,9 @@ import pytest
 
 from upshot.automations.definition import Automation
 from upshot.automations.exceptions import InvalidDefinition
-from upshot.automations.loading import loads
-from upshot.automations.rendering import Lookups
-from upshot.automations.testing import Ended, run
+from upshot.automations.files.loading import loads
+from upshot.automations.trying.rendering import Lookups
+from upshot.automations.trying.testing import Ended, run
 
 RULES = """
 automations:

@@ -15,10 +15,10 @@ from tests.automations import test_trigger_reference_events as events
 from tests.automations import test_trigger_reference_measures as measures
 from tests.automations.making import automation, event, feed
 from tests.automations.playing import play, played, run
-from upshot.automations.backtest import Backtest
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.outcomes import Outcome
+from upshot.automations.trying.backtest import Backtest
 
 Case = tuple[str, dict[str, Any], str, str]
 

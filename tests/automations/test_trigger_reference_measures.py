@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tests.automations.making import automation
 from tests.automations.playing import outcomes, play, run
 from upshot.automations.definition import Automation
-from upshot.automations.evaluation import Evaluator
+from upshot.automations.evaluation.evaluator import Evaluator
 from upshot.automations.firing import Firing
 from upshot.automations.triggers.metrics import SLOTS, Measured
 

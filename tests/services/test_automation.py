@@ -12,7 +12,7 @@ from tests.services.api_served import Api, served
 from upshot import Automation
 from upshot.automations import EventTrigger, Notify
 from upshot.automations.exceptions import InvalidDefinition
-from upshot.automations.loading import loads
+from upshot.automations.files.loading import loads
 from upshot.services.client import Client
 from upshot.services.exceptions import RequestRefused
 

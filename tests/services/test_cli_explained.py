@@ -9,7 +9,7 @@ import pytest
 
 from tests.automations.making import event
 from upshot.automations.definition import Automation
-from upshot.automations.explanation import Explainer
+from upshot.automations.trying.explanation import Explainer
 from upshot.services.cli import times
 from upshot.services.cli.explained import tree
 from upshot.services.cli.printing import console

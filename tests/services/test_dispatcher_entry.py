@@ -8,8 +8,8 @@ from pydantic_core import from_json, to_json
 
 from tests.services.dispatching import EVENT, entry
 from upshot.automations.control.candidate import Candidate
+from upshot.automations.files.loading import loads
 from upshot.automations.firing import Occasion, come_about
-from upshot.automations.loading import loads
 from upshot.automations.triggers import Reason, Verdict
 from upshot.events.event import Recorded
 from upshot.services.dispatcher.compiled import compile_action

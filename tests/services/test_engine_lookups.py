@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from upshot.automations.conditions import Answers, ConditionExpression, Question, judge
-from upshot.automations.expressions import Scope
-from upshot.automations.lookups import Missing, Unanswerable
+from upshot.automations.conditions.condition import Answers, ConditionExpression, Question, judge
+from upshot.automations.conditions.lookups import Missing, Unanswerable
+from upshot.automations.expressions.expression import Scope
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store

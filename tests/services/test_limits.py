@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from upshot.automations.declarations import Deployment, Limit
+from upshot.automations.files.declarations import Deployment, Limit
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun, new_run

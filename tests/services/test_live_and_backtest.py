@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.services.engines import defined, engine, event, firings, place, settled
-from upshot.automations.backtest import Backtest
 from upshot.automations.definition import Automation
 from upshot.automations.testcases import TestCase
-from upshot.automations.testing import run_one
+from upshot.automations.trying.backtest import Backtest
+from upshot.automations.trying.testing import run_one
 from upshot.events.event import Event, Recorded
 from upshot.events.log import Log
 from upshot.events.store import Store

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from upshot.automations.actions import Action, BaseAction
 from upshot.automations.exceptions import TemplateFailed
-from upshot.automations.templates import Template
+from upshot.automations.templates.template import Template
 from upshot.services.rendering import Renderer, effort_of
 from upshot.services.rendering.renderer import QUICK
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from upshot.automations.declarations import WorkPool
+from upshot.automations.files.declarations import WorkPool
 from upshot.events.keys import WORKERS
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun, new_run

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from upshot.automations.declarations import Deployment, WorkPool
+from upshot.automations.files.declarations import Deployment, WorkPool
 from upshot.events.store import Store
 from upshot.flows.runs.deployed import run_of
 from upshot.flows.runs.flowrun import FlowRun

@@ -1,0 +1,1 @@
+"""Conditions: what must hold when an automation is about to fire, and what they look up."""

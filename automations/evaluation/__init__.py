@@ -1,0 +1,1 @@
+"""Evaluation: the automations in force decide on events, at deadlines, and are watched at it."""

@@ -1,0 +1,1 @@
+"""Files: what people write, read whole, with every problem told where it stands."""

@@ -1,0 +1,1 @@
+"""Review: what is noticed about definitions when they are saved."""

@@ -1,0 +1,1 @@
+"""Templates: strangers' texts over the events of a firing, sandboxed and bounded."""
