@@ -16,9 +16,9 @@ from upshot.events.store import Store
 from upshot.flows.deployments.jobs import DEFAULT_TYPE
 from upshot.flows.runs.flowrun import DEFAULT_QUEUE
 
-from .catalog import Catalog
-from .names import nearest
-from .switching import WORK_POOL
+from .definitions.catalog import Catalog
+from .definitions.names import nearest
+from .definitions.switching import WORK_POOL
 
 
 class WorkPools:

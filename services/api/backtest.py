@@ -17,10 +17,10 @@ from upshot.automations.trying.backtest import Backtest, difference
 from upshot.automations.trying.rendering import Lookups
 from upshot.events.exceptions import EventsError
 
+from ..definitions.past import Subject
 from ..engine.reading import Reader
 from ..exceptions import Refused, ServicesError
 from ..history.events import oldest_first
-from ..past import Subject
 from .answers import answer, moment_ms
 from .explain import now_ms, subject_of
 from .parts import Parts, Served

@@ -14,8 +14,8 @@ from upshot.automations.files.problems import in_words
 from upshot.automations.triggers import kept_on_edit
 from upshot.events.ids import derived_id
 
+from ..definitions.planning import Change, Doc, Verb
 from ..exceptions import Refused
-from ..planning import Change, Doc, Verb
 from .problems import field_errors
 
 HIDDEN: Final = "********"

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from ..planning import Doc, identity
+from ..definitions.planning import Doc, identity
 from .answers import answer
 from .checking import KIND_OF, check, told
 from .kinds import serve

@@ -13,11 +13,11 @@ from upshot.automations.trying.explanation import Explainer, Explanation
 from upshot.events.event import Event, Recorded
 from upshot.events.ids import new_id
 
+from ..definitions.names import resolve
+from ..definitions.past import Subject, find_event, of_body, of_name, reach_ms
 from ..engine.reading import Reader
 from ..exceptions import Refused
 from ..history.events import oldest_first
-from ..names import resolve
-from ..past import Subject, find_event, of_body, of_name, reach_ms
 from .answers import answer, moment_ms
 from .checking import check_one
 from .parts import Parts, Served

@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from upshot.events.exceptions import NotFound
 
-from ..catalog import Change, Doc, Verb
+from ..definitions.catalog import Change, Doc, Verb
+from ..definitions.names import resolve, resolve_or_take
+from ..definitions.switching import switch
 from ..exceptions import Refused
-from ..names import resolve, resolve_or_take
-from ..switching import switch
 from .answers import Cursor, Limit, answer, page
 from .checking import KIND_OF, check_one, shown, unmasked
 from .conditional import IF_MATCH, IF_NONE_MATCH, etag, expected_version, unchanged

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from upshot.events.store import Store
 
-from ..catalog import Doc
-from ..switching import WORK_POOL
+from ..definitions.catalog import Doc
+from ..definitions.switching import WORK_POOL
 from .answers import Cursor, Limit, answer, page_by
 from .parts import Parts, Served
 

@@ -14,13 +14,13 @@ from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
 
-from ..catalog import Catalog
-from ..fitting import Fitting
+from ..definitions.catalog import Catalog
+from ..definitions.fitting import Fitting
+from ..definitions.linting import Linter
+from ..definitions.review import Review
+from ..definitions.shadows import Shadows
 from ..history.archive import Archive
 from ..history.runs import RecordedRuns
-from ..linting import Linter
-from ..review import Review
-from ..shadows import Shadows
 from .appender import Appender
 from .rejections import Rejections
 from .tail import Tail

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..definitions.names import resolve
+from ..definitions.promotion import promote
 from ..exceptions import Refused
-from ..names import resolve
-from ..promotion import promote
 from .answers import answer
 from .checking import shown
 from .conditional import IF_MATCH, etag, expected_version

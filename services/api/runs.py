@@ -16,9 +16,9 @@ from upshot.flows.runs.flowrun import MAX_PRIORITY
 from upshot.flows.runs.registry import RunFilter
 from upshot.flows.states import ENDED
 
-from ..deployed import at_version
+from ..definitions.deployed import at_version
+from ..definitions.names import resolve
 from ..endings import end_tasks
-from ..names import resolve
 from .answers import (
     HEARTBEAT,
     Cursor,

@@ -14,7 +14,7 @@ from upshot.events.log import START, milliseconds
 from upshot.events.store import Argument, Store
 from upshot.flows.states import StateType
 
-from ..switching import WORK_POOL, says_paused
+from ..definitions.switching import WORK_POOL, says_paused
 
 _STATES: Final = [kind.value for kind in StateType]
 

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from upshot.events.event import Recorded
 from upshot.events.exceptions import NotFound
 
+from ..definitions.past import find_event
 from ..history.firings import find
 from ..history.tracing import trace
-from ..past import find_event
 from .answers import answer
 from .parts import Parts, Served
 from .tail import show

@@ -8,7 +8,7 @@ from typing import Final
 
 from upshot.events.exceptions import NotFound
 
-from ..catalog import Catalog, Doc
+from ..definitions.catalog import Catalog, Doc
 
 _FRESH: Final = 1.0
 

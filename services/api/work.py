@@ -12,7 +12,7 @@ from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.flows.runs.registry import RunFilter
 
-from ..switching import WORK_POOL, switch
+from ..definitions.switching import WORK_POOL, switch
 from ..work_pools import WorkPools
 from ..worker.presence import worker_event
 from .answers import Cursor, Limit, answer, page_by

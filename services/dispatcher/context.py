@@ -8,7 +8,7 @@ from typing import Any, Final
 from upshot.events.exceptions import NotFound
 from upshot.flows.runs.registry import Runs
 
-from ..catalog import Catalog
+from ..definitions.catalog import Catalog
 from .entry import Entry
 
 FRESH: Final = 1.0

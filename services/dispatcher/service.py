@@ -24,7 +24,7 @@ from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
 
-from ..catalog import Catalog
+from ..definitions.catalog import Catalog
 from ..rendering import Renderer
 from .context import Contexts, Definitions
 from .dispatch import Dispatch

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from upshot.events.exceptions import EventsError
 from upshot.events.keys import DISPATCHERS, WORKERS
 from upshot.events.store import Store
+from upshot.services.definitions.switching import is_paused
 from upshot.services.dispatcher.entry import parse_entry
 from upshot.services.dispatcher.outcomes import poison_arguments
-from upshot.services.switching import is_paused
 
 log = structlog.get_logger(__name__)
 

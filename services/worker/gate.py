@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from upshot.events.exceptions import EventsError
 from upshot.events.store import Store
 from upshot.flows.deployments.jobs import DEFAULT_TYPE
-from upshot.services.switching import WORK_POOL
+from upshot.services.definitions.switching import WORK_POOL
 
 log = structlog.get_logger(__name__)
 

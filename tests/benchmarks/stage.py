@@ -21,7 +21,7 @@ from upshot.automations import Automation, Deployment
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.processes import GuardedProcess
 from upshot.events.store import Store
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 T = TypeVar("T")
 

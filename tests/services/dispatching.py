@@ -16,7 +16,7 @@ from upshot.events.event import Causation
 from upshot.events.ids import new_id
 from upshot.events.settings import Settings
 from upshot.events.store import Store
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 from upshot.services.dispatcher import run as dispatcher
 from upshot.services.scheduler import run as scheduler
 

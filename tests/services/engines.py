@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from upshot.events.event import Event
 from upshot.events.log import START, Log
 from upshot.events.store import Store
-from upshot.services.catalog import Change, Verb, definition_event
+from upshot.services.definitions.catalog import Change, Verb, definition_event
 from upshot.services.engine import Engine
 
 LEASE_MS = 600

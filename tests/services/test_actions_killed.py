@@ -15,8 +15,8 @@ from upshot.events.settings import Settings
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
-from upshot.services.catalog import Catalog
-from upshot.services.switching import switch
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.switching import switch
 
 _PROGRAM = """
 import asyncio, sys

@@ -8,7 +8,7 @@ import pytest
 
 from tests.services.dispatching import EVENT, Service, dispatching, entry, until
 from upshot.events.ids import derived_id
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 DEFINITIONS: dict[str, dict[str, Any]] = {
     "deployment": {"etl/nightly": {"name": "etl/nightly", "entrypoint": "x.py:f"}},

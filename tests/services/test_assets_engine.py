@@ -11,7 +11,7 @@ import pytest
 from tests.services.engines import automation, engine, eventually, firings, names, settled
 from upshot import asset_check, flow, materialize
 from upshot.events.store import Store
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 STALE = {
     "name": "stale",

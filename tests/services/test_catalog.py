@@ -14,11 +14,11 @@ from upshot.events.exceptions import Conflict, NotFound
 from upshot.events.ids import derived_id
 from upshot.events.log import START, Log
 from upshot.events.store import Store
-from upshot.services.catalog import SECRET_KINDS, Catalog, Change, Verb, plan
+from upshot.services.definitions.catalog import SECRET_KINDS, Catalog, Change, Verb, plan
+from upshot.services.definitions.planning import identity
+from upshot.services.definitions.switching import switch
 from upshot.services.exceptions import PlanOutdated, VersionMismatch
 from upshot.services.once import Once
-from upshot.services.planning import identity
-from upshot.services.switching import switch
 
 NAMES = st.sampled_from("abc")
 DOCS = st.dictionaries(NAMES, st.dictionaries(st.sampled_from("xy"), st.integers(0, 2)))

@@ -10,7 +10,7 @@ from tests.services.engines import engine, event, firings
 from upshot.events.event import Recorded
 from upshot.events.log import Log
 from upshot.flows.runs.registry import Runs
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 EMIT = {"emit-event": {"event": "made", "resource": {"id": "{{ event.id }}"}}}
 RUN = {"run-deployment": {"deployment": "etl/nightly"}}

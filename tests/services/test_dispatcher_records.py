@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from tests.services.dispatching import call, dispatching, entry, receiving, until
 from upshot.automations.actions.secrets import masked_headers, masked_url
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 from upshot.services.recording import MOST, shortened
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3000)

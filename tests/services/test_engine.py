@@ -28,9 +28,9 @@ from upshot.events.exceptions import StoreUnavailable
 from upshot.events.ids import derived_id
 from upshot.events.log import START, Log
 from upshot.events.store import Argument, Store
-from upshot.services.catalog import Catalog, Verb
+from upshot.services.definitions.catalog import Catalog, Verb
+from upshot.services.definitions.switching import switch
 from upshot.services.engine.reading import PATIENT_MS, Reader
-from upshot.services.switching import switch
 
 PAST = (int(time.time()) - 7200) * 1000
 """A moment of the log long ago, in ms."""

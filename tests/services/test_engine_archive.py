@@ -15,7 +15,7 @@ from tests.services.running import until
 from upshot.automations import Automation
 from upshot.events.log import Log, order
 from upshot.events.store import Store
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 from upshot.services.engine import Engine
 
 THREE = {

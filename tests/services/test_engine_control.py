@@ -23,7 +23,7 @@ from upshot.automations.actions.run_deployment import run_id
 from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 NOTIFY: list[dict[str, Any]] = [{"notify": {"to": "me", "title": "{{ firing.reason }}"}}]
 

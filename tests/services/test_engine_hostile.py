@@ -11,7 +11,7 @@ from upshot.automations.triggers.buckets import LONGEST
 from upshot.events.event import MAX_DEPTH, MAX_LABELS, MAX_PASSED
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 from upshot.services.engine.memory import BREATH, recall
 
 ALL_LABELS = {f"label{n}": "v" for n in range(MAX_LABELS - 1)}

@@ -17,7 +17,7 @@ from upshot.events.store import Argument, Store
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 from upshot.services.engine.lookups import Lookups
 
 NOW = int(time.time() * 1000)

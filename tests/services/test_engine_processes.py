@@ -24,7 +24,7 @@ from upshot.events.embedded import EmbeddedStore
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 EVENTS = 300
 

@@ -17,7 +17,7 @@ from upshot.events.store import Store
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 from upshot.services.engine import Engine
 from upshot.services.engine.memory import recall
 

@@ -19,7 +19,7 @@ from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 from .running import scheduler, until, until_state, worker
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upshot.services.planning import change_of, differences, identity
+from upshot.services.definitions.planning import change_of, differences, identity
 
 PLAIN = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["a", "b"])
 JSON = st.recursive(

@@ -18,12 +18,12 @@ from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.automation import Automation
-from upshot.services.catalog import Catalog
 from upshot.services.client import Client
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.linting import Linter
+from upshot.services.definitions.planning import change_of
+from upshot.services.definitions.review import Review
 from upshot.services.exceptions import Refused, RequestRefused
-from upshot.services.linting import Linter
-from upshot.services.planning import change_of
-from upshot.services.review import Review
 
 
 def rule(name: str, waits: str, makes: str, **more: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tests.services.engines import (
 )
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 AUTOMATIONS = "/api/v1/automations"
 

@@ -13,9 +13,9 @@ from tests.services.archived import Steps
 from upshot.events.store import Store
 from upshot.services.cli.printing import console
 from upshot.services.cli.tracing import tree
+from upshot.services.definitions.past import find_event
 from upshot.services.history.address import SQLITE
 from upshot.services.history.tracing import trace
-from upshot.services.past import find_event
 
 
 @pytest.fixture

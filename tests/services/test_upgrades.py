@@ -13,7 +13,7 @@ from tests.services.engines import automation, defined, engine, event, firings, 
 from upshot.events.ids import derived_id
 from upshot.events.store import Store
 from upshot.services.api.health import readiness
-from upshot.services.catalog import Verb
+from upshot.services.definitions.catalog import Verb
 
 OLD = {**automation("old"), "mood": "grim"}
 

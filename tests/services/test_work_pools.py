@@ -19,10 +19,10 @@ from upshot.events.keys import WORKERS
 from upshot.events.log import START, Log
 from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
-from upshot.services.catalog import Catalog
 from upshot.services.cli.app import run
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.switching import WORK_POOL, switch
 from upshot.services.scheduler.sweep import Sweep
-from upshot.services.switching import WORK_POOL, switch
 from upshot.services.work_pools import WorkPools
 
 from .api_served import Api, served

@@ -16,9 +16,9 @@ from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.switching import WORK_POOL
 from upshot.services.scheduler.sweep import Sweep
-from upshot.services.switching import WORK_POOL
 from upshot.services.work_pools import WorkPools
 from upshot.services.worker.claims import Claims, Waiting
 

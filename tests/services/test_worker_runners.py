@@ -17,7 +17,7 @@ from upshot.events.store import Store
 from upshot.flows.runs.deployed import run_of
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import Runs
-from upshot.services.catalog import Catalog
+from upshot.services.definitions.catalog import Catalog
 
 from .running import process_stat, until, until_line, until_state, worker
 

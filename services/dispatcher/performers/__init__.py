@@ -10,7 +10,7 @@ from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
 
-from ...catalog import Catalog
+from ...definitions.catalog import Catalog
 from ..context import Definitions
 from ..performing import Performer
 from .call_webhook import CallWebhook

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ...catalog import Catalog, Verb
+from ...definitions.catalog import Catalog, Verb
 from ..context import Definitions
 from ..performing import Job, Receiver
 

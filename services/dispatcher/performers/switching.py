@@ -16,10 +16,10 @@ from upshot.automations.actions.concerning import Switching
 from upshot.events.exceptions import NotFound
 from upshot.events.store import Store
 
-from ...catalog import Catalog
+from ...definitions.catalog import Catalog
+from ...definitions.names import resolve
+from ...definitions.switching import WORK_POOL, switch
 from ...exceptions import ActionFailed
-from ...names import resolve
-from ...switching import WORK_POOL, switch
 from ...work_pools import WorkPools
 from ..context import Definitions
 from ..performing import Job, Receiver

@@ -15,9 +15,9 @@ from upshot.events.store import Store
 from upshot.flows.runs.flowrun import new_run, state_event
 from upshot.flows.states import State
 
-from .exceptions import HistoryUnavailable
-from .history.archive import Archive
-from .history.filters import EventFilter
+from ..exceptions import HistoryUnavailable
+from ..history.archive import Archive
+from ..history.filters import EventFilter
 from .past import automation_of
 from .planning import Change
 

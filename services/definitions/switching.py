@@ -9,8 +9,8 @@ from pydantic_core import from_json
 from upshot.events.exceptions import Conflict, NotFound
 from upshot.events.store import Store
 
+from ..once import Once
 from .catalog import ATTEMPTS, Catalog
-from .once import Once
 from .planning import Doc, pausing
 
 WORK_POOL: Final = "work-pool"

@@ -10,8 +10,8 @@ from upshot.events.store import Store
 from upshot.flows.deployments.jobs import DEFAULT_TYPE, job_of
 from upshot.flows.exceptions import InvalidJob
 
+from ..exceptions import Refused
 from .catalog import Reviewer
-from .exceptions import Refused
 from .planning import Change, Doc, Verb
 from .switching import WORK_POOL
 

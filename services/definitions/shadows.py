@@ -18,12 +18,12 @@ from upshot.automations.trying.rendering import Lookups, context_of
 from upshot.events.event import describe
 from upshot.events.store import Store
 
+from ..exceptions import ServicesError
+from ..history.archive import Archive
+from ..history.events import at
+from ..recording import shortened
+from ..rendering import Renderer, effort_of
 from .catalog import Catalog, Doc
-from .exceptions import ServicesError
-from .history.archive import Archive
-from .history.events import at
-from .recording import shortened
-from .rendering import Renderer, effort_of
 
 _ADAPTER: Final[TypeAdapter[BaseAction]] = TypeAdapter(Action)
 _NOT_KEPT: Final = "version {} of the automation is no longer kept"

@@ -6,8 +6,8 @@ from typing import Final
 
 from upshot.events.exceptions import Conflict
 
+from ..exceptions import NoShadow
 from .catalog import ATTEMPTS, Catalog, check_version
-from .exceptions import NoShadow
 from .planning import Change, pausing, promotion
 
 _KIND: Final = "automation"

@@ -12,8 +12,8 @@ from upshot.events.exceptions import Conflict, NotFound
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 
-from .exceptions import PlanOutdated, VersionMismatch
-from .once import Once
+from ..exceptions import PlanOutdated, VersionMismatch
+from ..once import Once
 from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identity, plan
 from .versions import Version, parse_version
 

@@ -19,7 +19,7 @@ from upshot.automations.review.causes import Link, link_of
 from upshot.automations.review.cycles import Cycle, Cycles
 from upshot.events.store import Store
 
-from .exceptions import Refused
+from ..exceptions import Refused
 from .planning import Change, Verb
 
 MOST_HELD_AGAINST: Final = 100

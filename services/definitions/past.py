@@ -18,9 +18,9 @@ from upshot.events.exceptions import EventsError, NotFound
 from upshot.events.log import milliseconds, recorded
 from upshot.events.store import Store
 
+from ..exceptions import UnreadableDefinition
+from ..history.archive import Archive
 from .catalog import Catalog, Doc, Version
-from .exceptions import UnreadableDefinition
-from .history.archive import Archive
 
 _PAGE: Final = 1_000
 _TRIGGER: Final = ("trigger",)

@@ -1,0 +1,1 @@
+"""Definitions: what people defined, kept with its versions; planned, reviewed, then changed."""
