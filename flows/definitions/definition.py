@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from ..calls.parameters import Signature
 from ..results.formats import Serializer
@@ -20,8 +31,12 @@ from .options import (
     is_coroutine_function,
 )
 
+if TYPE_CHECKING:
+    from ..states import State
+
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
+T = TypeVar("T")
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 
@@ -66,7 +81,7 @@ class Definition(Generic[P, R]):
         )
 
     def __reduce__(self) -> Any:
-        return _made, (type(self), self._method or self.fn, {**self._options, **self.hooks})
+        return decorated, (type(self), self._method or self.fn, {**self._options, **self.hooks})
 
     def _described(self) -> dict[str, str]:
         name = str(getattr(self.fn, "__name__", type(self.fn).__name__))
@@ -91,6 +106,42 @@ class Definition(Generic[P, R]):
         from ..calls.generating import collecting, collecting_async
 
         return collecting_async(self.fn) if self.is_async else collecting(self.fn)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(
+        self: Definition[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = None,
+        **kwargs: Any,
+    ) -> State: ...
+
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it and return what the function returns, or raise what it raises.
+
+        Besides the function's parameters it takes ``return_state`` (True returns how the run ended)
+        and ``wait_for`` (futures that must have ended well before it runs).
+        """
+        return self._called(args, kwargs)
+
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do what a call of this kind does where the code stands."""
+        raise NotImplementedError
 
     @property
     def entrypoint(self) -> str:
@@ -144,8 +195,15 @@ class Definition(Generic[P, R]):
         return hook
 
 
-def _made(kind: Any, fn: Any, options: dict[str, Any]) -> Any:
-    return kind(fn, **options)
+def decorated(kind: Any, fn: Callable[..., Any] | None, options: dict[str, Any]) -> Any:
+    """Return a flow or task of the function; without one, what makes one of any function."""
+    if fn is not None:
+        return kind(fn, **options)
+    kind(_nothing, **options)  # a wrong option is an error where it stands
+    return functools.partial(kind, **options)
+
+
+def _nothing() -> None: ...
 
 
 def _method_of(fn: Callable[..., Any], instance: object) -> Callable[..., Any]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, overload
 
 from ..calls.parameters import Arguments
-from .definition import Definition
+from .definition import Definition, decorated
 from .options import FlowOptions, Naming, delay_before, name_from
 
 if TYPE_CHECKING:
     from ..deployments.deployment import ConcurrencyLimitConfig, Deployment
     from ..runners.base import TaskRunner
-    from ..states import State
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
-T = TypeVar("T")
 
 _KNOWN = FlowOptions.__optional_keys__
 
@@ -72,35 +69,10 @@ class Flow(Definition[P, R]):
         """Bind to an instance or class, as methods are."""
         return self._bound(instance, owner)
 
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-    @overload
-    def __call__(
-        self: Flow[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> Coroutine[Any, Any, State]: ...
-
-    @overload
-    def __call__(
-        self,
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> State: ...
-
-    @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it and return what the function returns, or raise what it raises."""
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from ..flowruns.calling import call_flow
 
-        return call_flow(self, args, dict(kwargs))
+        return call_flow(self, args, kwargs)
 
     def deploy(
         self,
@@ -192,10 +164,4 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             functions, called by the process of the run with the flow, the run and the state that
             it entered. One that fails is logged.
     """
-    if fn is None:
-        Flow(_nothing, **options)  # a wrong option is an error where it stands
-        return partial(Flow, **options)
-    return Flow(fn, **options)
-
-
-def _nothing() -> None: ...
+    return decorated(Flow, fn, options)

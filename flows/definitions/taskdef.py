@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, ParamSpec, TypeVar, Unpack, overload
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, overload
 
 from ..context import here
+from .definition import decorated
 from .options import Naming, TaskOptions, TransactionHook, delay_before, jittered, name_from
 from .submitting import Submittable
 
@@ -16,12 +17,10 @@ if TYPE_CHECKING:
     from ..data.assets import Asset, Dependency
     from ..deployments.runfuture import RunFuture
     from ..results.cache_policies import CacheKeyFn, CachePolicy
-    from ..states import State
     from .flowdef import Flow
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
-T = TypeVar("T")
 Undo = TypeVar("Undo", bound=TransactionHook)
 
 _KNOWN = TaskOptions.__optional_keys__
@@ -83,38 +82,13 @@ class Task(Submittable[P, R]):
         """Bind to an instance or class, as methods are."""
         return self._bound(instance, owner)
 
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-    @overload
-    def __call__(
-        self: Task[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> Coroutine[Any, Any, State]: ...
-
-    @overload
-    def __call__(
-        self,
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = None,
-        **kwargs: Any,
-    ) -> State: ...
-
-    @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it here and return what the function returns, or raise what it raises."""
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         place = here()
         if place is None:
             return self.fn(*args, **kwargs)
         from ..flowruns.calling import call_task
 
-        return call_task(self, place, args, dict(kwargs))
+        return call_task(self, place, args, kwargs)
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> RunFuture[R]:
         """Ask for a run of it in the background, which a worker executes; return its future.
@@ -197,10 +171,4 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         on_running, on_completion, on_failure, on_cancellation, on_crashed: as of :func:`flow`,
             called with the task, its run and the state.
     """
-    if fn is None:
-        Task(_nothing, **options)  # a wrong option is an error where it stands
-        return functools.partial(Task, **options)
-    return Task(fn, **options)
-
-
-def _nothing() -> None: ...
+    return decorated(Task, fn, options)
