@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 from functools import partial
@@ -12,8 +11,8 @@ from typing import Any, Final
 
 from ..exceptions import Unhashable
 from .formats import is_json
+from .stable import Write, stable
 
-_MOST_PARTS: Final = 200_000
 _PLAIN: Final = frozenset({NoneType, bool, int, float, complex, str, bytes})
 _REFUSALS: Final = (
     pickle.PicklingError, TypeError, ValueError, AttributeError, RecursionError,
@@ -114,40 +113,17 @@ def _written(value: Any) -> bytes:
     if is_json(value):
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return b"j" + text.encode("utf-8", "surrogatepass")
-    try:
-        return b"p" + _pickled(value)
-    except _TooMany:
-        return b"s" + _pickled(value, sharing=True)
+    return b"p" + stable(value, _stand)
 
 
-class _TooMany(Exception):
-    """A value has too many parts to write each as often as it is met."""
-
-
-class _Pickler(pickle.Pickler):
-    """Writes the same bytes for equal values."""
-
-    _parts = 0
-
-    def persistent_id(self, value: Any) -> Any:
-        self._parts += 1
-        if self._parts > _MOST_PARTS and self.fast:
-            raise _TooMany
-        kind = type(value)
-        if kind is dict:
-            return "dict", sorted((_pickled(key), _pickled(item)) for key, item in value.items())
-        if kind is set or kind is frozenset:
-            return "set", sorted(_pickled(item) for item in value)
-        if hasattr(kind, "__pydantic_fields__") and hasattr(value, "model_dump"):
-            # Which fields were given and which are defaults makes no difference to what it is.
-            fields = {**value.__dict__, **(value.__pydantic_extra__ or {})}
-            return "model", f"{kind.__module__}.{kind.__qualname__}", _pickled(fields)
-        return None
-
-
-def _pickled(value: Any, *, sharing: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    pickler = _Pickler(buffer, protocol=5)
-    pickler.fast = not sharing  # no memory of objects seen: sharing them does not change the bytes
-    pickler.dump(value)
-    return buffer.getvalue()
+def _stand(value: Any, write: Write) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return "dict", sorted((write(key), write(item)) for key, item in value.items())
+    if kind is set or kind is frozenset:
+        return "set", sorted(map(write, value))
+    if hasattr(kind, "__pydantic_fields__") and hasattr(value, "model_dump"):
+        # Which fields were given and which are defaults makes no difference to what it is.
+        fields = {**value.__dict__, **(value.__pydantic_extra__ or {})}
+        return "model", f"{kind.__module__}.{kind.__qualname__}", write(fields)
+    return None
