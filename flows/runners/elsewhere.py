@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..calls.futures import TaskFuture
-from .base import OpenWork
+from .pools import LoopPool
 from .work import Elsewhere, LoopThread, Work
 
 
-class ElsewherePool:
+class ElsewherePool(LoopPool):
     """Leads tasks through their states on one event loop, and has their functions run elsewhere.
 
     Args:
@@ -17,28 +17,12 @@ class ElsewherePool:
     """
 
     def __init__(self, elsewhere: Elsewhere, limit: int | None) -> None:
+        super().__init__(LoopThread(limit))
         self._elsewhere = elsewhere
-        self._work = OpenWork()
-        self._loop = LoopThread(limit)
 
     def submit(self, work: Work, upstream: list[TaskFuture[Any]]) -> None:
         work.elsewhere = self._elsewhere
         self._work.add(work, upstream, self._loop.submit)
-
-    def may_block(self) -> bool:
-        return not self._loop.is_here()
-
-    def drain(self) -> None:
-        self._work.wait()
-
-    def drop_waiting(self) -> None:
-        self._work.drop_waiting()
-
-    def abort(self, grace: float) -> None:
-        self._work.drop_waiting()
-        self._loop.cancel()
-        self._work.wait(grace)
-        self._work.drop()
 
     def close(self) -> None:
         self._loop.close(self._elsewhere.close())

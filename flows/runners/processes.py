@@ -15,7 +15,7 @@ from upshot.events.processes import GuardedProcess
 from ..calls.timeouts import timed_out
 from ..context import Here
 from ..exceptions import ProcessDied
-from .base import Pool, check_workers
+from .base import LimitedRunner, Pool
 from .elsewhere import ElsewherePool
 from .nested import Nested
 from .order import Done, pack
@@ -30,7 +30,7 @@ HEAD: Final = 8
 """Bytes before each message that tell its length."""
 
 
-class ProcessPoolTaskRunner:
+class ProcessPoolTaskRunner(LimitedRunner):
     """Runs submitted tasks in processes, for work that keeps a processor busy.
 
     What a task is given and what it returns must be something that pickle can send. A function that
@@ -40,10 +40,6 @@ class ProcessPoolTaskRunner:
     Args:
         max_workers: how many processes; by default one for each processor.
     """
-
-    def __init__(self, max_workers: int | None = None) -> None:
-        check_workers(max_workers)
-        self.max_workers = max_workers
 
     def open(self) -> Pool:
         return ElsewherePool(Processes(), self.max_workers or os.cpu_count() or 1)

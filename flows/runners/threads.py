@@ -10,28 +10,25 @@ from typing import Any, Final
 from ..calls.futures import TaskFuture
 from ..calls.interrupting import raise_in
 from ..exceptions import Interrupted
-from .base import OpenWork, Pool, check_workers
+from .base import LimitedRunner, Pool
+from .pools import LoopPool
 from .work import LoopThread, Work
 
 DEFAULT_WORKERS: Final = 16
 
 
-class ThreadPoolTaskRunner:
+class ThreadPoolTaskRunner(LimitedRunner):
     """Runs submitted functions in threads, and submitted coroutines on one event loop.
 
     Args:
         max_workers: how many run at a time; by default 16 threads, and coroutines without limit.
     """
 
-    def __init__(self, max_workers: int | None = None) -> None:
-        check_workers(max_workers)
-        self.max_workers = max_workers
-
     def open(self) -> Pool:
         return ThreadPool(self.max_workers or DEFAULT_WORKERS, LoopThread(self.max_workers))
 
 
-class AsyncioTaskRunner:
+class AsyncioTaskRunner(LimitedRunner):
     """Runs submitted coroutines on the event loop of the flow itself, where that has one.
 
     So they can share what belongs to that loop, such as HTTP clients. Functions run in threads.
@@ -40,16 +37,12 @@ class AsyncioTaskRunner:
         max_workers: how many run at a time; by default 16 threads, and coroutines without limit.
     """
 
-    def __init__(self, max_workers: int | None = None) -> None:
-        check_workers(max_workers)
-        self.max_workers = max_workers
-
     def open(self) -> Pool:
         loop = LoopThread(self.max_workers, asyncio._get_running_loop())
         return ThreadPool(self.max_workers or DEFAULT_WORKERS, loop)
 
 
-class ThreadPool:
+class ThreadPool(LoopPool):
     """Daemon threads that start when they are needed: a stuck one does not keep the process.
 
     Args:
@@ -57,14 +50,13 @@ class ThreadPool:
     """
 
     def __init__(self, threads: int, loop: LoopThread) -> None:
+        super().__init__(loop)
         self._most = threads
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._counting = threading.Lock()
-        self._work = OpenWork()
         self._running: dict[int, Work] = {}
         self._threads = 0
         self._idle = 0
-        self._loop = loop
 
     def submit(self, work: Work, upstream: list[TaskFuture[Any]]) -> None:
         self._work.add(work, upstream, self._start)
@@ -110,22 +102,10 @@ class ThreadPool:
             with self._counting:
                 self._idle -= 1
 
-    def may_block(self) -> bool:
-        return not self._loop.is_here()
-
-    def drain(self) -> None:
-        self._work.wait()
-
-    def drop_waiting(self) -> None:
-        self._work.drop_waiting()
-
-    def abort(self, grace: float) -> None:
-        self._work.drop_waiting()
+    def _interrupt(self) -> None:
         for thread in list(self._running):
             raise_in(thread, Interrupted)
-        self._loop.cancel()
-        self._work.wait(grace)
-        self._work.drop()
+        super()._interrupt()
 
     def close(self) -> None:
         for _ in range(self._threads):
