@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from .lazy import face
 
 if TYPE_CHECKING:
-    from .embedded import EmbeddedStore
-    from .event import Causation, Event, Recorded
-    from .log import Log
-    from .settings import Settings, load_settings
-    from .store import Store, SyncStore
+    from upshot.flows.emitting import emit_event as emit_event
 
-__all__ = [
-    "Causation",
-    "EmbeddedStore",
-    "Event",
-    "Log",
-    "Recorded",
-    "Settings",
-    "Store",
-    "SyncStore",
-    "load_settings",
-]
-
-_MODULE_OF: Final = {
-    "Causation": "event",
-    "EmbeddedStore": "embedded",
-    "Event": "event",
-    "Log": "log",
-    "Recorded": "event",
-    "Settings": "settings",
-    "Store": "store",
-    "SyncStore": "store",
-    "load_settings": "settings",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module, once."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    globals()[name] = value
-    return value
+    from .embedded import EmbeddedStore as EmbeddedStore
+    from .event import Causation as Causation, Event as Event, Recorded as Recorded
+    from .log import Log as Log
+    from .settings import Settings as Settings, load_settings as load_settings
+    from .store import Store as Store, SyncStore as SyncStore
+else:
+    __getattr__ = face(
+        __name__,
+        {
+            ".embedded": "EmbeddedStore",
+            ".event": "Causation Event Recorded",
+            ".log": "Log",
+            ".settings": "Settings load_settings",
+            ".store": "Store SyncStore",
+            # It knows in which run it is called, so it lives upstairs; users of Prefect ask here.
+            "upshot.flows.emitting": "emit_event",
+        },
+    )

@@ -2,7 +2,8 @@
 
 ``import upshot`` itself loads nothing else, so that a flow process pays for what it uses and no
 more. The rooms behind the names are ``upshot.events``, ``upshot.flows``, ``upshot.automations``
-and ``upshot.services``.
+and ``upshot.services``; all that ``upshot.flows`` offers is here as well. The modules next to this
+one (``upshot.states``, ``upshot.tasks``, …) offer the same names where users of Prefect know them.
 """
 
 from __future__ import annotations
@@ -11,275 +12,58 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from upshot.events import Event
-    from upshot.flows import (
-        DEFAULT,
-        FLOW_PARAMETERS,
-        INPUTS,
-        NO_CACHE,
-        RUN_ID,
-        TASK_SOURCE,
-        Asset,
-        AssetCheck,
-        AssetCheckResult,
-        AssetProperties,
-        AsyncioTaskRunner,
-        CacheKeyFnPolicy,
-        CachePolicy,
-        Cancelled,
-        CommitMode,
-        Completed,
-        ConcurrencyLimitConfig,
-        DaskTaskRunner,
-        Deployment,
-        Failed,
-        Flow,
-        IsolationLevel,
-        MaterializingTask,
-        ProcessPoolTaskRunner,
-        RunFuture,
-        RunInput,
-        State,
-        StateType,
-        Task,
-        TaskFuture,
-        TaskFutureList,
-        TaskRunner,
-        ThreadPoolTaskRunner,
-        Transaction,
-        acreate_image_artifact,
-        acreate_link_artifact,
-        acreate_markdown_artifact,
-        acreate_progress_artifact,
-        acreate_table_artifact,
-        add_asset_metadata,
-        allow_failure,
-        apause_flow_run,
-        aresume_flow_run,
-        arun_deployment,
-        as_completed,
-        asset,
-        asset_check,
-        asuspend_flow_run,
-        aupdate_progress_artifact,
-        concurrency,
-        create_image_artifact,
-        create_link_artifact,
-        create_markdown_artifact,
-        create_progress_artifact,
-        create_table_artifact,
-        emit_event,
-        exponential_backoff,
-        flow,
-        get_run_logger,
-        get_transaction,
-        materialize,
-        pause_flow_run,
-        quote,
-        rate_limit,
-        resume_flow_run,
-        run_deployment,
-        runtime,
-        suspend_flow_run,
-        tags,
-        task,
-        task_input_hash,
-        transaction,
-        unmapped,
-        update_progress_artifact,
-        wait,
-        wait_for_event,
-    )
-    from upshot.services.automation import Automation
+    from upshot.events import Event as Event
+    from upshot.flows import *  # noqa: F403 - each of them says that it is offered
+    from upshot.services.automation import Automation as Automation
 
     __version__: str
+else:
 
-__all__ = [
-    "DEFAULT",
-    "FLOW_PARAMETERS",
-    "INPUTS",
-    "NO_CACHE",
-    "RUN_ID",
-    "TASK_SOURCE",
-    "Asset",
-    "AssetCheck",
-    "AssetCheckResult",
-    "AssetProperties",
-    "AsyncioTaskRunner",
-    "Automation",
-    "CacheKeyFnPolicy",
-    "CachePolicy",
-    "Cancelled",
-    "CommitMode",
-    "Completed",
-    "ConcurrencyLimitConfig",
-    "DaskTaskRunner",
-    "Deployment",
-    "Event",
-    "Failed",
-    "Flow",
-    "IsolationLevel",
-    "MaterializingTask",
-    "ProcessPoolTaskRunner",
-    "RunFuture",
-    "RunInput",
-    "State",
-    "StateType",
-    "Task",
-    "TaskFuture",
-    "TaskFutureList",
-    "TaskRunner",
-    "ThreadPoolTaskRunner",
-    "Transaction",
-    "acreate_image_artifact",
-    "acreate_link_artifact",
-    "acreate_markdown_artifact",
-    "acreate_progress_artifact",
-    "acreate_table_artifact",
-    "add_asset_metadata",
-    "allow_failure",
-    "apause_flow_run",
-    "aresume_flow_run",
-    "arun_deployment",
-    "as_completed",
-    "asset",
-    "asset_check",
-    "asuspend_flow_run",
-    "aupdate_progress_artifact",
-    "concurrency",
-    "create_image_artifact",
-    "create_link_artifact",
-    "create_markdown_artifact",
-    "create_progress_artifact",
-    "create_table_artifact",
-    "emit_event",
-    "exponential_backoff",
-    "flow",
-    "get_run_logger",
-    "get_transaction",
-    "materialize",
-    "pause_flow_run",
-    "quote",
-    "rate_limit",
-    "resume_flow_run",
-    "run_deployment",
-    "runtime",
-    "suspend_flow_run",
-    "tags",
-    "task",
-    "task_input_hash",
-    "transaction",
-    "unmapped",
-    "update_progress_artifact",
-    "wait",
-    "wait_for_event",
-]
+    def __getattr__(name: str) -> Any:
+        """Load a public name from its room, or a module of this package, once.
 
-# A new public name goes here, into `__all__` and among the imports above; a test compares them.
-_ROOM_OF: Final = {
-    "DEFAULT": "upshot.flows",
-    "FLOW_PARAMETERS": "upshot.flows",
-    "INPUTS": "upshot.flows",
-    "NO_CACHE": "upshot.flows",
-    "RUN_ID": "upshot.flows",
-    "TASK_SOURCE": "upshot.flows",
-    "Asset": "upshot.flows",
-    "AssetCheck": "upshot.flows",
-    "AssetCheckResult": "upshot.flows",
-    "AssetProperties": "upshot.flows",
-    "AsyncioTaskRunner": "upshot.flows",
-    "Automation": "upshot.services.automation",
-    "CacheKeyFnPolicy": "upshot.flows",
-    "CachePolicy": "upshot.flows",
-    "Cancelled": "upshot.flows",
-    "CommitMode": "upshot.flows",
-    "Completed": "upshot.flows",
-    "ConcurrencyLimitConfig": "upshot.flows",
-    "DaskTaskRunner": "upshot.flows",
-    "Deployment": "upshot.flows",
-    "Event": "upshot.events",
-    "Failed": "upshot.flows",
-    "Flow": "upshot.flows",
-    "IsolationLevel": "upshot.flows",
-    "MaterializingTask": "upshot.flows",
-    "ProcessPoolTaskRunner": "upshot.flows",
-    "RunFuture": "upshot.flows",
-    "RunInput": "upshot.flows",
-    "State": "upshot.flows",
-    "StateType": "upshot.flows",
-    "Task": "upshot.flows",
-    "TaskFuture": "upshot.flows",
-    "TaskFutureList": "upshot.flows",
-    "TaskRunner": "upshot.flows",
-    "ThreadPoolTaskRunner": "upshot.flows",
-    "Transaction": "upshot.flows",
-    "acreate_image_artifact": "upshot.flows",
-    "acreate_link_artifact": "upshot.flows",
-    "acreate_markdown_artifact": "upshot.flows",
-    "acreate_progress_artifact": "upshot.flows",
-    "acreate_table_artifact": "upshot.flows",
-    "add_asset_metadata": "upshot.flows",
-    "allow_failure": "upshot.flows",
-    "apause_flow_run": "upshot.flows",
-    "aresume_flow_run": "upshot.flows",
-    "arun_deployment": "upshot.flows",
-    "as_completed": "upshot.flows",
-    "asset": "upshot.flows",
-    "asset_check": "upshot.flows",
-    "asuspend_flow_run": "upshot.flows",
-    "aupdate_progress_artifact": "upshot.flows",
-    "concurrency": "upshot.flows",
-    "create_image_artifact": "upshot.flows",
-    "create_link_artifact": "upshot.flows",
-    "create_markdown_artifact": "upshot.flows",
-    "create_progress_artifact": "upshot.flows",
-    "create_table_artifact": "upshot.flows",
-    "emit_event": "upshot.flows",
-    "exponential_backoff": "upshot.flows",
-    "flow": "upshot.flows",
-    "get_run_logger": "upshot.flows",
-    "get_transaction": "upshot.flows",
-    "materialize": "upshot.flows",
-    "pause_flow_run": "upshot.flows",
-    "quote": "upshot.flows",
-    "rate_limit": "upshot.flows",
-    "resume_flow_run": "upshot.flows",
-    "run_deployment": "upshot.flows",
-    "runtime": "upshot.flows",
-    "suspend_flow_run": "upshot.flows",
-    "tags": "upshot.flows",
-    "task": "upshot.flows",
-    "task_input_hash": "upshot.flows",
-    "transaction": "upshot.flows",
-    "unmapped": "upshot.flows",
-    "update_progress_artifact": "upshot.flows",
-    "wait": "upshot.flows",
-    "wait_for_event": "upshot.flows",
-}
+        Raises:
+            AttributeError: when Upshot has no such public name.
+        """
+        value = _found(name)
+        if not name.startswith("_"):
+            globals()[name] = value
+        return value
 
 
-def _version() -> str:
-    from importlib import metadata
-
-    return metadata.version("upshot")
+_FROM_ELSEWHERE: Final = {"Automation": "upshot.services.automation", "Event": "upshot.events"}
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from its room, once.
-
-    Raises:
-        AttributeError: when Upshot has no such public name.
-    """
+def _found(name: str) -> Any:
     if name == "__version__":
-        value: Any = _version()
-    elif name in _ROOM_OF:
-        value = getattr(importlib.import_module(_ROOM_OF[name]), name)
-    else:
-        raise AttributeError(f"module 'upshot' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+        from importlib import metadata
+
+        return metadata.version("upshot")
+    if name == "__all__":
+        return sorted([*_FROM_ELSEWHERE, *importlib.import_module("upshot.flows").__all__])
+    if name.startswith("_"):
+        raise _missing(name)
+    return _offered(name)
+
+
+def _offered(name: str) -> Any:
+    if name in _FROM_ELSEWHERE:
+        return getattr(importlib.import_module(_FROM_ELSEWHERE[name]), name)
+    flows = importlib.import_module("upshot.flows")
+    if name in flows.__all__:
+        return getattr(flows, name)
+    try:
+        return importlib.import_module(f"upshot.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"upshot.{name}":
+            raise
+        raise _missing(name) from None
+
+
+def _missing(name: str) -> AttributeError:
+    return AttributeError(f"module 'upshot' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """List the public names, loaded or not."""
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*globals(), *_found("__all__"), "__version__"})

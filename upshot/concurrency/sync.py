@@ -1,0 +1,3 @@
+"""Limits in plain functions, where users of Prefect import them from."""
+
+from upshot.flows import concurrency as concurrency, rate_limit as rate_limit

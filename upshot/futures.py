@@ -1,0 +1,12 @@
+"""Futures, where users of Prefect import them from."""
+
+from upshot.flows import (
+    RunFuture as RunFuture,
+    TaskFuture as TaskFuture,
+    TaskFutureList as TaskFutureList,
+    as_completed as as_completed,
+    wait as wait,
+)
+
+PrefectFuture = TaskFuture
+PrefectFutureList = TaskFutureList

@@ -1,0 +1,3 @@
+"""Forms and messages for runs, where users of Prefect import them from."""
+
+from upshot.flows import RunInput as RunInput

@@ -1,0 +1,9 @@
+"""States, where users of Prefect import them from."""
+
+from upshot.flows import (
+    Cancelled as Cancelled,
+    Completed as Completed,
+    Failed as Failed,
+    State as State,
+    StateType as StateType,
+)

@@ -1,0 +1,1 @@
+"""Holds ``upshot.utilities.annotations``, where users of Prefect import annotations from."""
