@@ -91,7 +91,7 @@ def _of_run(place: Here) -> dict[str, Any]:
 
 
 def _resources(place: Here) -> list[dict[str, str]]:
-    from .runs.flowrun import related as related_to
+    from .runs.events import related as related_to
 
     run = place.run.held.run
     resources = [{"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name}]

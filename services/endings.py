@@ -21,8 +21,10 @@ from upshot.events.exceptions import (
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 from upshot.flows.calls.overdue import OVERDUE
-from upshot.flows.runs.flowrun import FlowRun, handed_over, related
+from upshot.flows.runs.events import related
+from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import Runs
+from upshot.flows.runs.transitions import handed_over
 from upshot.flows.states import ENDED, State, StateType
 
 log = structlog.get_logger(__name__)

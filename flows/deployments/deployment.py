@@ -12,7 +12,7 @@ from upshot.events.exceptions import Conflict
 from upshot.events.store import SyncStore
 
 from ..exceptions import InvalidDeployment
-from ..runs.flowrun import deployment_resource
+from ..runs.events import deployment_resource
 from .sources import Source
 
 _ATTEMPTS = 10

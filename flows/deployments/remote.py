@@ -24,7 +24,8 @@ from ..definitions.tagging import with_current
 from ..exceptions import DeploymentNotFound
 from ..results.inputs import inputs_key
 from ..runs.deployed import run_of
-from ..runs.flowrun import FlowRun, create_arguments, new_run, transition_arguments
+from ..runs.flowrun import FlowRun, new_run
+from ..runs.transitions import create_arguments, transition_arguments
 from ..states import State
 from .runfuture import RunFuture, keys_of, reach, read
 

@@ -21,7 +21,8 @@ from ..logs.capturing import capture
 from ..results.formats import ResultFiles
 from ..results.inputs import inputs_key
 from ..results.of_flows import restored
-from ..runs.flowrun import FlowRun, create_arguments, new_run, transition_arguments
+from ..runs.flowrun import FlowRun, new_run
+from ..runs.transitions import create_arguments, transition_arguments
 from ..states import State, StateType
 from .execution import Execution
 from .flowgenerator import iterate_run, iterate_run_async

@@ -26,7 +26,7 @@ from ..results.formats import Kept, ResultFiles
 from ..results.of_flows import Fields, keep_result
 from ..runners.opening import OnePool
 from ..runs.boundary import pass_boundary, require_done
-from ..runs.flowrun import handed_over
+from ..runs.transitions import handed_over
 from ..states import State, StateType, legible
 from .halting import Halting
 from .retrying import Retrying

@@ -13,8 +13,8 @@ from ..context import RunContext
 from ..exceptions import Interrupted, NotCompleted, Suspending
 from ..runners.opening import OnePool
 from ..runs.boundary import lineage
-from ..runs.flowrun import handed_over
 from ..runs.pausing import leaves
+from ..runs.transitions import handed_over
 from ..states import ENDED, State, StateType
 from .stopping import Stop
 

@@ -20,7 +20,8 @@ from upshot.events.store import SyncStore
 from ..deployments.checkouts import code_folder, laid_out
 from ..deployments.sources import FolderSource, GitSource, Source
 from ..exceptions import FlowsError
-from ..runs.flowrun import parse_run, transition_arguments
+from ..runs.flowrun import parse_run
+from ..runs.transitions import transition_arguments
 from ..states import State
 from .process import execute
 

@@ -27,7 +27,8 @@ from ..exceptions import OutsideRun
 from ..limits.slots import Slots
 from ..results.formats import Kept
 from ..runs.boundary import sleep, stand_still
-from ..runs.flowrun import FlowRun, after, parse_run, transition_arguments
+from ..runs.flowrun import FlowRun, parse_run
+from ..runs.transitions import after, transition_arguments
 from ..states import State, StateType
 from .backlog import Backlog
 from .held import Entry, HeldRun, fit, flatten

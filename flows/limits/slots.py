@@ -17,7 +17,8 @@ from upshot.events.ids import derived_id, new_id
 from upshot.events.store import Argument
 
 from ..exceptions import LimitTimeout, LimitTooSmall, NoLimit
-from ..runs.flowrun import FlowRun, related
+from ..runs.events import related
+from ..runs.flowrun import FlowRun
 
 if TYPE_CHECKING:
     from ..context import RunContext

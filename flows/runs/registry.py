@@ -14,9 +14,10 @@ from upshot.events.store import Store
 from ..exceptions import NoSuchTask
 from ..states import State
 from .changing import cancelled, moved, retried
-from .flowrun import FlowRun, after, create_arguments, transition_arguments
+from .flowrun import FlowRun
 from .pausing import Change, answered, paused, resumed
 from .reading import RunFilter, RunReader
+from .transitions import after, create_arguments, transition_arguments
 
 Cause: TypeAlias = tuple[str, Causation]
 """The event that makes somebody change a run, and the causation of what follows from it."""

@@ -15,7 +15,8 @@ from upshot.events.ids import derived_id, new_id
 from ..context import RunContext
 from ..journal.held import HeldRun
 from ..results.formats import Kept
-from ..runs.flowrun import FlowRun, related
+from ..runs.events import related
+from ..runs.flowrun import FlowRun
 from ..states import NAMES, State, StateType, legible
 
 _NO_RESULT: Final = '"result":null,"checkpoint":null'

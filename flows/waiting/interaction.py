@@ -16,9 +16,10 @@ from upshot.events.store import SyncStore
 
 from ..deployments.joining import connect, join
 from ..exceptions import FlowPauseTimeout, InvalidInput
-from ..runs.flowrun import FlowRun, parse_run, transition_arguments
+from ..runs.flowrun import FlowRun, parse_run
 from ..runs.pause import Pause
 from ..runs.pausing import resumed
+from ..runs.transitions import transition_arguments
 from .asking import Question, ask, flow_place, key_of
 
 Seconds: TypeAlias = float | timedelta

@@ -12,7 +12,8 @@ from upshot.automations.review.fields import known_of, missing, names_of, reads_
 from upshot.events.event import Recorded
 from upshot.events.log import recorded
 from upshot.events.store import Store
-from upshot.flows.runs.flowrun import new_run, state_event
+from upshot.flows.runs.events import state_event
+from upshot.flows.runs.flowrun import new_run
 from upshot.flows.states import State
 
 from ..exceptions import HistoryUnavailable

@@ -23,13 +23,8 @@ from tests.flows.child import Child
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.store import SyncStore
-from upshot.flows.runs.flowrun import (
-    FlowRun,
-    create_arguments,
-    new_run,
-    parse_run,
-    transition_arguments,
-)
+from upshot.flows.runs.flowrun import FlowRun, new_run, parse_run
+from upshot.flows.runs.transitions import create_arguments, transition_arguments
 from upshot.flows.states import State
 
 from .long_flow import EXPECTED, ITEMS, STEPS

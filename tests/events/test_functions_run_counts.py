@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.events.runs import FAR, everything
 from upshot.events.exceptions import EventsError
 from upshot.events.store import SyncStore
-from upshot.flows.runs.flowrun import create_arguments, new_run, parse_run, transition_arguments
+from upshot.flows.runs.flowrun import new_run, parse_run
+from upshot.flows.runs.transitions import create_arguments, transition_arguments
 from upshot.flows.states import NAMES, State
 
 LATER = 4_000_000_000_000

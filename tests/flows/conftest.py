@@ -13,13 +13,8 @@ import pytest
 from pydantic_core import from_json
 
 from upshot.events.store import SyncStore
-from upshot.flows.runs.flowrun import (
-    FlowRun,
-    create_arguments,
-    new_run,
-    parse_run,
-    transition_arguments,
-)
+from upshot.flows.runs.flowrun import FlowRun, new_run, parse_run
+from upshot.flows.runs.transitions import create_arguments, transition_arguments
 from upshot.flows.states import State
 
 from .child import Child

@@ -30,7 +30,7 @@ from upshot.flows.exceptions import (
     NotResumable,
     OutsideRun,
 )
-from upshot.flows.runs.flowrun import transition_arguments
+from upshot.flows.runs.transitions import transition_arguments
 from upshot.flows.states import State
 
 from .conftest import Seen, eventually

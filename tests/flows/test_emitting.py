@@ -9,7 +9,8 @@ import pytest
 from upshot import emit_event, flow, task
 from upshot.events.event import Causation
 from upshot.events.exceptions import InvalidEvent
-from upshot.flows.runs.flowrun import create_arguments, new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.transitions import create_arguments
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen

@@ -410,7 +410,7 @@ def test_a_script_that_is_interrupted_leaves_a_crashed_run(
 
 
 def test_a_run_by_hand_can_be_cancelled_while_it_sleeps(seen: Seen) -> None:
-    from upshot.flows.runs.flowrun import transition_arguments
+    from upshot.flows.runs.transitions import transition_arguments
 
     process = start(seen, "time.sleep(60)", UPSHOT_LEASE="0.3")
     assert process.stdout is not None

@@ -11,7 +11,8 @@ from upshot.events.exceptions import StoreUnavailable
 from upshot.events.store import Argument, SyncStore
 from upshot.flows.journal.held import Entry, HeldRun, fit, flatten
 from upshot.flows.journal.journal import Journal
-from upshot.flows.runs.flowrun import create_arguments, new_run, transition_arguments
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.transitions import create_arguments, transition_arguments
 from upshot.flows.states import State, StateType
 
 from .conftest import Seen, eventually

@@ -12,7 +12,7 @@ from upshot import runtime
 from upshot.events.exceptions import StaleEpoch
 from upshot.flows.flowruns.process import preload
 from upshot.flows.journal.journal import EXIT_LOST
-from upshot.flows.runs.flowrun import deployment_resource
+from upshot.flows.runs.events import deployment_resource
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen, eventually

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from upshot.flows.runs.flowrun import create_arguments, new_run, parse_run, transition_arguments
+from upshot.flows.runs.flowrun import new_run, parse_run
+from upshot.flows.runs.transitions import create_arguments, transition_arguments
 from upshot.flows.states import State
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from upshot.flows.runs.flowrun import create_arguments, new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.transitions import create_arguments
 from upshot.flows.states import State
 
 from .conftest import ROOT, Seen, eventually

@@ -12,7 +12,8 @@ from upshot.events.exceptions import IllegalTransition
 from upshot.events.ids import new_id
 from upshot.events.store import library
 from upshot.flows.exceptions import NotCompleted
-from upshot.flows.runs.flowrun import create_arguments, new_run
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.transitions import create_arguments
 from upshot.flows.states import ENDED, LEGAL, NAMES, State, StateType
 
 from .conftest import Seen
@@ -58,7 +59,7 @@ def entry(name: str) -> tuple[str, str, str, str]:
 @example(batches=[["Completed"], ["RolledBack"], ["RolledBack"]])
 @given(batches=st.lists(st.lists(st.sampled_from(STATES), min_size=1, max_size=5), max_size=5))
 def test_a_task_run_goes_through_legal_states_only(seen: Seen, batches: list[list[str]]) -> None:
-    seen.store.client.flushall()
+    seen.store.execute("FLUSHALL")
     run = new_run("f", state=State("Running"))
     seen.store.call("create_run", *create_arguments(run, lease_ms=10_000))
     present: str | None = None

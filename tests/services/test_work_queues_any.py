@@ -13,13 +13,8 @@ from pydantic_core import to_json
 from upshot.events.event import Event
 from upshot.events.keys import WORKERS
 from upshot.events.store import SyncStore
-from upshot.flows.runs.flowrun import (
-    FlowRun,
-    create_arguments,
-    new_run,
-    parse_run,
-    transition_arguments,
-)
+from upshot.flows.runs.flowrun import FlowRun, new_run, parse_run
+from upshot.flows.runs.transitions import create_arguments, transition_arguments
 from upshot.flows.states import State
 
 NAMES = ("default", "a", "b")

@@ -1,0 +1,138 @@
+"""Changes of flow runs: the arguments of the calls that create and change them in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+from pydantic_core import to_json
+
+from upshot.events.event import Causation
+from upshot.events.store import Argument
+
+from ..results.formats import Kept
+from ..states import State, StateType, timestamp_of
+from .events import state_event
+from .flowrun import FlowRun
+from .pause import Pause
+
+Cause: TypeAlias = tuple[str, Causation]
+"""The event that makes somebody change a run, and the causation of what follows from it."""
+
+_DOC: Final = (
+    "id",
+    "name",
+    "flow",
+    "deployment",
+    "entrypoint",
+    "pool",
+    "queue",
+    "priority",
+    "parameters",
+    "created",
+    "caused_by",
+    "parent",
+    "scheduled",
+    "launch",
+)
+"""What of a run never changes, as it is stored in one."""
+
+
+def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tuple[Argument, ...]:
+    """Return the arguments of ``upshot_create_run``; times in ms, ``due_ms`` as Unix time."""
+    run = replace(run, scheduled=timestamp_of(due_ms)) if due_ms else run
+    event = state_event(run, run.state, due_ms=due_ms)
+    doc: dict[str, Any] = {key: getattr(run, key) for key in _DOC}
+    doc["tags"] = run.tags
+    doc["causation"] = run.causation and run.causation.model_dump()
+    fields: tuple[Argument, ...] = (
+        "doc",
+        to_json(doc),
+        "state",
+        to_json(run.state.to_dict()),
+        "attempt",
+        run.attempt,
+    )
+    if run.deployment:
+        fields += ("deployment", run.deployment)
+    if run.pool:
+        fields += ("queue", run.queue, "priority", run.priority)
+    counted = ("flow", run.flow, "deployment", run.deployment or "")
+    return (
+        run.id, run.state.type.value, run.pool, due_ms, lease_ms,
+        event.id, event.to_json(), *fields, *counted,
+    )  # fmt: skip
+
+
+def transition_arguments(
+    run: FlowRun,
+    state: State,
+    *,
+    own: bool,
+    due_ms: int = 0,
+    lease_ms: int = 0,
+    only_if_lapsed: bool = False,
+    started: bool = False,
+    cause: Cause | None = None,
+    result: Kept | None = None,
+    more: Mapping[str, Argument] | None = None,
+) -> tuple[Argument, ...]:
+    """Return the arguments of ``upshot_transition`` from the run as it was read to ``state``.
+
+    Args:
+        own: the run's own process asks, under the run's epoch.
+        due_ms: Unix ms at which a Scheduled run goes to its queue.
+        only_if_lapsed: refuse while the run's lease holds.
+        started: the flow's body starts now: one attempt more.
+        cause: event that made somebody else ask, and the causation of what follows from it.
+        result: what the flow returned, where that is JSON.
+        more: other fields of the record to set.
+    """
+    changed = after(run, state, started=started, cause=cause, more=more)
+    event = state_event(changed, state, previous=run.state, due_ms=due_ms)
+    fields: list[Argument] = ["state", to_json(state.to_dict()), "attempt", changed.attempt]
+    fields += ["started", changed.started or "", "ended", changed.ended or ""]
+    if cause is not None:
+        fields += ["cause", to_json([cause[0], cause[1].model_dump()]), f"by:{cause[0]}", "1"]
+    if result is not None:
+        fields += ["result", result.body, "checkpoint", result.form]
+    told = {"resumed": b"1" if changed.resumed else b""} if run.resumed else {}
+    for name, value in {**told, **(more or {})}.items():
+        fields += [name, value]
+    epoch: Argument = run.epoch if own else ""
+    return (
+        run.id, run.version, epoch, state.type.value, due_ms, lease_ms, int(only_if_lapsed),
+        event.id, event.to_json(), *fields,
+    )  # fmt: skip
+
+
+def handed_over(run: FlowRun) -> dict[str, Argument]:
+    """Return the fields of a run whose worker left: another one goes on with it, same attempt."""
+    return {"handed": b"", "resumed": b"1" if run.started else b""}
+
+
+def after(
+    run: FlowRun,
+    state: State,
+    *,
+    started: bool = False,
+    cause: Cause | None = None,
+    more: Mapping[str, Argument] | None = None,
+) -> FlowRun:
+    """Return the run as it is once ``state`` is entered; version and epoch come from the store."""
+    caused_by, causation = cause or (run.caused_by, run.causation)
+    waits = (more or {}).get("pause") if state.type is StateType.PAUSED else None
+    goes_on = run.resumed and not state.ended and state.type is not StateType.RUNNING
+    return replace(
+        run,
+        state=state,
+        attempt=run.attempt + started,
+        started=(run.started or state.timestamp) if started else run.started,
+        ended=state.timestamp if state.ended else None,
+        caused_by=caused_by,
+        causation=causation,
+        pause=Pause.from_json(waits) if isinstance(waits, bytes) and waits else None,
+        resumed=bool((more or {}).get("resumed", goes_on)),
+        causes=run.causes | {cause[0]} if cause else run.causes,
+    )
