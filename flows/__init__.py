@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from .deployments.runfuture import RunFuture as RunFuture
     from .emitting import emit_event as emit_event
+    from .exceptions import MissingResult as MissingResult
     from .limits.concurrency import concurrency as concurrency
     from .limits.rates import rate_limit as rate_limit
     from .logs.capturing import get_run_logger as get_run_logger
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         AsyncioTaskRunner as AsyncioTaskRunner,
         ThreadPoolTaskRunner as ThreadPoolTaskRunner,
     )
+    from .running import get_run_context as get_run_context
     from .states import (
         Cancelled as Cancelled,
         Completed as Completed,
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
         get_transaction as get_transaction,
     )
     from .waiting.events import wait_for_event as wait_for_event
+    from .waiting.inputs import receive_input as receive_input, send_input as send_input
     from .waiting.interaction import (
         RunInput as RunInput,
         apause_flow_run as apause_flow_run,
@@ -124,6 +127,7 @@ else:
             ".deployments.remote": "arun_deployment run_deployment",
             ".deployments.runfuture": "RunFuture",
             ".emitting": "emit_event",
+            ".exceptions": "MissingResult",
             ".limits.concurrency": "concurrency",
             ".limits.rates": "rate_limit",
             ".logs.capturing": "get_run_logger",
@@ -135,10 +139,12 @@ else:
             ".runners.dask": "DaskTaskRunner",
             ".runners.processes": "ProcessPoolTaskRunner",
             ".runners.threads": "AsyncioTaskRunner ThreadPoolTaskRunner",
+            ".running": "get_run_context",
             ".states": "Cancelled Completed Failed State StateType",
             ".transactions.transacting": "transaction",
             ".transactions.transaction": "CommitMode Transaction get_transaction",
             ".waiting.events": "wait_for_event",
+            ".waiting.inputs": "receive_input send_input",
             ".waiting.interaction": """
                 RunInput apause_flow_run aresume_flow_run asuspend_flow_run pause_flow_run
                 resume_flow_run suspend_flow_run

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .data.lineage import Lineage
     from .data.materializing import Described
     from .definitions.flowdef import Flow
+    from .definitions.taskdef import Task
     from .journal.held import HeldRun
     from .journal.journal import Journal
     from .results.formats import ResultFiles
@@ -108,6 +109,7 @@ class Here:
         parameters: of the task's call.
         transaction: the innermost one, if any.
         described: takes what is said of assets, in a task that materialises some.
+        called: the task's definition, where the process has it.
     """
 
     run: RunContext
@@ -117,6 +119,7 @@ class Here:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     transaction: Transaction | None = None
     described: Described | None = None
+    called: Task[..., Any] | None = None
 
 
 _here: Final[ContextVar[Here | None]] = ContextVar("upshot_here", default=None)

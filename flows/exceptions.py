@@ -95,6 +95,26 @@ class NotCompleted(TerminalFlowsError):
     """A result was asked for of a run that did not complete."""
 
 
+class FailedRun(NotCompleted):
+    """A result was asked for of a run that failed."""
+
+
+class CrashedRun(NotCompleted):
+    """A result was asked for of a run that crashed."""
+
+
+class CancelledRun(NotCompleted):
+    """A result was asked for of a run that was cancelled, or is about to be."""
+
+
+class UnfinishedRun(NotCompleted):
+    """A result was asked for of a run that has not ended."""
+
+
+class MissingResult(NotCompleted):
+    """A result was asked for that is not kept, of a run that completed."""
+
+
 class UpstreamFailed(TerminalFlowsError):
     """A task was not run, because one whose result it needs did not complete."""
 
@@ -103,7 +123,7 @@ class NotTriggered(UpstreamFailed):
     """A task was not run, because its trigger rule was not met; nothing that it needs failed."""
 
 
-class OutsideRun(TerminalFlowsError):
+class OutsideRun(TerminalFlowsError, RuntimeError):
     """This works only inside of a flow run."""
 
 
@@ -121,6 +141,14 @@ class ResultNotKept(TerminalFlowsError):
 
 class TransactionFailed(TerminalFlowsError):
     """A transaction could not go on, and what it had done was undone."""
+
+
+class NotUndone(TerminalFlowsError):
+    """What an open transaction did can't be undone here; the message says why."""
+
+
+class NotUndoable(TerminalFlowsError):
+    """The run is not one whose open transaction can be undone now; the message says what to do."""
 
 
 class InvalidArtifact(TerminalFlowsError, ValueError):

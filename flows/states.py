@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from .exceptions import NotCompleted
+from .exceptions import CancelledRun, CrashedRun, FailedRun, NotCompleted, UnfinishedRun
 
 
 class StateType(StrEnum):
@@ -42,6 +42,14 @@ MAX_MESSAGE: Final = 4_000
 """Characters of a message that events and records show."""
 
 ENDED: Final = frozenset({_T.COMPLETED, _T.FAILED, _T.CRASHED, _T.CANCELLED})
+_WHY_NONE: Final[dict[StateType, type[NotCompleted]]] = {
+    _T.FAILED: FailedRun,
+    _T.CRASHED: CrashedRun,
+    _T.CANCELLING: CancelledRun,
+    _T.CANCELLED: CancelledRun,
+}
+"""What is raised when the result of a run in such a state is asked for."""
+
 RETRYABLE: Final = frozenset({_T.FAILED, _T.CRASHED, _T.CANCELLED})
 
 _ANY_END: Final = frozenset({_T.CANCELLING, _T.CANCELLED, _T.FAILED, _T.CRASHED})
@@ -147,13 +155,15 @@ class State:
             raise_on_failure: False returns the exception of a run that failed.
 
         Raises:
-            NotCompleted: it did not complete, and no exception of its own says why.
+            NotCompleted: it did not complete, and no exception of its own says why: FailedRun,
+                CrashedRun, CancelledRun or UnfinishedRun.
         """
         if self.completed or not raise_on_failure:
             return self.data
         if isinstance(self.data, BaseException):
             raise self.data
-        raise NotCompleted(f"{self.name}: {self.message}" if self.message else self.name)
+        why = f"{self.name}: {self.message}" if self.message else self.name
+        raise _WHY_NONE.get(self.type, UnfinishedRun)(why)
 
     def to_dict(self) -> dict[str, str]:
         """Return the state as it stands in events and in JSON answers."""

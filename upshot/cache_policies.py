@@ -10,6 +10,4 @@ from upshot.flows import (
     CacheKeyFnPolicy as CacheKeyFnPolicy,
     CachePolicy as CachePolicy,
 )
-from upshot.flows.results.cache_policies import Inputs as Inputs
-
-NONE = NO_CACHE
+from upshot.flows.results.cache_policies import NONE as NONE, Inputs as Inputs

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from upshot.events.store import SyncStore
 
 from ..context import here
-from ..exceptions import Interrupted, NotCompleted
+from ..exceptions import Interrupted, MissingResult
 from ..journal.journal import Journal
 from ..results.formats import Kept, restore
 from ..runs.boundary import pass_boundary
@@ -76,7 +76,7 @@ class RunFuture(Generic[R]):
 
         Raises:
             TimeoutError: it has not ended.
-            NotCompleted: it did not complete, or its result is not kept; says which.
+            NotCompleted: it did not complete. MissingResult: it did, but its result is not kept.
         """
         state = self.wait(timeout)
         if state is None:
@@ -89,7 +89,7 @@ class RunFuture(Generic[R]):
         key = keys_of(self._store)("run", self._run.id)
         body, form = self._store.execute("HMGET", key, "result", "checkpoint")
         if body is None or form is None:
-            raise NotCompleted(f"the result of run {self._run.name} is not kept")
+            raise MissingResult(f"the result of run {self._run.name} is not kept")
         if self._task is None:
             return from_json(body)
         return restore(Kept(form.decode(), body), self._task.fn)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..exceptions import Unhashable
+from ..running import TaskRunContext
 from .hashing import hash_closure, hash_code, hash_value, hashed
 
 
@@ -24,31 +25,6 @@ class IsolationLevel(StrEnum):
 
     READ_COMMITTED = "READ_COMMITTED"
     SERIALIZABLE = "SERIALIZABLE"
-
-
-class Called(Protocol):
-    """The task that is called, as far as keys are concerned."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def fn(self) -> Callable[..., Any]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRunContext:
-    """The call that a key is made for.
-
-    Attributes:
-        task: what is called. flow_run_id: of the run that calls it. flow_parameters: of that run.
-    """
-
-    task: Called
-    task_run_id: str
-    task_run_name: str
-    flow_run_id: str
-    flow_name: str
-    flow_parameters: dict[str, Any] = field(default_factory=dict)
 
 
 CacheKeyFn = Callable[[TaskRunContext, dict[str, Any]], str | None]
@@ -186,7 +162,7 @@ class _RunId(CachePolicy):
     def compute_key(
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
-        return hashed("run", context.flow_run_id)
+        return hashed("run", context.flow_run.id)
 
 
 @dataclass(frozen=True)
@@ -197,7 +173,7 @@ class _FlowParameters(CachePolicy):
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
         try:
-            return hashed("flow", context.flow_name, hash_value(flow_parameters))
+            return hashed("flow", context.flow_run.flow, hash_value(flow_parameters))
         except Unhashable as error:
             raise Unhashable(f"the flow's parameters can't be hashed: {error}") from error
 

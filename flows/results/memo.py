@@ -18,8 +18,8 @@ from upshot.events.store import Argument
 from ..calls.outcomes import explain
 from ..context import RunContext
 from ..logs.capturing import run_logger
+from ..running import TaskRunContext
 from ..states import State, timestamp
-from .cache_policies import TaskRunContext
 from .formats import Kept, ResultFiles, restore
 from .hashing import hashed
 from .keeping import MOST_CACHED, Keeper, Place
@@ -93,16 +93,9 @@ class Memo:
     def _made_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         policy = self._keeping.policy
         run = self._run.held.run
-        context = TaskRunContext(
-            task=self._task,
-            task_run_id=self._task_run.id,
-            task_run_name=self._task_run.name,
-            flow_run_id=run.id,
-            flow_name=run.flow,
-            flow_parameters=self._flow_parameters(),
-        )
+        context = TaskRunContext(self._task, self._task_run, run, self._flow_parameters())
         try:
-            inputs, given = self._inputs(args, kwargs), context.flow_parameters
+            inputs, given = self._inputs(args, kwargs), dict(context.flow_parameters)
             return policy.compute_key(context, inputs, given) if policy else None
         except Exception as error:  # noqa: BLE001 - policies and inputs are code of the user's own
             name = self._task_run.name

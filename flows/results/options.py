@@ -9,14 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import runtime
 from ..exceptions import Unhashable
+from ..running import TaskRunContext
 from .cache_policies import (
     DEFAULT,
     NO_CACHE,
     CacheKeyFnPolicy,
     CachePolicy,
     IsolationLevel,
-    TaskRunContext,
 )
 from .formats import SERIALIZERS, Serializer
 
@@ -78,7 +79,8 @@ class StorageKey(CachePolicy):
     """The name under which the result is stored is the key as well.
 
     Attributes:
-        template: text that may name parameters: ``"sales-{parameters[day]}.json"``.
+        template: text that may name parameters (``"sales-{parameters[day]}.json"``), and what
+            ``runtime.flow_run`` and the task run tell (``"{flow_run.name}/{task_run.name}"``).
     """
 
     template: str
@@ -87,7 +89,9 @@ class StorageKey(CachePolicy):
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
         try:
-            name = self.template.format(parameters=inputs, flow_run=context)
+            name = self.template.format(
+                parameters=inputs, flow_run=runtime.flow_run, task_run=context.task_run
+            )
         except (KeyError, IndexError, AttributeError, ValueError, TypeError) as error:
             raise Unhashable(f"result_storage_key {self.template!r}: {error!r}") from error
         if ".." in name.split("/"):

@@ -69,7 +69,7 @@ class TaskCall:
         scope, inside = Scope(self.task_run.id), self._checkpoint.transaction
         self._assets = self._materializing(bound)
         told = self._assets.told if self._assets is not None and task.assets else None
-        self.place = Here(self._run, scope, self.task_run, prints, bound, inside, told)
+        self.place = Here(self._run, scope, self.task_run, prints, bound, inside, told, task)
         self.context = copy_context()
 
     def _materializing(self, bound: dict[str, Any]) -> Materializing | None:

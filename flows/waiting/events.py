@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,23 +59,56 @@ def wait_for_event(
         OutsideRun: no flow is under way here, this is a task's code, or no service runs.
     """
     place = flow_place("wait_for_event")
-    awaits = _awaits(expect, match, match_related, where)
-    _require_service(place)
-    spec, seconds = to_json(awaits), in_seconds(timeout)
-    begin = _since(place.run, since, spec)
-    name = key_of(place, key, "event")
+    wanted = awaited_events(expect, match, match_related, where)
+    begin = _since(place.run, since, to_json(wanted))
+    message = f"waits for {', '.join(wanted['expect']) or 'an event'}"
+    how = Looking("wait_for_event", begin, timeout, message, stay, key)
+    event: Event = look(place, wanted, how)
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """How a flow waits for an event.
+
+    Attributes:
+        function: which the flow called. begin: log position after which events count.
+        message: of the paused state. stay: None for a process that does not leave.
+    """
+
+    function: str
+    begin: str
+    timeout: Seconds | None
+    message: str
+    stay: float | None
+    key: str | None = None
+
+
+def look(place: Here, wanted: dict[str, Any], how: Looking) -> Any:
+    """Return the first event that is wanted; in a coroutine's flow, what to await for it.
+
+    Raises:
+        EventTimeout, InvalidWait: as :func:`wait_for_event`.
+    """
+    if not place.run.held.run.pool and not join().lasting:
+        raise InvalidWait(f"{how.function}() needs the service that reads the log: `upshot up`")
+    spec, seconds = to_json(wanted), in_seconds(how.timeout)
+    pause = Pause(key_of(place, how.key, "event"), awaits=wanted, since=how.begin)
 
     def read(answer: dict[str, Any]) -> Event:
         return _read(place.run, spec, answer)
 
-    message = f"waits for {', '.join(awaits['expect']) or 'an event'}"
-    pause = Pause(name, awaits=awaits, since=begin)
-    question = Question(pause, message, read, late=None, seconds=seconds, stay=stay)
-    event: Event = ask(place, question)
-    return event
+    return ask(place, Question(pause, how.message, read, late=None, seconds=seconds, stay=how.stay))
 
 
-def _awaits(expect: Any, match: Any, match_related: Any, where: str | None) -> dict[str, Any]:
+def awaited_events(
+    expect: Any, match: Any, match_related: Any = (), where: str | None = None
+) -> dict[str, Any]:
+    """Return which events a flow waits for, as its record says it.
+
+    Raises:
+        InvalidWait: nothing says which.
+    """
     names = [expect] if isinstance(expect, str) else list(expect)
     if not names and not match and not match_related:
         raise InvalidWait("expect: say which event, or give a match")
@@ -83,11 +117,6 @@ def _awaits(expect: Any, match: Any, match_related: Any, where: str | None) -> d
         {"expect": names, "match": dict(match or {}), "match_related": related, "where": where}
     )
     return made
-
-
-def _require_service(place: Here) -> None:
-    if not place.run.held.run.pool and not join().lasting:
-        raise InvalidWait("wait_for_event() needs the service that reads the log: `upshot up`")
 
 
 def _since(run: RunContext, since: datetime | Seconds | None, spec: bytes) -> str:

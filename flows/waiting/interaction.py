@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias
 
-from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, PrivateAttr, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json, to_jsonable_python
 
 from upshot.events.event import describe
@@ -22,6 +22,11 @@ from ..runs.pausing import resumed
 from ..runs.transitions import transition_arguments
 from .asking import Question, ask, flow_place, key_of
 
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from .inputs import InputMetadata, Inputs
+
 Seconds: TypeAlias = float | timedelta
 HOUR: Final = 3600.0
 _ATTEMPTS: Final = 20
@@ -31,6 +36,7 @@ class RunInput(BaseModel):
     """A form that a flow asks a person for; any pydantic model does as well."""
 
     shown: ClassVar[str] = ""
+    _metadata: InputMetadata | None = PrivateAttr(default=None)
 
     @classmethod
     def with_initial_data(cls, description: str | None = None, **initial: Any) -> type[Self]:
@@ -40,6 +46,30 @@ class RunInput(BaseModel):
         made: type[Self] = create_model(cls.__name__, __base__=cls, **known)  # type: ignore[call-overload]
         made.shown = description or cls.shown
         return made
+
+    @property
+    def metadata(self) -> InputMetadata | None:
+        """What is known of it besides its fields, where it was received as a message."""
+        return self._metadata
+
+    @classmethod
+    def receive(cls, *args: Any, **kwargs: Any) -> Inputs[Self]:
+        """Return those that are sent to this flow run; see :func:`receive_input`."""
+        from .inputs import receive_input
+
+        return receive_input(cls, *args, **kwargs)
+
+    def send_to(self, flow_run_id: str | UUID, sender: str | None = None) -> Any:
+        """Send it to a flow run; see :func:`send_input`. In a coroutine, await it."""
+        from .inputs import send_input
+
+        return send_input(self, flow_run_id, sender)
+
+    def respond(self, run_input: Any, sender: str | None = None) -> Any:
+        """Send something to the flow run that sent this; see :func:`send_input`."""
+        from .inputs import InputMetadata, respond
+
+        return respond(self._metadata or InputMetadata("", None, ""), run_input, sender)
 
 
 def pause_flow_run(

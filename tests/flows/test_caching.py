@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -32,8 +33,8 @@ from upshot import (
     task_input_hash,
 )
 from upshot.flows.exceptions import Unhashable
-from upshot.flows.results.cache_policies import TaskRunContext
 from upshot.flows.results.hashing import hash_code, hash_value
+from upshot.flows.running import TaskRunContext
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen, eventually
@@ -93,7 +94,8 @@ def test_large_and_circular_values_are_hashed_or_refused_but_never_hang() -> Non
 
 
 def test_what_nothing_can_write_is_refused_by_name_unless_cloudpickle_is_chosen() -> None:
-    context = TaskRunContext(task(lambda x: x, name="f"), "1", "f-0", "2", "g")
+    called, anything = task(lambda x: x, name="f"), cast("Any", SimpleNamespace())
+    context = TaskRunContext(called, anything, anything)
     with pytest.raises(Unhashable, match="parameter 'made' can't be hashed"):
         INPUTS.compute_key(context, {"x": 1, "made": lambda: 1}, {})
     chosen = type(INPUTS)(cloudpickle=True)
@@ -244,7 +246,7 @@ def test_each_policy_finds_what_it_says(seen: Seen, ran: list[Any]) -> None:
     assert calls(None, ran, cache_key_fn=lambda context, parameters: "one key") == 1
     assert calls(None, ran, cache_key_fn=lambda context, parameters: None) == 4
     assert calls(None, ran, cache_key_fn=task_input_hash, name="fourth") == 1
-    assert calls(CacheKeyFnPolicy(lambda context, _: context.flow_run_id), ran) == 2
+    assert calls(CacheKeyFnPolicy(lambda context, _: context.task_run.flow_run_id), ran) == 2
 
 
 def test_flow_parameters_count_as_they_are_and_not_as_they_are_shown(

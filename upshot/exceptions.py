@@ -1,0 +1,25 @@
+"""Errors of flows, where users of Prefect import them from, and by the names they know."""
+
+from upshot.events.exceptions import NotFound as NotFound
+from upshot.flows.exceptions import (
+    CancelledRun as CancelledRun,
+    CrashedRun as CrashedRun,
+    FailedRun as FailedRun,
+    FlowPauseTimeout as FlowPauseTimeout,
+    FlowsError as FlowsError,
+    InvalidParameters as InvalidParameters,
+    MappingError as MappingError,
+    MissingResult as MissingResult,
+    NotCompleted as NotCompleted,
+    OutsideRun as OutsideRun,
+    TimedOut as TimedOut,
+    UnfinishedRun as UnfinishedRun,
+    UpstreamFailed as UpstreamFailed,
+)
+
+PrefectException = FlowsError
+ObjectNotFound = NotFound
+ParameterTypeError = InvalidParameters
+MappingLengthMismatch = MappingMissingIterable = MappingError
+MissingContextError = OutsideRun
+UpstreamTaskError = UpstreamFailed
