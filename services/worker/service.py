@@ -38,6 +38,7 @@ from .watching import Watching
 log = structlog.get_logger(__name__)
 
 _RETRY_START_SECONDS: Final = 1.0
+"""How long a slot stays empty that could not be used."""
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -135,9 +136,9 @@ class Worker:
             self._ended(job.number, None, str(error))
         except OSError as error:
             log.error("no process for a run", run=run.id, reason=str(error))
-            await asyncio.sleep(_RETRY_START_SECONDS)
             del self._jobs[job.number]
             await self._give_back(run, str(error))
+            await asyncio.sleep(_RETRY_START_SECONDS)
             self._slots.release()
 
     async def _give_back(self, run: FlowRun, reason: str) -> None:

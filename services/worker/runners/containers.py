@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from upshot.services.endings import describe_exit
+
 from ...exceptions import CannotLaunch
 from .base import Launch
+from .remote import Found
 
 RUN: Final = "upshot.run"
 EPOCH: Final = "upshot.epoch"
 POOL: Final = "upshot.pool"
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_SIGNALLED: Final = range(129, 193)
+_SAID_CHARACTERS: Final = 300
 _FACTORS: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 
 
@@ -31,6 +36,20 @@ def size(quantity: str) -> int:
     number = quantity.rstrip("kKmMgGtTpPibB")
     unit = quantity[len(number) : len(number) + 1].lower()
     return int(float(number) * _FACTORS["" if unit == "b" else unit])
+
+
+def how_ended(code: int, said: str = "", why: str = "") -> Found:
+    """Return how a container ended.
+
+    Args:
+        code: its exit code, which counts signals from 128 on. said: what it printed last.
+        why: it ended so, where its platform knows.
+    """
+    code = 128 - code if code in _SIGNALLED else code
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if not why and code > 0 and lines:
+        why = f"{describe_exit(code)}; it said last: {lines[-1][:_SAID_CHARACTERS]}"
+    return Found(ended=True, code=code, why=why)
 
 
 def require_reachable(store_url: str, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,13 +17,24 @@ from upshot.flows.deployments.jobs import DockerJob
 
 from ...exceptions import CannotLaunch
 from .base import Launch
-from .containers import POOL, labels_of, name_of, require_reachable, size
+from .containers import POOL, how_ended, labels_of, name_of, require_reachable, size
 from .remote import Found
 from .started import variables
 
 _ENDED: Final = frozenset({"exited", "dead"})
 _CONFLICT: Final = 409
 _LEFT_SECONDS: Final = 60.0
+_LAST_LINES: Final = 20
+
+# Engines other than Docker itself, and pulls, tell of everything by the same status.
+_REFUSED: Final = re.compile(
+    "executable file not found|no such file or directory|not a directory|permission denied|"
+    "unable to find user|invalid reference|(manifest|name) unknown|not found|unauthorized|"
+    "authentication required|access .*denied",
+    re.IGNORECASE,
+)
+_THERE: Final = re.compile("name .* (is already|already is) in use", re.IGNORECASE)
+_OVER: Final = re.compile("is not running|only kill running", re.IGNORECASE)
 
 
 def rendered(
@@ -93,9 +105,9 @@ class DockerPlatform:
                 (self._data_dir / name).mkdir(parents=True, exist_ok=True)
         with _told():
             if spec.pull == "always":
-                self._client.images.pull(spec.image)
+                self._pull(spec.image)
             self._create(options, spec)
-            self._client.api.start(options["name"])
+            self._start(options["name"])
         return str(options["name"])
 
     def _create(self, options: dict[str, Any], spec: DockerJob) -> None:
@@ -105,11 +117,24 @@ class DockerPlatform:
         except ImageNotFound:
             if spec.pull != "missing":
                 raise
-            self._client.images.pull(spec.image)
+            self._pull(spec.image)
             self._client.containers.create(**options)
         except APIError as error:
-            if error.status_code != _CONFLICT:
+            if error.status_code != _CONFLICT and not _THERE.search(_said(error)):
                 raise
+
+    def _pull(self, image: str) -> None:
+        """Fetch an image; what goes wrong once that has begun is told among its progress."""
+        for told in self._client.api.pull(image, stream=True, decode=True):
+            if "error" in told:
+                raise APIError(f"{image} can't be pulled: {told['error']}")
+
+    def _start(self, name: str) -> None:
+        try:
+            self._client.api.start(name)
+        except APIError:
+            self.remove(name)  # the next try has a name of its own
+            raise
 
     def look(self, names: set[str]) -> Mapping[str, Found]:
         with _told():
@@ -120,9 +145,9 @@ class DockerPlatform:
             return {name: self._found(known[name]) for name in names & known.keys()}
 
     def _remove_left(self, others: set[str], known: dict[str, dict[str, Any]]) -> None:
-        """Remove what ended a while ago, and whose worker left before."""
+        """Remove what ended a while ago, or never began, and whose worker left before."""
         now = time.monotonic()
-        ended = {name for name in others if known[name]["State"] in _ENDED}
+        ended = {name for name in others if known[name]["State"] in {*_ENDED, "created"}}
         self._left = {name: self._left.get(name, now) for name in ended}
         for name in [each for each, since in self._left.items() if now - since > _LEFT_SECONDS]:
             self.remove(name)
@@ -132,15 +157,29 @@ class DockerPlatform:
             return Found(running=listed["State"] == "running")
         state = self._client.api.inspect_container(listed["Id"])["State"]
         why = "its container ran out of memory" if state.get("OOMKilled") else state.get("Error")
-        return Found(ended=True, code=state["ExitCode"], why=why or "")
+        said = self._last_words(listed["Id"]) if state["ExitCode"] and not why else ""
+        return how_ended(state["ExitCode"], said, why or "")
+
+    def _last_words(self, container: str) -> str:
+        try:
+            text: bytes = self._client.api.logs(container, tail=_LAST_LINES)
+        except APIError:  # its driver keeps none
+            return ""
+        return text.decode(errors="replace")
 
     def stop(self, name: str) -> None:
-        with _told(), suppress(NotFound):
-            self._client.api.kill(name, "SIGTERM")
+        self._signal(name, "SIGTERM")
 
     def kill(self, name: str) -> None:
+        self._signal(name, "SIGKILL")
+
+    def _signal(self, name: str, signal: str) -> None:
         with _told(), suppress(NotFound):
-            self._client.api.kill(name, "SIGKILL")
+            try:
+                self._client.api.kill(name, signal)
+            except APIError as error:
+                if not _OVER.search(_said(error)):
+                    raise
 
     def remove(self, name: str) -> None:
         with _told(), suppress(NotFound):
@@ -165,8 +204,12 @@ def _told() -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        if error.is_client_error():
-            raise CannotLaunch(f"Docker refuses: {error.explanation or error}") from error
-        raise ConnectionError(f"Docker failed: {error.explanation or error}") from error
+        if error.is_client_error() or _REFUSED.search(_said(error)):
+            raise CannotLaunch(f"Docker refuses: {_said(error)}") from error
+        raise ConnectionError(f"Docker failed: {_said(error)}") from error
     except DockerException as error:
         raise ConnectionError(f"Docker does not answer: {error}") from error
+
+
+def _said(error: APIError) -> str:
+    return str(error.explanation or error)

@@ -17,7 +17,7 @@ from upshot.flows.flowruns.started import STORE
 
 from ...exceptions import CannotLaunch
 from .base import Launch
-from .containers import POOL, labels_of, name_of, require_reachable, size
+from .containers import POOL, how_ended, labels_of, name_of, require_reachable, size
 from .remote import Found
 from .started import variables
 
@@ -69,6 +69,7 @@ def _pod(spec: KubernetesJob, environment: list[dict[str, Any]]) -> dict[str, An
         "imagePullPolicy": spec.pull,
         "command": spec.command,
         "env": environment,
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # so that its status says why
         **({"resources": {"limits": limits, "requests": limits}} if limits else {}),
     }
     pod: dict[str, Any] = {
@@ -107,7 +108,7 @@ def found(job: dict[str, Any], pod: dict[str, Any] | None) -> Found:
         if ended := state.get("terminated"):
             out = ended.get("reason") == "OOMKilled"
             why = "its container ran out of memory" if out else ""
-            return Found(ended=True, code=ended.get("exitCode"), why=why)
+            return how_ended(ended.get("exitCode", 0), ended.get("message") or "", why)
         waiting = state.get("waiting") or {}
         if waiting.get("reason") in _NEVER:
             told = waiting.get("message") or waiting["reason"]

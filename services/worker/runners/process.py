@@ -26,14 +26,12 @@ class ProcessRunner:
         self._reused = reused
 
     async def launch(self, launch: Launch) -> None:
-        spec, run = launch.spec, launch.run
+        spec = launch.spec
         assert isinstance(spec, ProcessJob)
         if spec.reuse:
             await self._reused.launch(launch, spec)
             return
-        await self._warm.launch(
-            launch.job, run.entrypoint, run.id, run.epoch, folder=launch.folder, env=spec.env
-        )
+        await self._warm.launch(launch.job, launch.run, folder=launch.folder, env=spec.env)
 
     def stop(self, job: int) -> None:
         self._signal(job, signal.SIGTERM)
