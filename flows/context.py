@@ -61,6 +61,7 @@ class RunContext:
         files: where large results go.
         restored: records of task runs, by id, from earlier attempts.
         remembers: whether another attempt may follow in this process.
+        alone: whether the process is a program that was started by hand and does nothing else now.
         log_prints: whether what the flow prints is logged.
         stopping: set when the run has to stop; waits between attempts end then.
         parent: the flow run whose code called this one's flow, in the same process.
@@ -82,6 +83,7 @@ class RunContext:
     parent: RunContext | None = None
     log_prints: bool = False
     remembers: bool = False
+    alone: bool = False
     restored: dict[str, bytes] = field(default_factory=dict)
     heads: dict[tuple[str, tuple[str, ...]], TaskHead] = field(default_factory=dict)
     awaited: dict[bytes, str] = field(default_factory=dict)
@@ -98,6 +100,12 @@ class RunContext:
     @property
     def id(self) -> str:
         return self.held.run.id
+
+    @property
+    def owns_process(self) -> bool:
+        """Whether nothing but this run, and what it is a part of, ends with the process."""
+        outer = self.parent
+        return bool(self.held.run.pool) or (outer.owns_process if outer else self.alone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Ends a process that does not yield when a timeout is over: the kernel does it, whatever runs.
 
 Python's own alarms wait until the interpreter runs Python code. A long call into C may never let
-it; a timer of the kernel needs nobody's help.
+it; a timer of the kernel needs nobody's help. Where the code was is told on stderr.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _CLOCK_MONOTONIC: Final = 1
 _SIGEV_SIGNAL: Final = 0
 _EVENT_BYTES: Final = 64
 _NANO: Final = 1_000_000_000
+_STDERR: Final = 2
 
 GRACE: Final = 5.0
 """Seconds after its timeout that code has to come back to Python."""
@@ -53,6 +54,7 @@ def ended_after(seconds: float) -> Iterator[Callable[[], None]]:
     if create is None:
         yield lambda: None
         return
+    _tell_where()
     timer, event = ctypes.c_void_p(), _Event(None, OVERDUE, _SIGEV_SIGNAL)
     _require(create(_CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)))
     try:
@@ -67,6 +69,14 @@ def _set(timer: ctypes.c_void_p, seconds: float) -> None:
     whole = int(seconds)
     at = _Setting(_Time(0, 0), _Time(whole, int((seconds - whole) * _NANO)))
     _require(_library().timer_settime(timer, 0, ctypes.byref(at), None))
+
+
+@cache
+def _tell_where() -> None:
+    """Let the process say where each thread is before the signal ends it: that needs no Python."""
+    import faulthandler
+
+    faulthandler.register(OVERDUE, file=_STDERR, all_threads=True, chain=True)
 
 
 @cache

@@ -31,7 +31,8 @@ def call_within(
     In the main thread the function is interrupted, whatever it does. In other threads Python can
     not do that: the caller goes on when the time is over, and the function is interrupted as soon
     as it runs Python code again. Where even that does not help, as a call into C holds the
-    interpreter, the process of a run that a worker started is ended.
+    interpreter, the process is ended: that of a run which a worker started, and a program that was
+    started by hand. A session in which a person works, and a server's thread, wait for the call.
 
     Args:
         seconds: how long it may take; None for as long as it wants.
@@ -73,12 +74,12 @@ def _has_alarm() -> bool:
 
 @contextmanager
 def _yielding(seconds: float | None) -> Iterator[Callable[[], None]]:
-    """Have the process of a worker's run ended, if code does not yield when its time is over.
+    """Have a process that is there for its run ended, if code does not yield when its time is over.
 
     What is given says that it does; also the end of the block.
     """
     place = here()
-    if seconds is None or place is None or not place.run.held.run.pool:
+    if seconds is None or place is None or not place.run.owns_process:
         yield lambda: None
         return
     from .overdue import GRACE, ended_after

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -136,12 +138,19 @@ def _outermost(
     store.call("create_run", *create_arguments(run, lease_ms=joined.lease_ms))
     journal = Journal(store, lease_ms=joined.lease_ms)
     execution = Execution(journal.hold(run), journal, ResultFiles(joined.results))
+    execution.context.alone = _is_program()
     try:
         with capture(execution.context, strays=False):
             yield execution
     finally:
         journal.close()
         store.close()
+
+
+def _is_program() -> bool:
+    """Tell whether this is a program's main thread, and no session that a person works in."""
+    session = hasattr(sys, "ps1") or sys.flags.interactive
+    return threading.current_thread() is threading.main_thread() and not session
 
 
 def _new_run(
