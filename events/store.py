@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
@@ -16,10 +15,10 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from . import exceptions as errors
-from .connections import Connections
+from .connections import BlockingConnections, Connections
 from .keys import Keys
 
-FUNCTIONS_VERSION: Final = 2
+FUNCTIONS_VERSION: Final = 3
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
 
 _PARTS: Final = (
@@ -189,24 +188,26 @@ class Store:
 
 
 class SyncStore:
-    """The store for a flow process's own threads: the same calls, blocking."""
+    """The store for a flow process's own threads: the same calls, blocking.
+
+    It connects when it is first asked, so a process may make it for those that it forks.
+    """
 
     def __init__(self, url: str, *, timeout: float = 15.0) -> None:
         self.url = url
         self.keys = Keys()
-        self.client: redis.Redis = redis.Redis.from_url(url, **_options(timeout))
-        self.client.response_callbacks.clear()  # answers stay as the server gives them
+        pool = redis.ConnectionPool.from_url(url, **_options(timeout))
+        self._connections = BlockingConnections(pool)
 
     def load_functions(self) -> None:
         """Put this version's functions into the store; refuse one that a newer Upshot uses."""
-        there = self._attempt(lambda: self.client.execute_command("FCALL_RO", "upshot_version", 0))
-        _refuse_newer(int(there or 0))
+        _refuse_newer(int(self._known("FCALL_RO", "upshot_version", 0) or 0))
         self.execute("FUNCTION", "LOAD", "REPLACE", library())
 
-    def _attempt(self, send: Callable[[], Any]) -> Any:
+    def _known(self, *command: Argument) -> Any:
         """Return the answer, or None when the store does not know the function."""
         try:
-            return send()
+            return self._send(command)
         except ResponseError as error:
             if not _without_functions(error):
                 raise translate(error) from error
@@ -217,7 +218,7 @@ class SyncStore:
     def call(self, function: str, *args: Argument) -> Any:
         """Call ``upshot_<function>``; a store that lost its functions gets them again."""
         command = ("FCALL", f"upshot_{function}", 1, self.keys.root, *args)
-        answer = self._attempt(lambda: self.client.execute_command(*command))
+        answer = self._known(*command)
         if answer is not None:
             return answer
         self.load_functions()
@@ -225,23 +226,27 @@ class SyncStore:
 
     def execute(self, *command: Argument) -> Any:
         """Send one command of the server's own."""
-        try:
-            return self.client.execute_command(*command)
-        except RedisError as error:
-            raise translate(error) from error
+        return self.pipeline([command])[0]
 
     def pipeline(self, commands: Commands) -> list[Any]:
         """Send several commands in one round trip, in order, not as one atomic step."""
-        pipe = self.client.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command)
         try:
-            return pipe.execute()
+            return self._exchange(commands)
         except RedisError as error:
             raise translate(error) from error
 
+    def _send(self, command: tuple[Argument, ...]) -> Any:
+        return self._exchange([command])[0]
+
+    def _exchange(self, commands: Commands) -> list[Any]:
+        answers = self._connections.exchange(commands)
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise answer
+        return answers
+
     def close(self) -> None:
-        self.client.close()
+        self._connections.close()
 
 
 def _refuse_newer(version: int) -> None:

@@ -91,7 +91,7 @@ class Limits(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store.client.flushall()
+        self.store.execute("FLUSHALL")
         self.model = Model()
         self.count = 0
         for name in LIMITS:

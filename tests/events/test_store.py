@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from upshot.events import exceptions as errors
+from upshot.events.connections import UNUSED
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.store import FUNCTIONS_VERSION, Store, SyncStore, library, translate
 
@@ -209,3 +213,44 @@ def test_threads_share_a_blocking_store(sync_store: SyncStore) -> None:
     for thread in threads:
         thread.join()
     assert sync_store.execute("HGET", sync_store.keys("meta"), "n") == b"200"
+
+
+def test_a_fork_does_not_talk_on_its_parents_connection(store_url: str) -> None:
+    store = SyncStore(store_url)
+    mine = store.execute("CLIENT", "ID")
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, str(store.execute("CLIENT", "ID")).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert int(os.read(reading, 100)) != mine
+    assert store.execute("CLIENT", "ID") == mine
+    store.close()
+
+
+def test_an_answer_that_nobody_waited_for_reaches_nobody(store_url: str) -> None:
+    class Stopped(BaseException):
+        """As what stops a thread from outside."""
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    store = SyncStore(store_url)
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    with pytest.raises(Stopped):
+        store.execute("BLPOP", "never", 1)
+    signal.signal(signal.SIGALRM, before)
+    assert store.execute("ECHO", "mine") == b"mine"
+    store.close()
+
+
+def test_a_connection_that_the_server_closed_is_made_anew(store_url: str) -> None:
+    store, other = SyncStore(store_url), SyncStore(store_url)
+    number = store.execute("CLIENT", "ID")
+    other.execute("CLIENT", "KILL", "ID", number)
+    time.sleep(UNUSED)
+    assert store.execute("CLIENT", "ID") != number
+    store.close()
+    other.close()
