@@ -10,7 +10,8 @@ import asyncio
 import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from ..definitions.entrypoints import load_flow
 from ..journal.journal import EXIT_LOST, Journal
 from ..logs.capturing import capture, run_logger
 from ..results.formats import ResultFiles
+from ..runs.flowrun import FlowRun
 from ..states import State, StateType
 from ..taskruns import taskcall as _taskcall  # noqa: F401 - likewise
 from .execution import Execution
@@ -46,40 +48,47 @@ def preload(entrypoint: str) -> None:
             flow.signature.prepare()
 
 
-def execute(store_url: str, run_id: str, epoch: int, lease_ms: int) -> int:
+def execute(store: SyncStore, run: FlowRun, lease_ms: int) -> int:
     """Execute a run that was taken for this process; return the exit code.
 
     Args:
-        store_url: address of the store. run_id: of a run that is Pending.
-        epoch: the run's epoch when it was taken; with any other the run is somebody else's.
+        store: stays open, for the next run.
+        run: as it was when it was taken. What became of it since, its first change meets.
         lease_ms: how long the run counts as alive after a sign of life.
     """
-    store = SyncStore(store_url)
-    try:
-        return execute_on(store, run_id, epoch, lease_ms)
-    finally:
-        store.close()
+    with _journal(store, lease_ms) as journal:
+        return _execute(journal, run)
 
 
-def execute_on(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> int:
-    """Do the same on a connection that stays for the next run."""
+def execute_stored(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> int:
+    """Do the same with a run that is read from the store.
+
+    Args:
+        epoch: the run's epoch when it was taken; with any other the run is somebody else's.
+    """
+    with _journal(store, lease_ms) as journal:
+        run = journal.read(run_id)
+        if run is None or run.epoch != epoch:
+            _log.error("run %s is not for this process", run_id)
+            return EXIT_LOST
+        if run.state.type not in {StateType.PENDING, StateType.CANCELLING, StateType.PAUSED}:
+            _log.error("run %s is %s, not Pending", run.name, run.state.name)
+            return EXIT_LOST
+        return _execute(journal, run)
+
+
+@contextmanager
+def _journal(store: SyncStore, lease_ms: int) -> Iterator[Journal]:
     journal = Journal(store, lease_ms=lease_ms)
     try:
-        return _execute(journal, run_id, epoch)
+        yield journal
     finally:
         journal.close()
         sys.stdout.flush()
         sys.stderr.flush()
 
 
-def _execute(journal: Journal, run_id: str, epoch: int) -> int:
-    run = journal.read(run_id)
-    if run is None or run.epoch != epoch:
-        _log.error("run %s is not for this process", run_id)
-        return EXIT_LOST
-    if run.state.type not in {StateType.PENDING, StateType.CANCELLING, StateType.PAUSED}:
-        _log.error("run %s is %s, not Pending", run.name, run.state.name)
-        return EXIT_LOST
+def _execute(journal: Journal, run: FlowRun) -> int:
     execution = Execution(journal.hold(run), journal, ResultFiles(results_url()))
     with capture(execution.context, strays=True):
         state = _run(execution, run.entrypoint, run.parameters)

@@ -23,7 +23,7 @@ from ..exceptions import FlowsError
 from ..runs.flowrun import parse_run
 from ..runs.transitions import transition_arguments
 from ..states import State
-from .process import execute
+from .process import execute_stored
 
 RUN: Final = "UPSHOT_RUN_ID"
 EPOCH: Final = "UPSHOT_RUN_EPOCH"
@@ -77,7 +77,11 @@ def main() -> int:
         return _MISUSED
     if started.fetches and not _fetch(started):
         return _NO_CODE
-    return execute(started.store_url, started.run_id, started.epoch, started.lease_ms)
+    store = SyncStore(started.store_url)
+    try:
+        return execute_stored(store, started.run_id, started.epoch, started.lease_ms)
+    finally:
+        store.close()
 
 
 def _fetch(started: Started) -> bool:

@@ -14,10 +14,10 @@ import threading
 from typing import Final
 
 from upshot.events.store import SyncStore
-from upshot.flows.flowruns.process import execute_on
+from upshot.flows.flowruns.process import execute
 
 from .trees import clear, is_childless
-from .wire import Channel
+from .wire import Channel, taken
 
 _PATIENCE: Final = 2.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGCHLD)
@@ -25,24 +25,23 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGCHLD
 _log = logging.getLogger(__name__)
 
 
-def execute_each(address: str, number: int, store_url: str, lease_ms: int) -> int:
+def execute_each(address: str, number: int, store: SyncStore, lease_ms: int) -> int:
     """Execute the runs that the worker sends, until it closes the connection.
 
     Args:
         address: path of the worker's socket. number: what the worker calls this process.
-        store_url: address of the store. lease_ms: how long a run counts as alive.
+        lease_ms: how long a run counts as alive.
     """
-    store, surroundings = SyncStore(store_url), _Surroundings()
+    surroundings = _Surroundings()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         channel = Channel(connection)
         channel.send({"ready": number})
         while (received := channel.receive()) is not None:
             for message in received[0]:
-                code = execute_on(store, message["run"], message["epoch"], lease_ms)
+                code = execute(store, taken(message), lease_ms)
                 last = not surroundings.restored()
                 channel.send({"done": message["job"], "code": code, "last": last})
-    store.close()
     return 0
 
 

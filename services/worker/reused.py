@@ -53,10 +53,8 @@ class Process:
         """Have it execute its run, as soon as it is there."""
         if self.job is None or self.writer is None:
             return
-        run = self.job.run
         self.left -= 1
-        message = {"job": self.job.job, "run": run.id, "epoch": run.epoch}
-        self.writer.write(encode(message))
+        self.writer.write(encode({"job": self.job.job, "run": self.job.run}))
 
 
 class Reused:

@@ -16,6 +16,8 @@ from typing import Final
 import structlog
 from pydantic_core import from_json
 
+from upshot.flows.runs.flowrun import FlowRun
+
 from .warm_parent import changed_at
 from .wire import Message, encode
 from .zygote_client import Opened, Zygote
@@ -80,9 +82,7 @@ class Warm:
     async def launch(
         self,
         job: int,
-        entrypoint: str,
-        run_id: str,
-        epoch: int,
+        run: FlowRun,
         *,
         folder: str = "",
         env: Mapping[str, str] | None = None,
@@ -96,8 +96,8 @@ class Warm:
         Raises:
             OSError: no process could be started.
         """
-        parent = await self.parent(entrypoint, folder)
-        self.start(parent, job, {"run": run_id, "epoch": epoch, "env": dict(env or {})})
+        parent = await self.parent(run.entrypoint, folder)
+        self.start(parent, job, {"run": run, "env": dict(env or {})})
 
     async def run_program(
         self, job: int, command: Sequence[str], env: Mapping[str, str], folder: str

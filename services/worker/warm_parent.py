@@ -13,12 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
+from upshot.events.store import SyncStore
 from upshot.flows.flowruns.process import execute, preload
 
 from .forking import Change, Children, serve
 from .one_after_another import execute_each
 from .trees import adopt_orphans
-from .wire import Channel, Message
+from .wire import Channel, Message, taken
 
 _INSTALLED: Final = ("site-packages", "dist-packages")
 _PYTHON: Final = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
@@ -35,7 +36,7 @@ class WarmParent:
 
     def __init__(self, channel: Channel, store_url: str, lease_ms: int) -> None:
         self._channel = channel
-        self._store_url = store_url
+        self._store = SyncStore(store_url)
         self._lease_ms = lease_ms
         self._children = Children()
         self._retired = False
@@ -79,8 +80,8 @@ class WarmParent:
     def _run(self, message: Message) -> int:
         if "reports_to" in message:
             number, address = message["start"], message["reports_to"]
-            return execute_each(address, number, self._store_url, self._lease_ms)
-        return execute(self._store_url, message["run"], message["epoch"], self._lease_ms)
+            return execute_each(address, number, self._store, self._lease_ms)
+        return execute(self._store, taken(message), self._lease_ms)
 
     def _tell(self, change: Change) -> None:
         if change.code is None:

@@ -2,7 +2,8 @@
 
 worker → zygote         ``open`` a warm parent (its socket comes along), for an entrypoint
 zygote → worker         ``opened`` with its pid, ``closed`` with its exit status
-worker → warm parent    ``start`` a run, a program or a process for runs, ``signal``, ``retire``
+worker → warm parent    ``start`` a run, all of it, a program or a process for runs, ``signal``,
+                        ``retire``
 warm parent → worker    ``loaded`` with the files it imported, ``started``, ``ended``, ``stopped``
                         by a signal or going on again
 process for runs → worker   ``ready`` for the first run, ``done`` with one, and whether it was the
@@ -16,16 +17,25 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
+from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
+
+from upshot.flows.runs.flowrun import FlowRun
 
 Message: TypeAlias = dict[str, Any]
 
 _CHUNK: Final = 64 * 1024
+_RUN: Final = TypeAdapter(FlowRun)
 
 
 def encode(message: Message) -> bytes:
     """Return a message as its line."""
     return to_json(message) + b"\n"
+
+
+def taken(message: Message) -> FlowRun:
+    """Return the run that a message gives to a process, as the worker has taken it."""
+    return _RUN.validate_python(message["run"])
 
 
 class Channel:

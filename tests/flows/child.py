@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from upshot.flows.flowruns.process import execute
+from upshot.events.store import SyncStore
+from upshot.flows.flowruns.process import execute_stored
 
 
 def run(environment: dict[str, str], errors: str, *arguments: str) -> None:
@@ -19,7 +20,7 @@ def run(environment: dict[str, str], errors: str, *arguments: str) -> None:
     with Path(errors).open("wb", 0) as file:
         os.dup2(file.fileno(), 2)
     url, run_id, epoch, lease_ms = arguments
-    os._exit(execute(url, run_id, int(epoch), int(lease_ms)))
+    os._exit(execute_stored(SyncStore(url), run_id, int(epoch), int(lease_ms)))
 
 
 class Child:

@@ -10,7 +10,7 @@ import pytest
 
 from upshot import runtime
 from upshot.events.exceptions import StaleEpoch
-from upshot.flows.flowruns.process import preload
+from upshot.flows.flowruns.process import execute, preload
 from upshot.flows.journal.journal import EXIT_LOST
 from upshot.flows.runs.events import deployment_resource
 from upshot.flows.states import State
@@ -70,6 +70,15 @@ def test_what_can_not_run_fails_and_says_why(
     run, code = processes.execute(processes.module(SIMPLE) + name, parameters=parameters)
     assert (code, run.state.name) == (1, "Failed")
     assert message in run.state.message
+
+
+def test_what_a_run_became_since_it_was_taken_holds(processes: Processes) -> None:
+    made = processes.create(processes.module(SIMPLE) + ":f", parameters={"day": "2026-03-04"})
+    taken = processes.take(made.id)
+    processes.change(made.id, State("Cancelling", "too late"))
+    assert execute(processes.seen.store, taken, 15_000) == 1
+    run = processes.seen.run(made.id)
+    assert (run.state.name, run.attempt) == ("Cancelled", 0)
 
 
 @pytest.mark.parametrize(

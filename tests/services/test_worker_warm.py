@@ -36,7 +36,7 @@ class Bench:
         run = new_run("made", state=State("Pending"), entrypoint=f"{file}:name", pool="default")
         await Runs(self.store).create(run)
         self._number += 1
-        await self.warm.launch(self._number, run.entrypoint, run.id, 1)
+        await self.warm.launch(self._number, run)
         return self._number
 
     async def finish(self, file: Path) -> WarmParent:

@@ -1,0 +1,38 @@
+"""What a worker tells its processes: a run arrives there as it was taken."""
+
+from __future__ import annotations
+
+import socket
+
+from upshot.events.event import Causation
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.pause import Pause
+from upshot.flows.states import State
+from upshot.services.worker.wire import Channel, encode, taken
+
+
+def sent(run: FlowRun) -> FlowRun:
+    """Return a run that went over a socket."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(encode({"start": 1, "run": run}))
+        received = Channel(theirs).receive()
+        assert received is not None
+        return taken(received[0][0])
+
+
+def test_a_run_arrives_as_it_was_taken() -> None:
+    run = new_run(
+        "f", state=State("Pending", "taken by a worker"), deployment="f/d", entrypoint="a.py:f",
+        pool="p", queue="urgent", priority=-3, parameters={"n": 2**70, "x": [1.5, None, "ä\n"]},
+        tags=("a", "b"), attempt=2, version=7, epoch=4, result={"n": 1}, caused_by="e",
+        causation=Causation(depth=2, chain=["e"], automations={"a": 1}),
+        pause=Pause("key", schema={"type": "object"}, until=5), resumed=True,
+        again=(("task", "token"),), causes=frozenset({"e", "g"}), launch={"job": {"env": {}}},
+    )  # fmt: skip
+    assert sent(run) == run
+
+
+def test_a_run_with_the_least_arrives_as_well() -> None:
+    run = new_run("f", state=State("Pending"))
+    assert sent(run) == run
