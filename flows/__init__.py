@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         AssetCheckResult as AssetCheckResult,
         asset_check as asset_check,
     )
+    from .data.variables import Variable as Variable
     from .definitions.flowdef import Flow as Flow, flow as flow
     from .definitions.options import exponential_backoff as exponential_backoff
     from .definitions.tagging import tags as tags
@@ -49,11 +50,13 @@ if TYPE_CHECKING:
         ConcurrencyLimitConfig as ConcurrencyLimitConfig,
         Deployment as Deployment,
     )
+    from .deployments.making import deploy as deploy
     from .deployments.remote import (
         arun_deployment as arun_deployment,
         run_deployment as run_deployment,
     )
     from .deployments.runfuture import RunFuture as RunFuture
+    from .deployments.serving import serve as serve
     from .emitting import emit_event as emit_event
     from .exceptions import MissingResult as MissingResult
     from .limits.concurrency import concurrency as concurrency
@@ -119,13 +122,16 @@ else:
                 Asset AssetProperties MaterializingTask add_asset_metadata asset materialize
             """,
             ".data.checks": "AssetCheck AssetCheckResult asset_check",
+            ".data.variables": "Variable",
             ".definitions.flowdef": "Flow flow",
             ".definitions.options": "exponential_backoff",
             ".definitions.tagging": "tags",
             ".definitions.taskdef": "Task task",
             ".deployments.deployment": "ConcurrencyLimitConfig Deployment",
+            ".deployments.making": "deploy",
             ".deployments.remote": "arun_deployment run_deployment",
             ".deployments.runfuture": "RunFuture",
+            ".deployments.serving": "serve",
             ".emitting": "emit_event",
             ".exceptions": "MissingResult",
             ".limits.concurrency": "concurrency",

@@ -151,6 +151,14 @@ class NotUndoable(TerminalFlowsError):
     """The run is not one whose open transaction can be undone now; the message says what to do."""
 
 
+class InvalidVariable(TerminalFlowsError, ValueError):
+    """A variable has no name that it can have."""
+
+
+class VariableExists(TerminalFlowsError, ValueError):
+    """A variable was to be set anew, but has a value already."""
+
+
 class InvalidArtifact(TerminalFlowsError, ValueError):
     """An artifact breaks a rule of its kind, or is too large; the message names the field."""
 

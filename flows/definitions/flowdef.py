@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, overload
 
@@ -11,7 +11,8 @@ from .definition import Definition, decorated
 from .options import FlowOptions, Naming, delay_before, name_from
 
 if TYPE_CHECKING:
-    from ..deployments.deployment import ConcurrencyLimitConfig, Deployment
+    from ..deployments.deployment import Deployment
+    from ..deployments.making import DeploymentOptions
     from ..runners.base import TaskRunner
 
 P = ParamSpec("P")
@@ -31,6 +32,7 @@ class Flow(Definition[P, R]):
     validate_parameters: bool = True
     flow_run_name: Naming | None = None
     task_runner: TaskRunner | None = None
+    source: tuple[dict[str, Any], str] | None = None  # of code elsewhere, and the entrypoint there
 
     def __init__(self, fn: Callable[P, R], **options: Unpack[FlowOptions]) -> None:
         super().__init__(fn, options, _KNOWN)
@@ -74,65 +76,67 @@ class Flow(Definition[P, R]):
 
         return call_flow(self, args, kwargs)
 
-    def deploy(
-        self,
-        name: str,
-        *,
-        work_pool: str = "default",
-        queue: str | None = None,
-        parameters: dict[str, Any] | None = None,
-        description: str | None = None,
-        tags: Iterable[str] = (),
-        version: str | None = None,
-        entrypoint: str | Path | None = None,
-        concurrency_limit: int | ConcurrencyLimitConfig | None = None,
-        source: dict[str, str] | None = None,
-        job: dict[str, Any] | None = None,
-    ) -> Deployment:
+    def deploy(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment:
         """Make it known to the running service, so that workers can run it.
 
         Args:
             name: of the deployment; with the flow's name before it: ``flow/name``.
             work_pool: whose workers run it. queue: where its runs wait in the pool.
             parameters: for its runs, where they do not say otherwise.
+            description, tags, version: by default the flow's.
             entrypoint: ``path.py:function``; by default where the flow's function stands.
             concurrency_limit: how many of its runs may be under way at a time.
             source: where workers get the code: ``{"git": address, "branch": name}`` or
                 ``{"folder": path}``; the entrypoint is relative to that.
             job: variables of its runs' processes, as the type of the work pool takes them.
+            work_pool_name, work_queue_name, job_variables, image: the same in Prefect's words.
 
         Raises:
             InvalidDeployment: naming each wrong field.
             StoreUnavailable: no service runs that could keep it.
         """
-        from ..deployments.deployment import Deployment, deploy
+        from ..deployments.making import deploy
 
-        made = Deployment.of(
-            name=f"{self.name}/{name}",
-            entrypoint=str(entrypoint or self.entrypoint),
-            work_pool=work_pool,
-            queue=queue,
-            parameters=parameters or {},
-            description=self.description if description is None else description,
-            tags=sorted({*self.tags, *tags}),
-            version=version or self.version,
-            concurrency_limit=concurrency_limit,
-            source=source,
-            job=job or {},
-        )
-        deploy(made)
+        (made,) = deploy(self.to_deployment(name, **options))
         return made
 
-    def serve(self, name: str, **options: Any) -> int:
+    def to_deployment(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment:
+        """Return what :meth:`deploy` makes known, for ``deploy`` and ``serve`` of several."""
+        from ..deployments.making import deployment_of
+
+        return deployment_of(self, name, options)
+
+    def serve(
+        self,
+        name: str | None = None,
+        *,
+        limit: int | None = None,
+        **options: Unpack[DeploymentOptions],
+    ) -> int:
         """Deploy it and run its runs here until interrupted; return the worker's exit code.
 
         Args:
-            name: see :meth:`deploy`, which takes the other options as well.
+            name: see :meth:`deploy`, which takes the other options as well; the flow's by default.
+            limit: how many run at a time.
         """
         from ..deployments.serving import serve
 
-        options.setdefault("work_pool", f"served-{self.name}-{name}")
-        return serve(self.deploy(name, **options))
+        return serve(self.to_deployment(name or self.name, **options), limit=limit)
+
+    @staticmethod
+    def from_source(source: str | Path | Mapping[str, str], entrypoint: str) -> Flow[..., Any]:
+        """Return a flow whose code is elsewhere, to call it here or to deploy it from there.
+
+        Args:
+            source: a folder, the address of a git repository, or as for :meth:`deploy`.
+            entrypoint: ``path.py:function``, relative to the source.
+
+        Raises:
+            SourceUnavailable: the code is not to be had. EntrypointNotFound: it has no such flow.
+        """
+        from ..deployments.making import flow_from
+
+        return flow_from(source, entrypoint)
 
 
 @overload
@@ -165,3 +169,6 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             it entered. One that fails is logged.
     """
     return decorated(Flow, fn, options)
+
+
+vars(flow)["from_source"] = Flow.from_source  # users of Prefect write `flow.from_source(…)`

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
-from upshot.events.event import Event, describe
-from upshot.events.exceptions import Conflict
+from upshot.events.event import describe
 from upshot.events.store import SyncStore
 
 from ..exceptions import InvalidDeployment
-from ..runs.events import deployment_resource
+from .documents import Document, change
 from .sources import Source
 
-_ATTEMPTS = 10
+DEFAULT_POOL: Final = "default"
 
 Name = Annotated[str, Field(pattern=r"^[^/\s][^/]{0,199}/[^/\s][^/]{0,199}$")]
 PoolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -65,7 +64,7 @@ class Deployment(BaseModel):
 
     name: Name
     entrypoint: Annotated[str, Field(pattern=r"^.+:[A-Za-z_][\w.]*$", max_length=4096)]
-    work_pool: PoolName = "default"
+    work_pool: PoolName = DEFAULT_POOL
     queue: PoolName | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     description: str = Field(default="", max_length=10_000)
@@ -104,41 +103,11 @@ def put(store: SyncStore, deployment: Deployment) -> str:
         new: dict[str, Any] = from_json(deployment.model_dump_json())
     except ValueError as error:
         raise InvalidDeployment(f"deployment {deployment.name}: parameters: {error}") from error
-    for _ in range(_ATTEMPTS):
-        version, old = _stored(store, deployment.name)
-        wanted = {**new, "paused": True} if old.get("paused") else new
-        changed = sorted(key for key in {*old, *wanted} if old.get(key) != wanted.get(key))
-        if old and not changed:
-            return "unchanged"
-        verb = "updated" if old else "created"
-        event = _event(deployment.name, verb, version + 1, wanted, changed)
-        try:
-            store.call(
-                "put", "deployment", deployment.name, version, to_json(wanted), event.to_json()
-            )
-        except Conflict:
-            continue
-        return verb
-    raise Conflict(f"deployment {deployment.name} keeps changing; try again")
 
+    def wanted(old: Document | None) -> Document:
+        return {**new, "paused": True} if old is not None and old.get("paused") else new
 
-def _stored(store: SyncStore, name: str) -> tuple[int, dict[str, Any]]:
-    """Return a deployment with its version; one that was deleted is empty, and counts on."""
-    value = store.execute("HGET", store.keys("docs", "deployment"), name)
-    if value is None:
-        latest = store.execute("LINDEX", store.keys("history", "deployment", name), 0)
-        return int((latest or b"0").partition(b" ")[0]), {}
-    version, _, body = value.partition(b" ")
-    return int(version), from_json(body)
-
-
-def _event(
-    name: str, verb: str, version: int, definition: dict[str, Any], fields: list[str]
-) -> Event:
-    resource = deployment_resource(name)
-    del resource["role"]
-    payload = {"version": version, "fields": fields, "definition": definition}
-    return Event(event=f"deployment.{verb}", resource=resource, payload=payload)
+    return change(store, "deployment", deployment.name, wanted)
 
 
 def deploy(deployment: Deployment) -> str:

@@ -1,35 +1,65 @@
-"""Serves a flow: a worker for its deployment's pool, in the foreground, until it is interrupted."""
+"""Serves flows: a worker for their deployments' pool, in the foreground, until interrupted."""
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from upshot.events.ids import derived_id
 from upshot.events.processes import GuardedProcess
 
-from .deployment import Deployment
+from ..exceptions import InvalidDeployment
+from .deployment import DEFAULT_POOL, Deployment
+from .making import deploy
 
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM)
 _STDERR: Final = 2
+_LONGEST: Final = 128  # as names of pools may be
 
 
-def serve(deployment: Deployment) -> int:
-    """Run a worker for the deployment's pool; return its exit code."""
-    return serve_pool(deployment.work_pool)
+def serve(*deployments: Deployment, limit: int | None = None) -> int:
+    """Deploy flows and run their runs here until interrupted; return the worker's exit code.
+
+    Args:
+        deployments: as ``Flow.to_deployment`` makes them. limit: how many runs run at a time.
+
+    Raises:
+        InvalidDeployment: there is none.
+        StoreUnavailable: no service runs that could keep them.
+    """
+    if not deployments:
+        raise InvalidDeployment("serve() needs a deployment at least: flow.to_deployment(name)")
+    chosen = {each.work_pool for each in deployments} - {DEFAULT_POOL}
+    pool = chosen.pop() if len(chosen) == 1 else _pool_of(deployments)
+    deploy(*deployments, work_pool_name=pool)
+    return serve_pool(pool, limit)
 
 
-def serve_pool(pool: str) -> int:
+def _pool_of(deployments: Sequence[Deployment]) -> str:
+    """Return the pool that the same deployments are always served from."""
+    names = sorted(each.name for each in deployments)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", names[0])
+    pool = f"served-{plain}"
+    if len(names) == 1 and plain == names[0].replace("/", "-") and len(pool) <= _LONGEST:
+        return pool
+    return f"{pool[: _LONGEST - 9]}-{derived_id('served', *names)[:8]}"
+
+
+def serve_pool(pool: str, limit: int | None = None) -> int:
     """Run a worker for a pool; return its exit code.
 
     It gets the signals that this process gets, of which the first lets it finish what it runs; and
     it never outlives this process.
     """
-    command = [sys.executable, "-m", "upshot.services.cli", "worker", "start"]
-    worker = GuardedProcess([*command, "--pool", pool], output=_STDERR)
+    command = [sys.executable, "-m", "upshot.services.cli", "worker", "start", "--pool", pool]
+    if limit is not None:
+        command += ["--concurrency", str(limit)]
+    worker = GuardedProcess(command, output=_STDERR)
     with _passing_on(worker):
         code = worker.wait()
     return 0 if code is None else code
