@@ -12,10 +12,9 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json, to_jsonable_python
 
-from upshot.events.event import describe
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 
@@ -27,7 +26,7 @@ from ..exceptions import EventTimeout, InvalidInput
 from ..states import milliseconds_of
 from .asking import flow_place
 from .events import Looking, awaited_events, look
-from .interaction import HOUR, RunInput, Seconds
+from .interaction import HOUR, RunInput, Seconds, read_as
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -218,10 +217,7 @@ class Inputs(Generic[T]):
 
     def _read(self, event: Event) -> Any:
         payload, receiver = event.payload, event.resource["id"].partition(".")[2]
-        try:
-            value = self.adapter.validate_json(to_json(payload.get("value")))
-        except ValidationError as error:
-            raise InvalidInput([("input", describe(error))]) from error
+        value = read_as(self.adapter, payload.get("value"))
         metadata = InputMetadata(self.key, payload.get("sender"), receiver)
         if isinstance(value, RunInput):
             value._metadata = metadata

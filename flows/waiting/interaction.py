@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, PrivateAttr, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json, to_jsonable_python
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .inputs import InputMetadata, Inputs
 
+T = TypeVar("T")
 Seconds: TypeAlias = float | timedelta
 HOUR: Final = 3600.0
 _ATTEMPTS: Final = 20
@@ -133,7 +134,7 @@ def _ask(
     seconds = in_seconds(timeout)
 
     def read(answer: dict[str, Any]) -> Any:
-        return None if adapter is None else _read(adapter, answer["value"])
+        return None if adapter is None else read_as(adapter, answer["value"])
 
     def late() -> FlowPauseTimeout:
         return FlowPauseTimeout(f"nobody resumed the flow run within {seconds:g} seconds")
@@ -150,11 +151,12 @@ def in_seconds(timeout: Seconds | None) -> float | None:
     return seconds
 
 
-def _read(adapter: TypeAdapter[Any], value: Any) -> Any:
+def read_as(adapter: TypeAdapter[T], value: Any) -> T:
+    """Return input as what is wanted; InvalidInput where it is not that."""
     try:
         return adapter.validate_json(to_json(value))
     except ValidationError as error:
-        raise InvalidInput([("input", describe(error))]) from error
+        raise InvalidInput([("input", describe(error).removeprefix("event: "))]) from error
 
 
 def resume_flow_run(flow_run_id: str, run_input: Any = None) -> Any:
