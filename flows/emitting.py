@@ -32,7 +32,8 @@ def emit_event(
         event: its name, such as ``order.placed``.
         resource: what it is about: labels with an ``id``, or the id alone.
         related: other resources, each usually with a ``role``.
-        payload: any JSON object. occurred: when it happened, with a timezone; now by default.
+        payload: any JSON object; NaN and Infinity are not JSON.
+        occurred: when it happened, with a timezone; now by default.
         id: accepted once; a new one by default.
 
     Raises:
@@ -102,7 +103,10 @@ def _resources(place: Here) -> list[dict[str, str]]:
 
 
 def _send(event: Event, chosen_id: str, place: Here | None) -> None:
+    from upshot.events.finite import require_finite
+
     body = event.to_json()
+    require_finite(event.payload, body)
     if place is not None:
         place.run.journal.put(place.run.held, "event", body, record=chosen_id.encode())
         return

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from upshot.events.event import EventName, Resource, describe, impostor
+from upshot.events.finite import NOT_FINITE, not_finite
 
 from ..exceptions import TemplateFailed
 from ..templates.data import TemplateData, render_data
@@ -48,10 +49,16 @@ class EmitEvent(BaseAction):
                 "event": _NAME.validate_python(self.event.render_text(variables).strip()),
                 "resource": self._resource(variables),
                 "related": [_labels(each, variables) for each in self.related],
-                "payload": render_data(self.payload, variables),
+                "payload": self._payload(variables),
             }
         except ValidationError as error:
             raise TemplateFailed(f"the event comes out wrong: {describe(error)}") from error
+
+    def _payload(self, variables: Variables) -> Any:
+        payload = render_data(self.payload, variables)
+        if (way := not_finite(payload)) is not None:
+            raise TemplateFailed(f"the event comes out wrong: payload.{way}: {NOT_FINITE}")
+        return payload
 
     def _resource(self, variables: Variables) -> dict[str, str]:
         if self.resource is not None:

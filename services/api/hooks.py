@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from upshot.events.event import MAX_EVENT_BYTES, Event, EventId
 from upshot.events.exceptions import InvalidEvent, NotFound
+from upshot.events.finite import NOT_FINITE, not_finite
 from upshot.events.ids import new_id
 
 from ..exceptions import Refused, WrongSignature
@@ -21,7 +22,6 @@ from .bodies import read_body
 from .ingest import accepted
 from .parsing import unfit
 from .parts import Parts, parts_of
-from .payloads import NOT_FINITE, is_finite
 from .signatures import verify
 
 _MOST_READ: Final = 4 * MAX_EVENT_BYTES  # a form takes up to three times what it carries
@@ -93,8 +93,8 @@ def make_item(slug: str, preset: str, headers: Mapping[str, str], payload: dict[
         body = event.to_json()
     except InvalidEvent as error:
         raise unfit(f"webhook {slug}", error) from error
-    if not is_finite(payload):
-        raise Refused(400, "not-json", f"webhook {slug}: payload: {NOT_FINITE}")
+    if (way := not_finite(payload)) is not None:
+        raise Refused(400, "not-json", f"webhook {slug}: payload.{way}: {NOT_FINITE}")
     return (f"webhook.{slug}:{delivery}" if delivery else "", body)
 
 

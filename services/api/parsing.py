@@ -12,12 +12,12 @@ from pydantic_core import from_json
 
 from upshot.events.event import Event, refuse_impostor
 from upshot.events.exceptions import InvalidEvent
+from upshot.events.finite import require_finite
 from upshot.events.ids import derived_id
 from upshot.events.wording import in_words
 
 from ..exceptions import Refused
 from .appender import Item
-from .payloads import NOT_FINITE, is_finite
 from .problems import MOST_ERRORS, dotted
 
 _EVENTS: Final = TypeAdapter(list[Event])
@@ -163,11 +163,11 @@ def _item(index: int, event: Event, key: str | None) -> Item:
     try:
         refuse_impostor(event)
         body = event.to_json()
+        # Most events have no null but that of `follows`, so there is nothing to look for.
+        if body.count(b"null") > (event.follows is None):
+            require_finite(event.payload, body)
     except InvalidEvent as error:
         raise unfit(f"event {index}", error, index=index) from error
-    # Most events have no null but that of `follows`, so there is nothing to look for.
-    if body.count(b"null") > (event.follows is None) and not is_finite(event.payload):
-        raise _invalid([{"type": "", "loc": (index, "payload"), "msg": NOT_FINITE}])
     return (event.id if chosen else "", body)
 
 
@@ -175,7 +175,7 @@ def unfit(what: str, error: InvalidEvent, **where: object) -> Refused:
     """Return the refusal of an event that the log can't take: too large, too deep, an impostor."""
     text = str(error)
     place, named, message = text.partition(": ")
-    if place not in _FIELDS or not named:
+    if place.partition(".")[0] not in _FIELDS or not named:
         place, message = "", text
     errors: list[dict[str, object]] = [{**where, "field": place, "message": message}]
     if place:

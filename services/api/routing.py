@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from upshot.automations.suggestions import did_you_mean
 from upshot.events.event import MAX_NESTING, nesting
+from upshot.events.finite import NOT_FINITE, not_finite
 
 from ..exceptions import Refused
-from .payloads import NOT_FINITE, is_finite
 
 
 async def refuse_unknown(request: Request) -> None:
@@ -46,8 +46,8 @@ class _StrictRequest(Request):
             raise JSONDecodeError(str(error), "", 0) from error
         if nesting(value) > MAX_NESTING:
             raise JSONDecodeError(f"nested deeper than {MAX_NESTING} levels", "", 0)
-        if not is_finite(value):
-            raise JSONDecodeError(NOT_FINITE, "", 0)
+        if (way := not_finite(value)) is not None:
+            raise JSONDecodeError(f"{way}: {NOT_FINITE}" if way else NOT_FINITE, "", 0)
         return value
 
 

@@ -67,7 +67,7 @@ def pair(text: str, option: str) -> tuple[str, str]:
 
 
 def _object(given: str | None) -> dict[str, Any]:
-    from upshot.services.api.payloads import NOT_FINITE, is_finite
+    from upshot.events.finite import NOT_FINITE, not_finite
 
     if given is None:
         return {}
@@ -81,8 +81,8 @@ def _object(given: str | None) -> dict[str, Any]:
         raise typer.BadParameter(f"not JSON: {error}", param_hint="--payload") from error
     if not isinstance(value, dict):
         raise typer.BadParameter("must be a JSON object", param_hint="--payload")
-    if not is_finite(value):
-        raise typer.BadParameter(NOT_FINITE, param_hint="--payload")
+    if (way := not_finite(value)) is not None:
+        raise typer.BadParameter(f"{way}: {NOT_FINITE}", param_hint="--payload")
     return value
 
 

@@ -80,6 +80,10 @@ def test_an_action_is_filled_in(action: dict[str, Any], arguments: dict[str, Any
         ({"call-webhook": {"url": "http://x", "headers": {"X": "a\r\nb: c"}}}, "line breaks"),
         ({"emit-event": {"event": "No Name"}}, "comes out wrong"),
         ({"emit-event": {"event": "a.b", "resource": {"name": "x"}}}, "'id' label"),
+        (
+            {"emit-event": {"event": "a.b", "payload": {"n": "{{ [1e308 * 10] }}"}}},
+            r"payload\.n\.0: NaN, Infinity",
+        ),
     ],
 )
 def test_what_comes_out_wrong_is_refused(action: dict[str, Any], complaint: str) -> None:

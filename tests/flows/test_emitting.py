@@ -49,6 +49,19 @@ def test_an_event_of_a_run_stands_among_the_runs_records(seen: Seen) -> None:
     assert event["related"][1]["id"] == f"flow-run.{seen.only_run().id}"
 
 
+def test_a_number_that_is_no_json_is_refused_within_runs_and_elsewhere(seen: Seen) -> None:
+    payload = {"rates": [1.0, float("nan")]}
+
+    @flow
+    def f() -> None:
+        emit_event("order.placed", "order.1", payload=payload)
+
+    for refused in (f, f.fn):
+        with pytest.raises(InvalidEvent, match=r"^payload\.rates\.1: NaN, Infinity"):
+            refused()
+    assert seen.names("order.") == []
+
+
 def test_what_caused_the_run_caused_its_events(processes: Processes) -> None:
     path = processes.module(
         """

@@ -186,6 +186,13 @@ async def test_one_bad_event_names_its_index_and_field_and_takes_none(api: Api) 
     assert await api.logged() == 0
 
 
+async def test_a_number_that_is_no_json_is_named(api: Api) -> None:
+    body = b'{"event":"a.b","resource":{"id":"x"},"payload":{"v":[1,{"w":1e999}]}}'
+    answer = await api.post(EVENTS, 422, data=body)
+    assert answer["errors"][0]["field"] == "payload.v.1.w"
+    assert await api.logged() == 0
+
+
 async def test_a_line_that_is_no_json_is_named(api: Api) -> None:
     body = lines(EVENT, EVENT) + b"\n{nope}\n" + lines(EVENT)
     answer = await api.post(EVENTS, 400, data=body, headers=NDJSON)
