@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     )
     from .data.variables import Variable as Variable
     from .definitions.flowdef import Flow as Flow, flow as flow
-    from .definitions.options import exponential_backoff as exponential_backoff
+    from .definitions.delays import exponential_backoff as exponential_backoff
     from .definitions.tagging import tags as tags
     from .definitions.taskdef import Task as Task, task as task
     from .deployments.deployment import (
@@ -124,7 +124,7 @@ else:
             ".data.checks": "AssetCheck AssetCheckResult asset_check",
             ".data.variables": "Variable",
             ".definitions.flowdef": "Flow flow",
-            ".definitions.options": "exponential_backoff",
+            ".definitions.delays": "exponential_backoff",
             ".definitions.tagging": "tags",
             ".definitions.taskdef": "Task task",
             ".deployments.deployment": "ConcurrencyLimitConfig Deployment",

@@ -22,14 +22,8 @@ from typing import (
 
 from ..calls.parameters import Signature
 from ..results.formats import Serializer
-from .options import (
-    Delays,
-    check_function,
-    check_known,
-    check_options,
-    given,
-    is_coroutine_function,
-)
+from .checking import check_known, check_options
+from .delays import Delays
 
 if TYPE_CHECKING:
     from ..states import State
@@ -64,18 +58,18 @@ class Definition(Generic[P, R]):
 
     def __init__(self, fn: Any, options: Mapping[str, Any], known: frozenset[str]) -> None:
         check_known(options, known, self.decorator)
-        self._options = given(options)
+        self._options = _without_none(options)
         self._method: Any = fn if isinstance(fn, staticmethod | classmethod) else None
         plain: Any = self._method.__func__ if self._method is not None else fn
         self.fn: Callable[..., Any] = plain
-        check_function(self.fn)
+        _check_function(self.fn)
         functools.update_wrapper(cast("Any", self), self.fn, updated=())
         self.hooks: dict[str, list[Callable[..., Any]]] = {
             name: list(hooks) for name, hooks in self._options.items() if name.startswith("on_")
         }
         vars(self).update(self._described(), **self._settings())
         check_options(vars(self))
-        self.is_async = is_coroutine_function(self.fn) or inspect.isasyncgenfunction(self.fn)
+        self.is_async = _is_coroutine_function(self.fn) or inspect.isasyncgenfunction(self.fn)
         self.is_generator = inspect.isgeneratorfunction(self.fn) or inspect.isasyncgenfunction(
             self.fn
         )
@@ -157,7 +151,7 @@ class Definition(Generic[P, R]):
     def _changed(self, fn: Callable[..., Any], **options: Any) -> Self:
         """Return another one of the same kind, with some options changed."""
         make: Any = type(self)
-        changed: Self = make(fn, **{**self._options, **self.hooks, **given(options)})
+        changed: Self = make(fn, **{**self._options, **self.hooks, **_without_none(options)})
         return changed
 
     def _bound(self, instance: object, owner: type | None) -> Self:
@@ -193,6 +187,22 @@ class Definition(Generic[P, R]):
     def _hooked(self, name: str, hook: Hook) -> Hook:
         self.hooks.setdefault(name, []).append(hook)
         return hook
+
+
+def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _check_function(fn: Callable[..., Any]) -> None:
+    if not callable(fn):
+        raise TypeError(f"a flow or task is made of a function, not of {fn!r}")
+
+
+def _is_coroutine_function(fn: Any) -> bool:
+    """Tell whether calling it returns a coroutine, be it a function or an object."""
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
+        getattr(fn, "__call__", None)  # noqa: B004 - the method itself is asked about
+    )
 
 
 def decorated(kind: Any, fn: Callable[..., Any] | None, options: dict[str, Any]) -> Any:

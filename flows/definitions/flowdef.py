@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, ove
 
 from ..calls.parameters import Arguments
 from .definition import Definition, decorated
-from .options import FlowOptions, Naming, delay_before, name_from
+from .delays import delay_before
+from .options import FlowOptions
+from .run_names import Naming, name_from
 
 if TYPE_CHECKING:
     from ..deployments.deployment import Deployment

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from .options import check_options
+from .checking import check_options
 
 _current: Final[ContextVar[tuple[str, ...]]] = ContextVar("upshot_tags", default=())
 

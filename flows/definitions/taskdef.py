@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, ove
 
 from ..context import here
 from .definition import decorated
-from .options import Naming, TaskOptions, TransactionHook, delay_before, jittered, name_from
+from .delays import delay_before, jittered
+from .options import TaskOptions, TransactionHook
+from .run_names import Naming, name_from
 from .submitting import Submittable
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import pytest
 
 from upshot import exponential_backoff, flow, tags, task
 from upshot.flows.calls.futures import TaskFuture
+from upshot.flows.definitions.delays import jittered
 from upshot.flows.definitions.flowdef import Flow
-from upshot.flows.definitions.options import FlowOptions, TaskOptions, jittered
+from upshot.flows.definitions.options import FlowOptions, TaskOptions
 from upshot.flows.definitions.taskdef import Task
 from upshot.flows.exceptions import InvalidParameters
 from upshot.flows.states import State
