@@ -43,6 +43,7 @@ key                    type    what it holds
 ``queue:<pool>``       stream  calls for a worker, field ``r``; group ``workers``
 ``queues:<pool>``      set     the pool's queues in which runs wait
 ``ready:<pool>/<queue>`` zset  flow run that waits in it → its place: by priority, as they came
+``told:<pool>/<queue>`` set    those of them of which it is told that they wait for a limit
 ``picks:<pool>``       hash    entry of ``queue:<pool>`` that a worker has → the run it is for
 ``pools``              set     pools that have a queue
 ``workers``            hash    worker → JSON: pool, host, pid, when it was last seen, runs it has
@@ -61,14 +62,21 @@ key                    type    what it holds
 ``upstream:<key>``     set     assets that it was made of
 ``downstream:<key>``   set     assets that were made of it
 ``files:<run>``        set     folders that hold results of the run, each in a folder of its id
+``holds:<run>``        set     files that its records tell of, other than in those folders
+``held``               hash    such a file → how many runs, cache entries and committed keys hold it
 ``transactions:<run>`` hash    transaction → ``active``, ``committed``, …; and what was undone
+``open:<run>``         hash    this run, or a part of it → how many transactions it has open
+``open``               set     runs with such a part, or that are one
 ``committed``          hash    key of a transaction that was committed → JSON
+``committed:files``    hash    such a key → JSON: files that it holds
+``committed:used``     zset    such a key → ms at which it was committed, or last found
 ``cache``              hash    cache key → JSON: where the value lies, and in which form
 ``cache:files``        hash    cache key → file that goes when the entry does
 ``cache:until``        zset    cache key → ms at which the entry expires
 ``cache:made``         zset    cache key → ms at which the entry was made
 ``locks``              hash    what is locked → ``<run>/<epoch>/<task run>``, as long as that lives
 ``litter``             set     files that are to be removed: ``file <path>``, ``run <folder>``
+``removing``           set     such files of which somebody is at it
 ``engine``             hash    ``cursor`` of the engine
 ``engine:definitions`` hash    automation → its JSON as of the cursor
 ``engine:fired``       hash    automation → ms at which it last fired; ``<id>:n`` → how often

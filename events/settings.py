@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         restart_pause: longest wait before `up` starts a part again that keeps ending.
         log_retention: how long events stay in the log at least.
         run_retention: how long ended runs and firings stay in the store.
+        key_retention: how long the key of a committed transaction counts after it was last used.
+        undo_after: how long a crashed run with an open transaction waits for a retry, before what
+            that did is undone.
         history_retention: how long events, runs and firings stay in the database.
         dedup: how long an id that a sender chose is remembered at least.
         max_body: largest HTTP body.
@@ -106,6 +109,8 @@ class Settings(BaseSettings):
     restart_pause: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     log_retention: Seconds = 7 * 86400.0
     run_retention: Seconds = 30 * 86400.0
+    key_retention: Seconds = 365 * 86400.0
+    undo_after: Seconds = 3600.0
     history_retention: Seconds = 90 * 86400.0
     dedup: Seconds = 86400.0
     max_body: int = Field(default=16 * 1024 * 1024, ge=1024)

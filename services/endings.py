@@ -23,8 +23,10 @@ from upshot.events.store import Argument, Store
 from upshot.flows.calls.overdue import OVERDUE
 from upshot.flows.runs.events import related
 from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.pausing import Change
 from upshot.flows.runs.registry import Runs
 from upshot.flows.runs.transitions import handed_over
+from upshot.flows.runs.undoing import died, ending
 from upshot.flows.states import ENDED, State, StateType
 
 log = structlog.get_logger(__name__)
@@ -107,8 +109,11 @@ async def settle(
                 if run.epoch == epoch and run.state.type is StateType.PAUSED:  # it waits on
                     await store.call("leave_run", run.id, run.epoch, int(lapsed))
                 return None
-            more = handed_over(run) if run.handed and not state.ended else None
-            ended = await runs.transition(run, state, own=False, only_if_lapsed=lapsed, more=more)
+            change = await _change(runs, run, state, message)
+            ended = await runs.transition(
+                run, change.state, own=False, only_if_lapsed=lapsed, more=change.fields,
+                due_ms=change.due_ms,
+            )  # fmt: skip
         except Conflict:
             if loss is Loss.LAPSED:
                 return None  # it is alive after all, or has changed: the next pass looks again
@@ -120,6 +125,15 @@ async def settle(
             await _end_tasks_for_sure(store, ended)
         return ended
     raise Conflict(f"run {run_id} keeps changing")
+
+
+async def _change(runs: Runs, run: FlowRun, state: State, message: str) -> Change:
+    """Decide how a run enters its fate: what its open transactions did may be undone first."""
+    if run.undo is not None:
+        return died(run, run.undo, message, await runs.now())
+    if state.ended:
+        return ending(run, state, owes=await runs.owes(run.id))
+    return Change(state, fields=handed_over(run) if run.handed else {})
 
 
 async def _end_tasks_for_sure(store: Store, run: FlowRun) -> None:

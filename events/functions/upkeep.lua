@@ -84,14 +84,17 @@ local function forgot(root, what, ms)
 end
 
 -- upshot_forget_runs root | before_ms, limit
--- Touches: run:<id>, tasks:<id>, logs:<id>, transactions:<id>, files:<id>, litter, runs, runs:<type>,
+-- Touches: run:<id>, tasks:<id>, logs:<id>, transactions:<id>, open, open:<id>, files:<id>, holds:<id>, held,
+-- litter, runs, runs:<type>,
 -- runs:<state>:<of>, forgotten, and the artifacts of data.lua. Drops runs that ended before then and did not start again,
 -- and of which the archive has everything; what files they left is litter. Returns how many.
 local function forget_files(root, id)
   for _, folder in ipairs(redis.call('SMEMBERS', root .. ':files:' .. id)) do
     redis.call('SADD', root .. ':litter', 'run ' .. folder .. '/' .. id)
   end
-  redis.call('UNLINK', root .. ':files:' .. id, root .. ':transactions:' .. id)
+  let_go_all(root, id)
+  redis.call('UNLINK', root .. ':files:' .. id, root .. ':transactions:' .. id, root .. ':open:' .. id)
+  redis.call('SREM', root .. ':open', id)
 end
 
 redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'}, callback=function(keys, args)

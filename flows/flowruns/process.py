@@ -89,7 +89,13 @@ def _journal(store: SyncStore, lease_ms: int) -> Iterator[Journal]:
 
 
 def _execute(journal: Journal, run: FlowRun) -> int:
-    execution = Execution(journal.hold(run), journal, ResultFiles(results_url()))
+    held, files = journal.hold(run), ResultFiles(results_url())
+    if run.undo is not None:
+        from .undoing import undo_run
+
+        undo_run(held, journal, files, run.undo)
+        return EXIT_ENDED
+    execution = Execution(held, journal, files)
     with capture(execution.context, strays=True):
         state = _run(execution, run.entrypoint, run.parameters)
     well = state.completed or state.type is StateType.PAUSED

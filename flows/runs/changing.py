@@ -8,6 +8,7 @@ from ..exceptions import NotRetryable
 from ..states import RETRYABLE, State, StateType
 from .flowrun import FlowRun
 from .pausing import Change
+from .undoing import ending
 
 
 def retried(run: FlowRun, message: str, task: str | None = None) -> Change:
@@ -32,21 +33,24 @@ def retried(run: FlowRun, message: str, task: str | None = None) -> Change:
     return Change(State("AwaitingRetry", f"{message} from {task}"), fields={**again})
 
 
-def cancelled(run: FlowRun, message: str, *, occupied: bool) -> Change | None:
+def cancelled(run: FlowRun, message: str, *, occupied: bool, owes: bool) -> Change | None:
     """Decide how a run is cancelled; None where it has ended or is about to.
 
     Args:
-        occupied: it has a process, which then is to stop.
+        occupied: it has a process, which then is to stop. owes: it has open transactions.
     """
     kind = run.state.type
-    if run.state.ended or kind is StateType.CANCELLING:
+    if run.state.ended or kind is StateType.CANCELLING or run.undo is not None:
         return None
-    waits = kind in {StateType.SCHEDULED, StateType.PAUSED} and not occupied
-    return Change(State("Cancelled" if waits else "Cancelling", message))
+    if kind in {StateType.SCHEDULED, StateType.PAUSED} and not occupied:
+        return ending(run, State("Cancelled", message), owes=owes)
+    return Change(State("Cancelling", message))
 
 
-def moved(run: FlowRun, state: State) -> Change | None:
+def moved(run: FlowRun, state: State, *, occupied: bool, owes: bool) -> Change | None:
     """Decide how a run is put into a state; None where it is in it.
+
+    What is open is undone before a run without a process ends; that, too, can be ended so.
 
     Raises:
         NotRetryable: it would wait for a worker, and none could run it.
@@ -55,6 +59,10 @@ def moved(run: FlowRun, state: State) -> Change | None:
         return None
     if state.type is StateType.SCHEDULED:
         _require_worker(run)
+        if run.state.type is StateType.CANCELLING:
+            raise NotRetryable(f"run {run.name} is about to be cancelled")
+    if state.ended and not run.state.ended and not occupied and run.undo is None:
+        return ending(run, state, owes=owes)
     return Change(state)
 
 

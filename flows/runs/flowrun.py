@@ -14,6 +14,7 @@ from ..again import Marks
 from ..names import run_name
 from ..states import State, StateType, timestamp
 from .pause import Pause
+from .undo import Undo
 
 DEFAULT_QUEUE: Final = "default"
 """Where runs wait in a work pool whose deployment names no queue."""
@@ -44,6 +45,7 @@ class FlowRun:
         causes: ids of the events that made somebody change it; none of them does so twice.
         launch: what its deployment says of its process: ``version``, ``source``, ``job``.
         handed: its worker goes, and another one is to go on with it.
+        undo: its open transactions are to be undone before it ends. stuck: why that failed.
     """
 
     id: str
@@ -74,6 +76,8 @@ class FlowRun:
     causes: frozenset[str] = frozenset()
     launch: dict[str, Any] = field(default_factory=dict)
     handed: bool = False
+    undo: Undo | None = None
+    stuck: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as JSON answers show it."""
@@ -128,6 +132,7 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
         caused_by, causation = from_json(fields[b"cause"])
     result, state = fields.get(b"result"), State.from_dict(from_json(fields[b"state"]))
     waits = fields.get(b"pause") if state.type is StateType.PAUSED else None
+    undo = None if state.ended else fields.get(b"undo")
     doc.update(tags=tuple(doc["tags"]), caused_by=caused_by)
     return FlowRun(
         **{name: told for name, told in doc.items() if name in FlowRun.__slots__},
@@ -143,5 +148,7 @@ def parse_run(fields: dict[bytes, bytes]) -> FlowRun:
         resumed=bool(fields.get(b"resumed")),
         again=marks_from(fields.get(b"again")),
         handed=bool(fields.get(b"handed")),
+        undo=Undo.from_json(undo) if undo else None,
+        stuck=fields.get(b"stuck", b"").decode(),
         causes=frozenset(name[3:].decode() for name in fields if name.startswith(b"by:")),
     )

@@ -45,7 +45,7 @@ def paused(run: FlowRun, message: str) -> Change | None:
     kind = run.state.type
     if kind is StateType.PAUSED:
         return None
-    if run.state.ended or kind is StateType.CANCELLING:
+    if run.state.ended or kind is StateType.CANCELLING or run.undo is not None:
         raise NotPausable(f"run {run.name} is {run.state.name}, so it can't be paused")
     under_way = kind is not StateType.SCHEDULED
     name = "Suspended" if under_way and leaves(run) else "Paused"

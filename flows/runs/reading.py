@@ -90,10 +90,17 @@ class RunReader:
 
     async def lapsed(self, limit: int = 200) -> list[FlowRun]:
         """Return runs whose process has shown no sign of life for a lease."""
-        clock = await self._store.execute("TIME")
-        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
-        key = self._store.keys("leases")
+        now, key = await self.now(), self._store.keys("leases")
         ids = await self._store.execute("ZRANGEBYSCORE", key, "-inf", now, "LIMIT", 0, limit)
+        return await self.many([run_id.decode() for run_id in ids])
+
+    async def owes(self, run_id: str) -> bool:
+        """Tell whether a run, or a part of it, has open transactions."""
+        return bool(await self._store.execute("EXISTS", self._store.keys("open", run_id)))
+
+    async def owing(self) -> list[FlowRun]:
+        """Return the runs that have open transactions, or parts with some."""
+        ids = await self._store.execute("SMEMBERS", self._store.keys("open"))
         return await self.many([run_id.decode() for run_id in ids])
 
     async def tasks(self, run_id: str) -> list[dict[str, Any]]:
@@ -101,6 +108,11 @@ class RunReader:
         stored = await self._store.execute("HGETALL", self._store.keys("tasks", run_id))
         records = [from_json(value.partition(b" ")[2]) for value in stored.values()]
         return sorted(records, key=lambda record: (record["created"], record["id"]))
+
+    async def now(self) -> int:
+        """Return the store's time in Unix ms."""
+        clock = await self._store.execute("TIME")
+        return int(clock[0]) * 1000 + int(clock[1]) // 1000
 
     async def counts(self) -> dict[str, int]:
         """Return how many runs are in each state type."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from upshot.events.event import Causation
 from upshot.events.exceptions import Conflict
@@ -18,6 +18,7 @@ from .flowrun import FlowRun
 from .pausing import Change, answered, paused, resumed
 from .reading import RunFilter, RunReader
 from .transitions import after, create_arguments, transition_arguments
+from .undoing import asked
 
 Cause: TypeAlias = tuple[str, Causation]
 """The event that makes somebody change a run, and the causation of what follows from it."""
@@ -25,7 +26,14 @@ Cause: TypeAlias = tuple[str, Causation]
 __all__ = ["Cause", "RunFilter", "Runs"]
 
 _ATTEMPTS = 20
-_Seen: TypeAlias = tuple[bool, int]
+
+
+class _Seen(NamedTuple):
+    """What else decides on a change: whether the run has a process, the time, what it owes."""
+
+    occupied: bool
+    now_ms: int
+    owes: bool
 
 
 class Runs(RunReader):
@@ -98,9 +106,23 @@ class Runs(RunReader):
         raise NoSuchTask(f"from: run {run.name} has called no task {name!r}; it called {shown}")
 
     async def cancel(self, run_id: str, message: str = "", cause: Cause | None = None) -> FlowRun:
-        """Ask a run to stop; one that no process has is Cancelled at once."""
+        """Ask a run to stop; one that no process has is Cancelled at once, unless it has open
+        transactions: another process undoes these first.
+        """
         return await self._change(
-            run_id, lambda run, seen: cancelled(run, message, occupied=seen[0]), cause
+            run_id,
+            lambda run, seen: cancelled(run, message, occupied=seen.occupied, owes=seen.owes),
+            cause,
+        )
+
+    async def undo(self, run_id: str, message: str = "") -> FlowRun:
+        """Have what the open transactions of an ended run did undone, after which it is Cancelled.
+
+        Raises:
+            NotUndoable: none is open, the run goes on, or no worker could do it.
+        """
+        return await self._change(
+            run_id, lambda run, seen: asked(run, message, owes=seen.owes), None
         )
 
     async def change(self, run_id: str, state: State, cause: Cause | None = None) -> FlowRun:
@@ -110,7 +132,11 @@ class Runs(RunReader):
             IllegalTransition: the rules of states don't let it. NotRetryable: no worker could run
                 it.
         """
-        return await self._change(run_id, lambda run, seen: moved(run, state), cause)
+        return await self._change(
+            run_id,
+            lambda run, seen: moved(run, state, occupied=seen.occupied, owes=seen.owes),
+            cause,
+        )
 
     async def pause(self, run_id: str, message: str = "", *, cause: Cause | None = None) -> FlowRun:
         """Let a run wait until it is resumed; one that is paused already stays as it is.
@@ -142,7 +168,7 @@ class Runs(RunReader):
         """
 
         def decide(run: FlowRun, seen: _Seen) -> Change | None:
-            occupied, now = seen
+            occupied, now = seen.occupied, seen.now_ms
             return resumed(run, message, occupied=occupied, given=input, now_ms=now)
 
         return await self._change(run_id, decide, cause)
@@ -153,7 +179,7 @@ class Runs(RunReader):
         """End the waiting of a run, once: nothing happens where it is over."""
 
         def decide(run: FlowRun, seen: _Seen) -> Change | None:
-            occupied, now = seen
+            occupied, now = seen.occupied, seen.now_ms
             return answered(run, key, answer, message, occupied=occupied, now_ms=now)
 
         return await self._change(run_id, decide, None)
@@ -185,11 +211,13 @@ class Runs(RunReader):
         raise Conflict(f"run {run_id} keeps changing")
 
     async def _see(self, run_id: str) -> _Seen:
-        """Return whether a run has a process, and the store's clock.
+        """Return whether a run has a process, the store's clock, and whether something is open.
 
         Asked after the run was read: what changes in between makes another version of it.
         """
-        lease, clock = await self._store.pipeline(
-            [("ZSCORE", self._store.keys("leases"), run_id), ("TIME",)]
+        keys = self._store.keys
+        lease, clock, owes = await self._store.pipeline(
+            [("ZSCORE", keys("leases"), run_id), ("TIME",), ("EXISTS", keys("open", run_id))]
         )
-        return lease is not None, int(clock[0]) * 1000 + int(clock[1]) // 1000
+        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        return _Seen(lease is not None, now, bool(owes))

@@ -16,6 +16,7 @@ from ..states import State, StateType, timestamp_of
 from .events import state_event
 from .flowrun import FlowRun
 from .pause import Pause
+from .undo import Undo
 
 Cause: TypeAlias = tuple[str, Causation]
 """The event that makes somebody change a run, and the causation of what follows from it."""
@@ -97,14 +98,25 @@ def transition_arguments(
         fields += ["cause", to_json([cause[0], cause[1].model_dump()]), f"by:{cause[0]}", "1"]
     if result is not None:
         fields += ["result", result.body, "checkpoint", result.form]
-    told = {"resumed": b"1" if changed.resumed else b""} if run.resumed else {}
-    for name, value in {**told, **(more or {})}.items():
+    for name, value in {**_cleared(run, changed), **(more or {})}.items():
         fields += [name, value]
     epoch: Argument = run.epoch if own else ""
     return (
         run.id, run.version, epoch, state.type.value, due_ms, lease_ms, int(only_if_lapsed),
         event.id, event.to_json(), *fields,
     )  # fmt: skip
+
+
+def _cleared(run: FlowRun, changed: FlowRun) -> dict[str, Argument]:
+    """Return the fields of a run's record that a change makes void."""
+    void: dict[str, Argument] = {}
+    if run.resumed:
+        void["resumed"] = b"1" if changed.resumed else b""
+    if run.undo is not None and changed.undo is None:
+        void["undo"] = b""
+    if run.stuck and not changed.stuck:
+        void["stuck"] = b""
+    return void
 
 
 def handed_over(run: FlowRun) -> dict[str, Argument]:
@@ -123,6 +135,7 @@ def after(
     """Return the run as it is once ``state`` is entered; version and epoch come from the store."""
     caused_by, causation = cause or (run.caused_by, run.causation)
     waits = (more or {}).get("pause") if state.type is StateType.PAUSED else None
+    undo = (more or {}).get("undo")
     goes_on = run.resumed and not state.ended and state.type is not StateType.RUNNING
     return replace(
         run,
@@ -133,6 +146,8 @@ def after(
         caused_by=caused_by,
         causation=causation,
         pause=Pause.from_json(waits) if isinstance(waits, bytes) and waits else None,
+        undo=None if state.ended else Undo.from_json(undo) if isinstance(undo, bytes) else run.undo,
+        stuck=run.stuck if state.ended else "",
         resumed=bool((more or {}).get("resumed", goes_on)),
         causes=run.causes | {cause[0]} if cause else run.causes,
     )

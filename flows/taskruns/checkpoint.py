@@ -75,8 +75,7 @@ class Checkpoint:
         return hit.state
 
     def _skipped(self, mine: TaskTransaction, span: Span) -> State | None:
-        if span.doom:
-            raise TransactionFailed(f"not run: {span.doom}; what was done here is undone")
+        mine.require_open()
         keyed = span.keyed
         if keyed is None or keyed.committed is None:
             return None
@@ -147,4 +146,4 @@ def _transaction_of(task: Task[..., Any], place: Here, task_run: TaskRun) -> Tas
     from ..transactions.recorded import log_of
     from ..transactions.transaction import TaskTransaction
 
-    return TaskTransaction(log_of(place.run), place.transaction, task, task_run)
+    return TaskTransaction(log_of(place.run), place.transaction, task_run, task.hooks)

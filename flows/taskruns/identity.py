@@ -17,7 +17,7 @@ from ..results.formats import Kept, restore
 from ..results.inputs import inputs_key
 from ..results.keeping import keeping_for
 from ..states import State, StateType
-from .taskrun import TaskHead, TaskRun
+from .taskrun import Inside, TaskHead, TaskRun
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
@@ -39,11 +39,18 @@ def task_run_of(
     head = run.heads.get((task.name, tags)) or _head(run, task.name, tags)
     made = TaskRun(
         run, head, task_run_id=task_run_id, key=key, name=name, code=task.code, earlier=earlier,
-        why=found if isinstance(found, str) else "", caller=place.task,
+        why=found if isinstance(found, str) else "", caller=place.task, inside=_inside(task, place),
     )  # fmt: skip
     if made.why:
         run_logger().warning("%s: %s", name, made.why)
     return made, done
+
+
+def _inside(task: Task[..., Any], place: Here) -> Inside | None:
+    """Return what another process needs to know to undo it."""
+    if place.transaction is None:
+        return None
+    return {"id": place.transaction.identity, "hooks": len(task.hooks.get("on_rollback", ()))}
 
 
 def _met(

@@ -6,7 +6,7 @@ This is the hottest path of a flow: the JSON is put together from parts that wer
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from pydantic_core import to_json
 
@@ -21,6 +21,13 @@ from ..states import NAMES, State, StateType, legible
 
 _NO_RESULT: Final = '"result":null,"checkpoint":null'
 _START: Final = frozenset({"Running", "Retrying"})
+
+
+class Inside(TypedDict):
+    """The transaction that a task run is in, and how many hooks undo the run."""
+
+    id: str
+    hooks: int
 
 
 class TaskHead:
@@ -79,6 +86,7 @@ class TaskRun:
         earlier: dict[str, Any] | None = None,
         why: str = "",
         caller: TaskRun | None = None,
+        inside: Inside | None = None,
     ) -> None:
         self.earlier, self.why, self.caller = earlier, why, caller
         self._context = context
@@ -97,6 +105,8 @@ class TaskRun:
             f'{{"id":"{task_run_id}","name":{label},"key":{_text(key)},"code":"{code}",'
             f"{head.record},"
         )
+        if inside is not None:
+            self._parts += f'"transaction":{_text(inside)},'
 
     @property
     def task(self) -> str:

@@ -1,12 +1,15 @@
 """What the store knows of a run's transactions, so that another process goes on with them.
 
-Fields: ``<transaction>`` → its stage; ``<transaction>/set/<name>`` → a value that was set there;
-``<transaction>/<hook>`` → ``done`` for a hook that ran to its end.
+Fields: ``<transaction>`` → its stage, ``<transaction>/block`` → JSON of a :class:`Block`;
+``<transaction>/set/<name>`` → a value that was set there; ``<transaction>/<hook>`` → ``done`` for a
+hook that ran to its end.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import from_json, to_json
@@ -15,6 +18,7 @@ from upshot.events.store import Argument
 
 from ..results.formats import is_json
 from ..results.keeping import MOST_CACHED
+from ..runs.boundary import lineage
 
 if TYPE_CHECKING:
     from ..context import RunContext
@@ -23,6 +27,22 @@ ACTIVE: Final = "active"
 COMMITTED: Final = "committed"
 ROLLING_BACK: Final = "rolling-back"
 ROLLED_BACK: Final = "rolled-back"
+
+_BLOCK: Final = "/block"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What undoes a block that another process has begun, besides its tasks.
+
+    Attributes:
+        begun: when. parent: the transaction that it is in, if any.
+        hooks: of ``on_rollback``, as ``module:name``; None for one that no name leads to.
+    """
+
+    begun: str
+    parent: str | None
+    hooks: Sequence[str | None] = ()
 
 
 class TransactionLog:
@@ -33,7 +53,7 @@ class TransactionLog:
     """
 
     def __init__(self, run: RunContext) -> None:
-        self._run = run
+        self._run, self._whole = run, [*lineage(run)][-1].id
         self._lock = threading.Lock()
         stored = run.journal.execute("HGETALL", run.journal.store.keys("transactions", run.id))
         self._fields: dict[str, str] = {}
@@ -58,6 +78,27 @@ class TransactionLog:
         self._run.journal.call("note_transaction", held.id, held.epoch, field, text)
         with self._lock:
             self._keep(field, text)
+
+    def enter(self, transaction: str, stage: str, block: Block | None = None) -> None:
+        """Enter a stage; it is durable when this returns."""
+        held, told = self._run.held.run, {}
+        if block is not None:
+            told[transaction + _BLOCK] = to_json(asdict(block)).decode()
+        fields = [part for field in told.items() for part in field]
+        where = (held.id, held.epoch, self._whole)
+        self._run.journal.call("enter_stage", *where, transaction, stage, *fields)
+        with self._lock:
+            self._fields.update(told, **{transaction: stage})
+
+    def open_blocks(self) -> dict[str, Block | None]:
+        """Return the blocks that were neither committed nor undone; None of an unknown one."""
+        stages = {ACTIVE, ROLLING_BACK}
+        found = [name for name, text in self._fields.items() if "/" not in name and text in stages]
+        return {name: self._block(name) for name in found}
+
+    def _block(self, transaction: str) -> Block | None:
+        told = self._fields.get(transaction + _BLOCK)
+        return Block(**from_json(told)) if told else None
 
     def values(self, transaction: str) -> dict[str, Any]:
         """Return what was set in a transaction."""
@@ -84,20 +125,21 @@ class TransactionLog:
     ) -> None:
         """Commit a transaction, its key and what its tasks cache, all at once."""
         held = self._run.held.run
-        arguments = (held.id, held.epoch, transaction, key or "", to_json(record), MOST_CACHED)
-        self._run.journal.call("commit_transaction", *arguments, *entries)
+        kept = record.get("results", {}).values()
+        files = to_json([each["path"] for each in kept if each.get("path")])
+        arguments = (held.id, held.epoch, self._whole, transaction, key or "", to_json(record))
+        self._run.journal.call("commit_transaction", *arguments, files, MOST_CACHED, *entries)
         with self._lock:
             self._fields[transaction] = COMMITTED
 
     def discard(self, path: str) -> None:
         """Let a file be removed that nobody is to find in the cache."""
-        journal = self._run.journal
-        journal.execute("SADD", journal.store.keys("litter"), f"file {path}")
+        held = self._run.held.run
+        self._run.journal.call("let_go_file", held.id, held.epoch, path)
 
     def committed(self, key: str) -> dict[str, Any] | None:
         """Return what is known of the transaction that was committed under a key, if one was."""
-        journal = self._run.journal
-        stored = journal.execute("HGET", journal.store.keys("committed"), key)
+        stored = self._run.journal.call("find_committed", key)
         return from_json(stored) if stored else None
 
     def lock(self, key: str, by: str) -> bool:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..context import RunContext
 from ..results.cache_policies import IsolationLevel
-from .recorded import ACTIVE, COMMITTED, ROLLED_BACK, ROLLING_BACK, TransactionLog
+from ..states import timestamp
+from .naming import name_of
+from .recorded import ACTIVE, COMMITTED, ROLLED_BACK, ROLLING_BACK, Block, TransactionLog
 from .transaction import CommitMode, Transaction, TransactionState
 
 if TYPE_CHECKING:
@@ -80,6 +82,13 @@ class Span(Transaction):
         else:
             self.state = TransactionState.COMMITTED
 
+    def begin(self) -> None:
+        """Have the store know that it is open, and what undoes it."""
+        hooks = [name_of(hook) for hook in self._hooks.get("on_rollback", [])]
+        parent = self.parent.identity if self.parent is not None else None
+        block = Block(timestamp(), parent, hooks)
+        self.log.enter(self.identity, ACTIVE, block)
+
     def stop_open(self, grace: float) -> None:
         """Interrupt what still runs of what was submitted."""
         if any(not future.done() for future in self.open):
@@ -137,12 +146,12 @@ class Span(Transaction):
         if self.state in {TransactionState.COMMITTED, TransactionState.ROLLED_BACK}:
             return
         self._run.journal.flush()  # from here on only what the store knows to be done is undone
-        self.log.note(self.identity, ROLLING_BACK)
+        self.log.enter(self.identity, ROLLING_BACK)
         self.call_hooks("on_rollback", self._hooks.get("on_rollback", []))
         for child in reversed(self._ordered()):
             child.rollback()
         self._run.journal.flush()  # what was undone must not be taken for done
-        self.log.note(self.identity, ROLLED_BACK)
+        self.log.enter(self.identity, ROLLED_BACK)
         self.state = TransactionState.ROLLED_BACK
         self.release()
 

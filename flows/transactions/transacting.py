@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..context import Here, here, standing
 from ..exceptions import Interrupted, OutsideRun, Suspending, TimedOut, TransactionFailed
 from ..results.cache_policies import IsolationLevel
-from .recorded import ACTIVE, ROLLED_BACK, TransactionLog, log_of
+from .recorded import ROLLED_BACK, TransactionLog, log_of
 from .spans import Span
 from .transaction import CommitMode, Transaction, TransactionState
 
@@ -101,7 +101,7 @@ class transaction:
         if span.is_committed():
             span.release()
         elif span.log.stage_of(span.identity) is None:
-            span.log.note(span.identity, ACTIVE)
+            span.begin()
         return True
 
     def _locked(self, span: Span, key: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..calls.hooks import called
 from ..calls.outcomes import explain
 from ..context import here
+from ..exceptions import TransactionFailed
 from ..logs.capturing import run_logger
 from ..states import State
 from .recorded import TransactionLog
@@ -16,11 +18,13 @@ if TYPE_CHECKING:
     from upshot.events.store import Argument
 
     from ..definitions.options import TransactionHook
-    from ..definitions.taskdef import Task
     from ..taskruns.taskrun import TaskRun
     from .spans import Span
 
 _MISSING: Final = object()
+
+Hooks: TypeAlias = "Mapping[str, list[TransactionHook]]"
+"""Hooks of a task, by what they are called for."""
 
 
 class CommitMode(StrEnum):
@@ -58,6 +62,16 @@ class Transaction:
     def span(self) -> Span | None:
         """The innermost ``with`` block that it is in."""
         return self.parent.span if self.parent is not None else None
+
+    def require_open(self) -> None:
+        """Do nothing where what is done here may still be committed.
+
+        Raises:
+            TransactionFailed: it is only there to be undone.
+        """
+        doom = self.span.doom if self.span is not None else ""
+        if doom:
+            raise TransactionFailed(f"not run: {doom}; what was done here is undone")
 
     def set(self, name: str, value: Any) -> None:
         """Keep a value for the hooks; one that is JSON is there after a crash as well."""
@@ -130,19 +144,22 @@ class Transaction:
 class TaskTransaction(Transaction):
     """What one task run did.
 
+    Args:
+        hooks: of its task.
+
     Attributes:
         entry: for the cache. ordinal: which call within the keyed span around it this is.
     """
 
     def __init__(
-        self, log: TransactionLog, parent: Transaction | None, task: Task[..., Any], run: TaskRun
+        self, log: TransactionLog, parent: Transaction | None, run: TaskRun, hooks: Hooks
     ) -> None:
         super().__init__(log, run.id, parent)
-        self._hooks, self._task_run = task.hooks, run
+        self._hooks, self._task_run = hooks, run
         self.entry: tuple[Argument, ...] = ()
         self.kept: dict[str, Any] = {}
         keyed = self.span.keyed if self.span is not None else None
-        self.ordinal = keyed.number(task.name) if keyed is not None else ""
+        self.ordinal = keyed.number(run.task) if keyed is not None else ""
 
     def completed(self, state: State) -> None:
         """Take part in the span around it; where there is none, this is for good at once."""
@@ -168,8 +185,8 @@ class TaskTransaction(Transaction):
         failures = self.call_hooks("on_rollback", hooks[::-1])
         failed = "".join(f"; a hook failed: {explain(error)}" for error in failures)
         self.state = TransactionState.ROLLED_BACK
-        if self.entry and self.entry[2]:
-            self.log.discard(str(self.entry[2]))
+        for path in {self.kept.get("path"), *self.entry[2:3]} - {None, ""}:
+            self.log.discard(str(path))
         self._task_run.enter(State("RolledBack", f"undone with its transaction{failed}"))
 
 

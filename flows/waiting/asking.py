@@ -69,7 +69,13 @@ def key_of(place: Here, given: str | None, kind: str) -> str:
 
 
 def ask(place: Here, question: Question) -> Any:
-    """Return the answer as soon as it is there; in a coroutine's flow, what to await for it."""
+    """Return the answer as soon as it is there; in a coroutine's flow, what to await for it.
+
+    Raises:
+        TransactionFailed: the block around is only there to be undone.
+    """
+    if place.transaction is not None:
+        place.transaction.require_open()
     try:
         asyncio.get_running_loop()
     except RuntimeError:

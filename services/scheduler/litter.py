@@ -1,4 +1,4 @@
-"""Removes what nobody needs any more: expired results, locks of the dead, files of forgotten runs.
+"""Removes what nobody needs any more: expired results and keys, locks of the dead, their files.
 
 Only what Upshot names itself is removed, whatever a flow may have put down as litter.
 """
@@ -19,26 +19,34 @@ log = structlog.get_logger(__name__)
 _LIMIT: Final = 500
 _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SUFFIX: Final = r"\.(?:json|pickle)(?:\.z)?"
-_CACHED: Final = re.compile(rf"(?s).+/cache/[0-9a-f]{{32}}-{_UUID}{_SUFFIX}")
+_FILE: Final = re.compile(rf"(?s).+/(?:cache/[0-9a-f]{{32}}-|transactions/){_UUID}{_SUFFIX}")
 _RUN: Final = re.compile(rf"(?s).+/{_UUID}")
 _RESULT: Final = re.compile(rf"{_UUID}{_SUFFIX}")
 
 
 class Litter:
-    """The litter of one shard."""
+    """The litter of one shard.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        key_retention_ms: how long the key of a committed transaction counts after its last use.
+    """
+
+    def __init__(self, store: Store, key_retention_ms: int) -> None:
         self._store = store
+        self._key_retention_ms = key_retention_ms
 
     async def sweep(self) -> None:
         """Find what has become litter, and remove some."""
         while await self._store.call("sweep_cache", _LIMIT):
             pass
         await self._store.call("sweep_locks")
-        key = self._store.keys("litter")
-        for item in await self._store.execute("SRANDMEMBER", key, _LIMIT):
+        clock = await self._store.execute("TIME")
+        unused_since = int(clock[0]) * 1000 - self._key_retention_ms
+        while await self._store.call("sweep_committed", unused_since, _LIMIT):
+            pass
+        for item in await self._store.call("take_litter", _LIMIT):
             if await asyncio.to_thread(remove, item.decode()):
-                await self._store.execute("SREM", key, item)
+                await self._store.execute("SREM", self._store.keys("removing"), item)
 
 
 def remove(item: str) -> bool:
@@ -48,7 +56,7 @@ def remove(item: str) -> bool:
         item: ``file <path>``, or ``run <folder>`` for the results in that folder.
     """
     kind, _, path = item.partition(" ")
-    known = {"file": _CACHED, "run": _RUN}.get(kind)
+    known = {"file": _FILE, "run": _RUN}.get(kind)
     if known is None or not known.fullmatch(path):
         log.warning("not ours to remove", item=item[:500])
         return True

@@ -10,6 +10,7 @@ from upshot.events.exceptions import Conflict, IllegalTransition
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import Runs
+from upshot.flows.runs.undoing import ending
 from upshot.flows.states import State, StateType
 from upshot.services.endings import end_tasks
 
@@ -44,8 +45,7 @@ class Pauses:
 
     async def expire(self) -> None:
         """Fail each run that nobody resumed in time."""
-        clock = await self._store.execute("TIME")
-        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        now = await self._runs.now()
         key = self._store.keys("pauses")
         ids = await self._store.execute("ZRANGEBYSCORE", key, "-inf", now, "LIMIT", 0, _LIMIT)
         for run in await self._runs.many([run_id.decode() for run_id in ids]):
@@ -67,9 +67,11 @@ class Pauses:
                 await self._end(part, State("Cancelled", "the run that it is a part of has ended"))
 
     async def _end(self, run: FlowRun, state: State) -> None:
+        change = ending(run, state, owes=await self._runs.owes(run.id))
         try:
-            ended = await self._runs.transition(run, state, own=False)
+            ended = await self._runs.transition(run, change.state, own=False, more=change.fields)
         except (Conflict, IllegalTransition):
             return  # it went on in this moment
-        await end_tasks(self._store, ended)
+        if ended.state.ended:
+            await end_tasks(self._store, ended)
         log.info("pause ended", run=run.id, name=run.name, state=state.name)

@@ -2,6 +2,7 @@
 
 due runs → queues · parked actions → the stream · lapsed runs → ended or queued again
 runs that nobody resumed in time → Failed · runs that wait for an event → on with it
+transactions that are open where their run has ended → a worker, to be undone
 entries left behind → somebody else, or the dead letters · old events, runs, firings → forgotten
 """
 
@@ -20,6 +21,7 @@ from .litter import Litter
 from .pauses import Pauses
 from .periodic import Pass, every, repeat
 from .sweep import Sweep
+from .unfinished import Unfinished
 from .upkeep import Upkeep
 from .waits import Waits
 
@@ -34,6 +36,7 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
     sweep = Sweep(store, silence_ms)
     lapsed = Lapsed(store, settings.lease_ms)
     pauses = Pauses(store, settings.lease_ms)
+    unfinished = Unfinished(store, settings.lease_ms, int(settings.undo_after * 1000))
     upkeep = Upkeep(
         store,
         log_retention_ms=int(settings.log_retention * 1000),
@@ -45,13 +48,14 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
         "parked actions": moving(store, "unpark"),
         "lapsed runs": every(often, lapsed.look),
         "late pauses": every(often, pauses.expire),
+        "open transactions": every(settings.lease, unfinished.look),
         "waits for events": Waits(store, settings.lease_ms).work,
         "parts left behind": every(settings.lease, pauses.end_parts),
         "entries left behind": every(settings.lease / 2, sweep.run),
         "silent workers": every(settings.lease / 2, upkeep.miss_workers),
         "old events": every(_MINUTE, upkeep.trim),
         "old runs": every(_MINUTE, upkeep.forget),
-        "litter": every(_MINUTE, Litter(store).sweep),
+        "litter": every(_MINUTE, Litter(store, int(settings.key_retention * 1000)).sweep),
         "idle consumers": every(10 * _MINUTE, sweep.forget_consumers),
     }
 

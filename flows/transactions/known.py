@@ -1,0 +1,44 @@
+"""Finds the tasks of a flow whose runs are to be undone: those that stand in loaded modules."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import NotUndone
+
+if TYPE_CHECKING:
+    from ..definitions.taskdef import Task
+    from .transaction import Hooks
+
+
+def hooks_of(record: dict[str, Any]) -> Hooks:
+    """Return the hooks of the task that made a task run.
+
+    Raises:
+        NotUndone: no task is known that did, or several could have.
+    """
+    tasks = list(_tasks())
+    alike = [task for task in tasks if task.name == record["task"]]
+    same = [task for task in alike or tasks if task.code == record["code"]]
+    found = {_identity(task): task.hooks for task in same or alike}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    count = "several tasks are" if found else "no task that stands in a module is"
+    raise NotUndone(f"{record['name']}: {count} called {record['task']!r}")
+
+
+def _tasks() -> Iterator[Task[..., Any]]:
+    """Yield the tasks that names of loaded modules, or of classes there, lead to."""
+    from ..definitions.taskdef import Task
+
+    for module in list(sys.modules.values()):
+        for value in list(getattr(module, "__dict__", {}).values()):
+            inside = vars(value).values() if type(value) is type else ()
+            yield from (each for each in (value, *inside) if issubclass(type(each), Task))
+
+
+def _identity(task: Task[..., Any]) -> tuple[int, ...]:
+    """Tell tasks apart by what undoes them; copies with other options are undone alike."""
+    return tuple(id(hook) for hook in task.hooks.get("on_rollback", ()))

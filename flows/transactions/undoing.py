@@ -1,0 +1,141 @@
+"""Undoes the open transactions of a run whose process is gone, from what the store knows of them.
+
+The flow's module is loaded, for it has the hooks; the flow itself does not run. The way of it: open
+blocks and the records of their tasks → transactions as they stood → rolled back, newest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from ..context import Here, RunContext, Scope, standing
+from ..exceptions import NotUndone
+from ..states import State
+from ..taskruns.taskrun import TaskHead, TaskRun
+from .known import hooks_of
+from .naming import named
+from .recorded import ROLLING_BACK, Block, log_of
+from .spans import Span
+from .transaction import TaskTransaction, Transaction
+
+if TYPE_CHECKING:
+    from ..definitions.options import TransactionHook
+
+Record = dict[str, Any]
+
+
+def undo(runs: Iterable[RunContext], program: str) -> None:
+    """Undo what is open in these runs; from here on a retry can only undo it, too.
+
+    Args:
+        program: name of the flow's module.
+
+    Raises:
+        NotUndone: nothing was, as something is not known here that newest first needs.
+    """
+    opened = [OpenTransactions(run, program) for run in runs]
+    for each in opened:
+        each.doom()
+    outermost = [(each.run, span) for each in opened for span in each.outermost()]
+    for run, span in sorted(outermost, key=lambda found: found[1].at, reverse=True):
+        with standing(Here(run, Scope())):
+            span.rollback()
+
+
+class OpenTransactions:
+    """The open transactions of one run, as they stood.
+
+    Args:
+        run: held by this process. program: name of the flow's module.
+    """
+
+    def __init__(self, run: RunContext, program: str) -> None:
+        self.run, self._program = run, program
+        self._log = log_of(run)
+        self._blocks = self._log.open_blocks()
+        self._records = dict(records_of(run))
+        self._made: dict[str, Transaction | None] = {}
+
+    def doom(self) -> None:
+        """Let nothing go on in these blocks."""
+        for identity in self._blocks:
+            self._log.enter(identity, ROLLING_BACK)
+
+    def outermost(self) -> list[Span]:
+        """Return the blocks that are in no other one, with all that is to be undone in them.
+
+        Raises:
+            NotUndone: naming what is not known here.
+        """
+        for identity in self._blocks:
+            self._transaction(identity)
+        for identity, record in self._records.items():
+            made = self._transaction(identity) if _is_done(record) else None
+            if isinstance(made, TaskTransaction) and made.span is not None:
+                made.at = record["ended"]
+                made.span.add(made)
+        spans = [made for made in self._made.values() if isinstance(made, Span)]
+        for span in reversed(spans):  # what is in a block was made after it
+            if span.outer is not None:
+                span.outer.add(span)
+        return [span for span in spans if span.outer is None]
+
+    def _transaction(self, identity: str) -> Transaction | None:
+        """Return what has this identity, with what it is in; None where no open block is around."""
+        if identity not in self._made:
+            self._made[identity] = (
+                self._span(identity) if identity in self._blocks else self._of_task(identity)
+            )
+        return self._made[identity]
+
+    def _span(self, identity: str) -> Span:
+        block = self._blocks[identity]
+        if block is None:
+            raise NotUndone("it was begun by an older version")
+        parent = self._transaction(block.parent) if block.parent else None
+        hooks = {"on_rollback": list(self._hooks(block))}
+        span = Span(self.run, self._log, identity, parent, hooks=hooks)
+        span.at = block.begun
+        return span
+
+    def _hooks(self, block: Block) -> Iterator[TransactionHook]:
+        for told in block.hooks:
+            hook = named(told, self._program) if told else None
+            if hook is None:
+                called = told or "which no name leads to"
+                raise NotUndone(f"a hook of the block is not found here: {called}")
+            yield hook
+
+    def _of_task(self, identity: str) -> Transaction | None:
+        record = self._records.get(identity)
+        inside = record.get("transaction") if record is not None else None
+        parent = self._transaction(inside["id"]) if inside else None
+        if record is None or inside is None or parent is None:
+            return None
+        hooks = hooks_of(record) if inside["hooks"] and _is_done(record) else {}
+        made = TaskTransaction(self._log, parent, task_run_from(self.run, record), hooks)
+        made.kept = record["checkpoint"] or {}
+        return made
+
+
+def task_run_from(run: RunContext, record: Record) -> TaskRun:
+    """Return the task run that a record tells of."""
+    head = TaskHead(run.held.run, record["task"], tuple(record["tags"]))
+    return TaskRun(
+        run, head, task_run_id=record["id"], key=record["key"], name=record["name"],
+        code=record["code"], earlier=record, inside=record.get("transaction"),
+    )  # fmt: skip
+
+
+def records_of(run: RunContext) -> Mapping[str, Record]:
+    """Return what the store has of the run's task runs, by their ids."""
+    stored = run.journal.execute("HGETALL", run.journal.store.keys("tasks", run.id))
+    return {name.decode(): from_json(body.partition(b" ")[2]) for name, body in stored.items()}
+
+
+def _is_done(record: Record) -> bool:
+    state = State.from_dict(record["state"])
+    return state.completed and state.name != "RolledBack"
