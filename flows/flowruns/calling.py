@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import signal
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import aclosing
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..annotations import allow_failure, quote, unmapped
 from ..calls.arguments import found_in, futures_in, needed_of
 from ..calls.depth import require_room
 from ..calls.futures import TaskFuture, TaskFutureList
-from ..calls.generating import iterate, iterate_async
 from ..context import Here, here
 from ..exceptions import Interrupted, MappingError
 from ..states import State
 from ..taskruns.taskcall import TaskCall
+from ..taskruns.taskgenerator import iterate_call, iterate_call_async
 
 if TYPE_CHECKING:
     from ..definitions.flowdef import Flow
@@ -32,7 +31,7 @@ def call_task(
     waited = _take(task, kwargs, "wait_for", None) or ()
     call = TaskCall(task, place, args, kwargs, waited)
     if task.is_generator and not as_state:
-        return _iterate_async(call) if task.is_async else _iterate(call)
+        return iterate_call_async(call) if task.is_async else iterate_call(call)
     call.begin()
     if task.is_async:
         return _call_async(call, as_state)
@@ -43,28 +42,6 @@ def call_task(
 async def _call_async(call: TaskCall, as_state: bool) -> Any:
     state = call.future.state if call.future.done() else await call.perform_async()
     return give(state, as_state)
-
-
-def _iterate(call: TaskCall) -> Iterator[Any]:
-    """Yield the values of a generator function, run as they are taken."""
-    call.begin()
-    if call.future.done():
-        yield from call.future.state.data
-    else:
-        yield from iterate(call, call.finish)
-
-
-async def _iterate_async(call: TaskCall) -> AsyncIterator[Any]:
-    call.begin()
-    if call.future.done():
-        for value in call.future.state.data:
-            yield value
-        return
-    for future in call.upstream:
-        await future.wait_async()
-    async with aclosing(iterate_async(call, call.finish)) as values:
-        async for value in values:
-            yield value
 
 
 def give(state: State, as_state: bool) -> Any:

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from ..calls.futures import TaskFuture
-from ..calls.generating import CLOSED, consumed
-from ..calls.hooks import call_hooks
+from ..calls.generating import consumed
 from ..calls.outcomes import ended_by
 from ..calls.parameters import Arguments
 from ..calls.timeouts import await_within, call_within
 from ..context import Here, Scope, here, standing
 from ..data.lineage import lineage_of
-from ..exceptions import Interrupted, OutsideRun, Suspending, UpstreamFailed
+from ..exceptions import Interrupted, OutsideRun
 from ..limits.concurrency import tagged, tagged_async
 from ..runs.boundary import pass_boundary, pass_boundary_async
 from ..states import State
+from .checkpoint import Checkpoint
 from .given import Given
 from .identity import task_run_of
 from .settling import Settling
@@ -62,14 +62,14 @@ class TaskCall:
         self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
         self.is_async = task.is_async
         self.elsewhere: Elsewhere | None = None
-        self._settling = Settling(task, place, self.task_run)
-        self._checkpoint = self._settling.checkpoint
+        self._checkpoint = Checkpoint(task, place, self.task_run)
         self._claimed = threading.Lock()
         prints = place.log_prints if task.log_prints is None else task.log_prints
         scope, inside = Scope(self.task_run.id), self._checkpoint.transaction
-        self._assets = self._materializing(bound)
-        told = self._assets.told if self._assets is not None and task.assets else None
+        assets = self._materializing(bound)
+        told = assets.told if assets is not None and task.assets else None
         self.place = Here(self._run, scope, self.task_run, prints, bound, inside, told, task)
+        self.settling = Settling(task, self.place, self.task_run, self._checkpoint, assets)
         self.context = copy_context()
 
     def _materializing(self, bound: dict[str, Any]) -> Materializing | None:
@@ -85,7 +85,7 @@ class TaskCall:
         earlier = self.task_run.state
         if self._done is not None:
             self._checkpoint.restored(self._done)
-            self._note_end(self._done)
+            self.settling.note(self._done)
             self.future.settle(self._done)
         elif earlier is None:
             self.task_run.enter(State("Pending", self.task_run.why))
@@ -136,12 +136,11 @@ class TaskCall:
             try:
                 state = self._performed()
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                state = self.stopped(error)
+                state = self.settling.stopped(error)
             finally:
                 self._given.forget()
                 self._checkpoint.close()
-            self._note_end(state)
-            call_hooks(self.task, self.task_run, state)
+            self.settling.tell(state)
             return state
 
     def _performed(self) -> State:
@@ -162,12 +161,11 @@ class TaskCall:
             try:
                 state = await self._performed_async()
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
-                state = self.stopped(error)
+                state = self.settling.stopped(error)
             finally:
                 self._given.forget()
                 await self._close_async()
-            self._note_end(state)
-            call_hooks(self.task, self.task_run, state)
+            self.settling.tell(state)
             return state
 
     async def _performed_async(self) -> State:
@@ -187,14 +185,14 @@ class TaskCall:
             await asyncio.sleep(outcome)
 
     def _found(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | None:
-        while isinstance(found := self._checkpoint.found(args, kwargs), float):
+        while isinstance(found := self._checkpoint.found(args, kwargs), float | int):
             self.pause(found)  # somebody else computes it
         return found
 
     async def _found_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | None:
         while True:
             found = await asyncio.to_thread(self._checkpoint.found, args, kwargs)
-            if not isinstance(found, float):
+            if not isinstance(found, float | int):
                 return found
             await asyncio.sleep(found)
 
@@ -211,16 +209,16 @@ class TaskCall:
         return self._given.ready()
 
     def _attempt(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
-        self.start()
+        self.settling.start()
         task = self.task
         try:
             value = consumed(call_within(task.timeout_seconds, task.body, args, kwargs))
         except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
-            return self.failed(error)
-        return self._checked(value)
+            return self.settling.failed(error)
+        return self.settling.checked(value)
 
     async def _attempt_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
-        self.start()
+        self.settling.start()
         task = self.task
         try:
             if self.elsewhere is not None:
@@ -228,67 +226,12 @@ class TaskCall:
             else:
                 value = await await_within(task.timeout_seconds, task.body(*args, **kwargs))
         except Exception as error:  # noqa: BLE001 - any error of the user's is the task's
-            return self.failed(error)
-        if self._assets is not None:
-            return await asyncio.to_thread(self._checked, value)  # checks may take their time
-        return self.returned(value)
-
-    def finish(self, state: State) -> State:
-        """Let the hooks know how a generator function ended."""
-        with standing(self.place):
-            self._note_end(state)
-            call_hooks(self.task, self.task_run, state)
-        return state
-
-    def _note_end(self, state: State) -> None:
-        if self._assets is not None:
-            self._assets.ended(self.place, state)
-
-    @property
-    def fn(self) -> Callable[..., Any]:
-        return self.task.fn
-
-    @property
-    def timeout_seconds(self) -> float | None:
-        return self.task.timeout_seconds
-
-    def start(self) -> None:
-        """Enter Running, or Retrying from the second time on."""
-        state = State("Retrying" if self.task_run.attempt else "Running")
-        self.task_run.enter(state)
-        if self._assets is not None:
-            self._assets.begin()
-        call_hooks(self.task, self.task_run, state)
-
-    def returned(self, value: Any) -> State:
-        return self._settling.returned(value)
-
-    def _checked(self, value: Any) -> State | float:
-        """Do the same once its assets are checked; where that fails it, as :meth:`failed`."""
-        if self._assets is not None:
-            try:
-                self._assets.completed(self.place, value)
-            except Exception as error:  # noqa: BLE001 - checks are code of the user's own
-                return self.failed(error)
-        return self.returned(value)
-
-    def failed(self, error: Exception) -> State | float:
-        """Return how it ended, or the seconds until its next attempt."""
-        return self._settling.failed(error)
+            return self.settling.failed(error)
+        if self.settling.takes_time:
+            return await asyncio.to_thread(self.settling.checked, value)
+        return self.settling.checked(value)
 
     def pause(self, seconds: float) -> None:
         """Wait for the next attempt; Interrupted if the flow run stops meanwhile."""
         if self._run.stopping.wait(seconds):
             raise Interrupted("the flow run stopped")
-
-    def closed(self) -> State:
-        """End it before its last value; it is not kept as done."""
-        return self._settling.end(State("Completed", CLOSED))
-
-    def stopped(self, error: BaseException) -> State:
-        """End it without an attempt that did; one that its run is paused before is not over."""
-        if isinstance(error, Suspending):
-            return State("Suspended", data=error)
-        if isinstance(error, UpstreamFailed):
-            return self._settling.end(State("Cancelled", str(error), data=error))
-        return self._settling.end(ended_by(error))
