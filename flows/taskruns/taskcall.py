@@ -24,8 +24,8 @@ from ..limits.concurrency import tagged, tagged_async
 from ..runs.boundary import pass_boundary, pass_boundary_async
 from ..states import State
 from .checkpoint import Checkpoint
-from .given import Given
 from .identity import task_run_of
+from .needs import Needs
 from .settling import Settling
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class TaskCall:
     ) -> None:
         self.task, self._run = task, place.run
         bound = task.signature.bind(args, kwargs)
-        self._given = Given(args, kwargs, bound, waited, task.trigger_rule)
-        self.upstream = self._given.futures
+        self._needs = Needs(args, kwargs, bound, waited, task.trigger_rule)
+        self.upstream = self._needs.futures
         self.task_run, self._done = task_run_of(task, place, bound)
         self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
         self.is_async = task.is_async
@@ -138,7 +138,7 @@ class TaskCall:
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
                 state = self.settling.stopped(error)
             finally:
-                self._given.forget()
+                self._needs.forget()
                 self._checkpoint.close()
             self.settling.tell(state)
             return state
@@ -163,7 +163,7 @@ class TaskCall:
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
                 state = self.settling.stopped(error)
             finally:
-                self._given.forget()
+                self._needs.forget()
                 await self._close_async()
             self.settling.tell(state)
             return state
@@ -206,7 +206,7 @@ class TaskCall:
         Raises:
             UpstreamFailed: the task's trigger rule keeps it from running.
         """
-        return self._given.ready()
+        return self._needs.ready()
 
     def _attempt(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
         self.settling.start()

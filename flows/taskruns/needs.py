@@ -1,4 +1,4 @@
-"""What a call of a task was given: what it must wait for, and then its arguments."""
+"""What a call of a task needs: it waits for that, and then has its arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..runs.boundary import raise_halt
 from .triggering import ALL_SUCCESS, ALWAYS, Upstream, judge
 
 
-class Given:
+class Needs:
     """Arguments that may hold futures.
 
     Args:
