@@ -78,5 +78,9 @@ def parts_of(request: Request) -> Parts:
     return cast(Parts, request.app.state.parts)
 
 
-Served = Annotated[Parts, Depends(parts_of)]
+async def _served(request: Request) -> Parts:
+    return parts_of(request)  # a plain function would be called in a thread of its own
+
+
+Served = Annotated[Parts, Depends(_served)]
 """The parts, as an argument of a FastAPI handler."""

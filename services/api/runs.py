@@ -16,8 +16,7 @@ from upshot.flows.runs.flowrun import MAX_PRIORITY
 from upshot.flows.runs.registry import RunFilter
 from upshot.flows.states import ENDED
 
-from ..definitions.deployed import at_version
-from ..definitions.names import resolve
+from ..definitions.deployed import deployed
 from ..endings import end_tasks
 from .answers import (
     HEARTBEAT,
@@ -69,10 +68,9 @@ class RunRequest(BaseModel):
 @router.post("", status_code=201)
 async def start_run(http: Request, parts: Served, request: RunRequest) -> Response:
     """Start a run of a deployment; its workers take it when it is due."""
-    name = await resolve(parts.catalog, "deployment", request.deployment)
-    deployment = await at_version(parts.catalog, name, request.version)
+    deployment = await deployed(parts.catalog, request.deployment, request.version)
     key = request.idempotency_key or idempotency_key(http)
-    run_id = derived_id("run-request", name, key) if key else None
+    run_id = derived_id("run-request", deployment["name"], key) if key else None
     due = int(request.scheduled_for.timestamp() * 1000) if request.scheduled_for else 0
     run = run_of(
         deployment,
@@ -81,8 +79,9 @@ async def start_run(http: Request, parts: Served, request: RunRequest) -> Respon
         name=request.name,
         priority=request.priority,
     )
-    await parts.runs.create(run, due_ms=due)
-    return answer((await parts.runs.get(run.id)).to_dict(), 201)
+    if not await parts.runs.create(run, due_ms=due):
+        run = await parts.runs.get(run.id)
+    return answer(run.to_dict(), 201)
 
 
 @router.get("")

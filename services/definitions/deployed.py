@@ -1,4 +1,4 @@
-"""Finds the versions of deployments that are kept, by their number or by what names their code."""
+"""Finds deployments, and the versions of them that are kept: by number or what names their code."""
 
 from __future__ import annotations
 
@@ -8,23 +8,32 @@ from upshot.events.exceptions import NotFound
 from upshot.flows.runs.deployed import version_of
 
 from .catalog import Catalog, Doc, Version
+from .names import resolve
 
 _LEAST: Final = 4
 """Characters of a commit that name it."""
 
 
-async def at_version(catalog: Catalog, name: str, wanted: str | None) -> Doc:
-    """Return a deployment's definition, as it is or as it was at a version.
+async def deployed(catalog: Catalog, given: str, version: str | None = None) -> Doc:
+    """Return the definition of a deployment, as it is or as it was at a version.
 
     Args:
-        wanted: a number, or a version's own name (a commit or digest may be cut short); the newest
+        given: its name or id.
+        version: a number, or a version's own name (a commit or digest may be cut short); the newest
             one that fits is meant. None for the present one.
 
     Raises:
         NotFound: there is no such deployment, or no such version of it is kept.
     """
-    if wanted is None:
-        return await catalog.get("deployment", name)
+    if version is not None:
+        return await _at_version(catalog, await resolve(catalog, "deployment", given), version)
+    try:
+        return await catalog.get("deployment", given)
+    except NotFound:  # then it may be an id
+        return await catalog.get("deployment", await resolve(catalog, "deployment", given))
+
+
+async def _at_version(catalog: Catalog, name: str, wanted: str) -> Doc:
     kept = await catalog.history("deployment", name)
     for fits in (_is_number, _is_named):
         for version in kept:
