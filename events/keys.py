@@ -76,7 +76,6 @@ key                    type    what it holds
 ``cache:made``         zset    cache key → ms at which the entry was made
 ``locks``              hash    what is locked → ``<run>/<epoch>/<task run>``, as long as that lives
 ``litter``             set     files that are to be removed: ``file <path>``, ``run <folder>``
-``removing``           set     such files of which somebody is at it
 ``engine``             hash    ``cursor`` of the engine
 ``engine:definitions`` hash    automation → its JSON as of the cursor
 ``engine:fired``       hash    automation → ms at which it last fired; ``<id>:n`` → how often

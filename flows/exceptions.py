@@ -139,6 +139,10 @@ class ResultNotKept(TerminalFlowsError):
     """A result that was to be kept could not be; the message says of what, where and why."""
 
 
+class ResultDamaged(TerminalFlowsError):
+    """A kept result is not what was written; the message says where it lies."""
+
+
 class TransactionFailed(TerminalFlowsError):
     """A transaction could not go on, and what it had done was undone."""
 

@@ -5,7 +5,6 @@
 -- A file has holders: the runs whose records tell of it, the cache's entry, the committed keys. With
 -- the last of them it becomes litter. One that an older version wrote has none: it goes at once.
 local function hold(root, path)
-  redis.call('SREM', root .. ':litter', 'file ' .. path)
   redis.call('HINCRBY', root .. ':held', path, 1)
 end
 
@@ -28,15 +27,17 @@ local function not_mine(root, id, epoch)
   if there ~= epoch then return refuse('STALE', 'run ' .. id .. ' is at epoch ' .. there) end
 end
 
--- upshot_hold_file root | run id, epoch, path
--- Touches: run:<id>, holds:<id>, held, litter, removing. A run's record is to tell of a file, which is to
--- be written or was. Returns 1, or 0 where the file is being removed.
+-- upshot_hold_file root | run id, epoch, path, new 0|1
+-- Touches: run:<id>, holds:<id>, held. A run's record is to tell of a file, which it is about to write, or which
+-- was found. Returns 1, or 0 where nobody holds the file that was found: it is gone, or about to go.
 redis.register_function{function_name='upshot_hold_file', flags={'allow-oom'}, callback=function(keys, args)
-  local root, path = keys[1], args[3]
+  local root, path, mine = keys[1], args[3], keys[1] .. ':holds:' .. args[1]
   local refusal = not_mine(root, args[1], args[2])
   if refusal then return refusal end
-  if redis.call('SISMEMBER', root .. ':removing', 'file ' .. path) == 1 then return 0 end
-  if redis.call('SADD', root .. ':holds:' .. args[1], path) == 1 then hold(root, path) end
+  if redis.call('SISMEMBER', mine, path) == 1 then return 1 end
+  if args[4] == '0' and redis.call('HEXISTS', root .. ':held', path) == 0 then return 0 end
+  redis.call('SADD', mine, path)
+  hold(root, path)
   return 1
 end}
 
@@ -48,17 +49,6 @@ redis.register_function{function_name='upshot_let_go_file', flags={'allow-oom'},
   local had = redis.call('SREM', keys[1] .. ':holds:' .. args[1], args[3])
   if had == 1 then let_go(keys[1], args[3]) end
   return had
-end}
-
--- upshot_take_litter root | limit
--- Touches: litter, removing. Returns what is to be removed now; nobody can come to need it from here on.
-redis.register_function{function_name='upshot_take_litter', flags={'allow-oom'}, callback=function(keys, args)
-  local litter, removing = keys[1] .. ':litter', keys[1] .. ':removing'
-  local room = tonumber(args[1]) - redis.call('SCARD', removing)
-  if room > 0 then
-    for _, item in ipairs(redis.call('SRANDMEMBER', litter, room)) do redis.call('SMOVE', litter, removing, item) end
-  end
-  return redis.call('SRANDMEMBER', removing, args[1])
 end}
 
 local function drop_cached(root, key)

@@ -10,8 +10,11 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from hashlib import sha256
 from typing import Any, Final, Literal, get_args, get_type_hints
+
+from ..exceptions import ResultDamaged
 
 INLINE_BYTES: Final = 64 * 1024
 """Larger results of tasks are kept as files."""
@@ -24,7 +27,7 @@ _ATOMS: Final = frozenset({type(None), bool, str})
 _MOST_BITS: Final = 14_000  # parsers refuse numbers of more than 4,300 digits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
     """A result as bytes.
 
@@ -40,6 +43,11 @@ class Kept:
     def is_json(self) -> bool:
         """Whether the body can stand in a record as it is."""
         return self.form in {"json", "typed"}
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells the body from any other one."""
+        return sha256(self.body).hexdigest()
 
     @property
     def suffix(self) -> str:
@@ -174,20 +182,23 @@ class ResultFiles:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
 
-    def write(self, folder: str, name: str, body: bytes) -> str:
-        """Write a result durably, whole or not at all; return where it lies."""
+    def path(self, folder: str, name: str) -> str:
+        """Return where a result of this name lies."""
+        return f"{self.url}/{folder}/{name}" if folder else f"{self.url}/{name}"
+
+    def write(self, path: str, body: bytes) -> None:
+        """Write a result durably, whole or not at all."""
         import fsspec
 
-        path = f"{self.url}/{folder}/{name}" if folder else f"{self.url}/{name}"
         try:
-            with fsspec.open(path, "wb", auto_mkdir=True) as file:
+            opened: Any = fsspec.open(path, "wb", auto_mkdir=True)
+            with opened as file:
                 file.write(body)
                 file.flush()
                 _sync(file)
         except OSError:
             self._drop_part(path)
             raise
-        return path
 
     @staticmethod
     def _drop_part(path: str) -> None:
@@ -198,13 +209,23 @@ class ResultFiles:
         with suppress(OSError):
             filesystem.rm_file(inner)
 
-    def read(self, path: str) -> bytes:
-        """Return a result that was written."""
+    def read(self, form: str, path: str, digest: str | None) -> Kept:
+        """Return a result that was written.
+
+        Args:
+            digest: of what was; None of a result that an older version wrote.
+
+        Raises:
+            ResultDamaged: something else lies there.
+        """
         import fsspec
 
-        with fsspec.open(path, "rb") as file:
-            body: bytes = file.read()
-        return body
+        opened: Any = fsspec.open(path, "rb")
+        with opened as file:
+            kept = Kept(form, file.read())
+        if digest is not None and kept.digest != digest:
+            raise ResultDamaged(f"{path} is not what was written there")
+        return kept
 
 
 def _sync(file: Any) -> None:

@@ -104,19 +104,34 @@ class Keeper:
         wanted = storage or (self._keeping.storage if self._keeping is not None else None)
         files = ResultFiles(wanted) if wanted is not None else self._run.files
         try:
-            self._note(files.url, folder)
-            return files.write(folder, f"{name}{kept.suffix}" if folder else name, kept.body)
+            path = files.path(folder, f"{name}{kept.suffix}" if folder else name)
+            self._note(files.url, folder, path)
+            files.write(path, kept.body)
+            return path
         except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
             size = f"its {len(kept.body):,} bytes can't be written to {files.url}"
             self._fail(f"{size}: {explain(error)}", error)
             return None
 
-    def _note(self, url: str, folder: str) -> None:
-        """Say in the store where files of this run lie; they go when the run is forgotten."""
+    def _note(self, url: str, folder: str, path: str) -> None:
+        """Say in the store where files of this run lie; they go when the run is forgotten.
+
+        What lies in a folder of several runs goes when nobody else needs it either.
+        """
         run = self._run
-        if folder == run.id and url not in run.folders:
+        if folder and folder != run.id:
+            self._hold(path, new=True)
+        elif folder and url not in run.folders:
             run.journal.execute("SADD", run.journal.store.keys("files", run.id), url)
             run.folders.add(url)
+
+    def hold(self, path: str) -> bool:
+        """Keep a file that was found as long as this run's record is; False: it is going."""
+        return self._hold(path, new=False)
+
+    def _hold(self, path: str, *, new: bool) -> bool:
+        run = self._run.held.run
+        return bool(self._run.journal.call("hold_file", run.id, run.epoch, path, int(new)))
 
     def _fail(self, what: str, error: Exception | None = None) -> None:
         message = self._say(what)

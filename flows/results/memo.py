@@ -143,7 +143,7 @@ class Memo:
             return None
         entry = from_json(stored)
         try:
-            kept = Kept(entry["form"], ResultFiles("").read(entry["path"]))
+            kept = ResultFiles("").read(entry["form"], entry["path"], entry.get("digest"))
             chosen = self._keeping.serializer.endswith("pickle")
             value = restore(kept, self._task.fn, pickled=chosen)
         except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
@@ -151,9 +151,16 @@ class Memo:
                 "%s runs: what is cached can't be used: %s", self._task_run.name, explain(error)
             )
             return None
+        if self._is_going(kept, entry["path"]):
+            return None
         message = f"cached at {entry['made']} by task run {entry['by']}"
         place = self._keeper.place(kept, entry["path"])
         return Hit(State("Cached", message, data=value), place)
+
+    def _is_going(self, kept: Kept, path: str) -> bool:
+        """Tell whether a file that this run's record would tell of is being removed."""
+        shared = not isinstance(self._keeping.policy, StorageKey)
+        return shared and self._keeper.is_large(kept) and not self._keeper.hold(path)
 
     def write(self, kept: Kept | None) -> str | None:
         """Write a result for others; return its file, or None where there is none."""
@@ -168,7 +175,8 @@ class Memo:
         """Return an entry as ``upshot_cache`` takes it, nothing where nothing was written."""
         if kept is None or path is None:
             return ()
-        body = {"form": kept.form, "path": path, "by": self._task_run.name, "made": timestamp()}
+        body = {"form": kept.form, "path": path, "digest": kept.digest}
+        body |= {"by": self._task_run.name, "made": timestamp()}
         mine = not isinstance(self._keeping.policy, StorageKey)
         expires = int((self._keeping.expires or 0) * 1000)
         return self._index, to_json(body), path if mine else "", expires

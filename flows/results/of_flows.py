@@ -62,15 +62,17 @@ def _in_file(flow: Flow[..., Any], run: RunContext, kept: Kept) -> Fields:
         return {}
     files = ResultFiles(str(flow.result_storage)) if flow.result_storage else run.files
     run.journal.execute("SADD", run.journal.store.keys("files", run.id), files.url)
-    path = files.write(run.id, f"{run.id}{kept.suffix}", kept.body)
-    return {"checkpoint": kept.form, "result_path": path, "code": hash_code(flow.fn)}
+    path = files.path(run.id, f"{run.id}{kept.suffix}")
+    files.write(path, kept.body)
+    told = {"result_path": path, "result_digest": kept.digest}
+    return {"checkpoint": kept.form, **told, "code": hash_code(flow.fn)}
 
 
 def restored(journal: Journal, flow: Flow[..., Any], run: FlowRun) -> State | None:
     """Return how a part ended in an earlier attempt, with its result; None: it is to run again."""
     key = journal.store.keys("run", run.id)
-    body, form, path, code = journal.execute(
-        "HMGET", key, "result", "checkpoint", "result_path", "code"
+    body, form, path, digest, code = journal.execute(
+        "HMGET", key, "result", "checkpoint", "result_path", "result_digest", "code"
     )
     if not form:
         return None
@@ -79,7 +81,10 @@ def restored(journal: Journal, flow: Flow[..., Any], run: FlowRun) -> State | No
         return None
     pickled = (flow.result_serializer or "").endswith("pickle")
     try:
-        kept = Kept(form.decode(), ResultFiles("").read(path.decode()) if path else body)
+        kept = Kept(form.decode(), body)
+        if path:
+            written = digest.decode() if digest else None
+            kept = ResultFiles("").read(kept.form, path.decode(), written)
         return replace(run.state, data=restore(kept, flow.fn, pickled=pickled))
     except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
         run_logger().warning(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
+from ..calls.outcomes import explain
 from ..context import Here
 from ..exceptions import TransactionFailed
 from ..results.formats import Kept, ResultFiles, restore
@@ -69,7 +70,7 @@ class Checkpoint:
         if self._memo is None:
             return None
         hit = self._memo.look(args, kwargs)
-        if hit is None or isinstance(hit, float):
+        if hit is None or isinstance(hit, float | int):
             return hit
         self._enter(hit.state, *hit.place)
         return hit.state
@@ -84,13 +85,25 @@ class Checkpoint:
             raise TransactionFailed(
                 f"not run: transaction {keyed.key!r} is committed, and what it returned is not kept"
             )
-        path, text = earlier["path"], earlier["body"]
-        kept = Kept(earlier["form"], text.encode() if path is None else ResultFiles("").read(path))
-        value = restore(kept, self._task.fn, pickled=self._keeper.pickles)
+        try:
+            kept = self._read(earlier)
+            value = restore(kept, self._task.fn, pickled=self._keeper.pickles)
+        except Exception as error:
+            why = f"what it returned can't be used: {explain(error)}"
+            raise TransactionFailed(
+                f"not run: transaction {keyed.key!r} is committed, and {why}"
+            ) from error
         message = f"transaction {keyed.key!r} was committed by {keyed.committed['run']}"
         state = State("Cached", message, data=value)
-        self._task_run.enter(state, kept, path)
+        self._task_run.enter(state, kept, earlier["path"])
         return state
+
+    def _read(self, earlier: dict[str, Any]) -> Kept:
+        form, path = earlier["form"], earlier["path"]
+        if path is None:
+            return Kept(form, earlier["body"].encode())
+        self._keeper.hold(path)
+        return ResultFiles("").read(form, path, earlier.get("digest"))
 
     def completed(self, value: Any) -> State:
         """Complete it with what the function returned.
@@ -120,8 +133,7 @@ class Checkpoint:
         self._task_run.enter(state, kept, path)
         if self.transaction is not None:
             if kept is not None:
-                body = kept.body.decode() if path is None else None
-                self.transaction.kept = {"form": kept.form, "path": path, "body": body}
+                self.transaction.kept = _told(kept, path)
             self.transaction.completed(state)
 
     def restored(self, state: State) -> None:
@@ -138,6 +150,13 @@ class Checkpoint:
         """Let others compute what this one did not."""
         if self._memo is not None:
             self._memo.release()
+
+
+def _told(kept: Kept, path: str | None) -> dict[str, Any]:
+    """Return what later transactions of the same key need to know of a result."""
+    if path is None:
+        return {"form": kept.form, "path": None, "body": kept.body.decode()}
+    return {"form": kept.form, "path": path, "body": None, "digest": kept.digest}
 
 
 def _transaction_of(task: Task[..., Any], place: Here, task_run: TaskRun) -> TaskTransaction | None:

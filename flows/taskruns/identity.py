@@ -85,13 +85,18 @@ def _restored(task: Task[..., Any], run: RunContext, record: dict[str, Any]) -> 
         return "its code changed since; run again"
     if checkpoint is None:
         return "its result was not kept; run again"
-    path = checkpoint["path"]
     try:
-        body = to_json(record["result"]) if path is None else run.files.read(path)
-        value = restore(Kept(checkpoint["form"], body), task.fn, pickled=_pickles(task, run))
+        value = restore(_kept(run, record, checkpoint), task.fn, pickled=_pickles(task, run))
     except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
         return f"its result is gone ({explain(error)}); run again"
     return replace(State.from_dict(record["state"]), data=value)
+
+
+def _kept(run: RunContext, record: dict[str, Any], checkpoint: dict[str, Any]) -> Kept:
+    form, path = checkpoint["form"], checkpoint["path"]
+    if path is None:
+        return Kept(form, to_json(record["result"]))
+    return run.files.read(form, path, checkpoint.get("digest"))
 
 
 def _pickles(task: Task[..., Any], run: RunContext) -> bool:

@@ -206,5 +206,7 @@ def _message(message: str) -> str:
 
 
 def _result(kept: Kept, path: str | None) -> str:
-    shown = kept.body.decode() if path is None else "null"
-    return f'"result":{shown},"checkpoint":{{"form":"{kept.form}","path":{_text(path)}}}'
+    if path is None:
+        return f'"result":{kept.body.decode()},"checkpoint":{{"form":"{kept.form}","path":null}}'
+    where = f'"form":"{kept.form}","path":{_text(path)},"digest":"{kept.digest}"'
+    return f'"result":null,"checkpoint":{{{where}}}'

@@ -44,9 +44,10 @@ class Litter:
         unused_since = int(clock[0]) * 1000 - self._key_retention_ms
         while await self._store.call("sweep_committed", unused_since, _LIMIT):
             pass
-        for item in await self._store.call("take_litter", _LIMIT):
+        key = self._store.keys("litter")
+        for item in await self._store.execute("SRANDMEMBER", key, _LIMIT):
             if await asyncio.to_thread(remove, item.decode()):
-                await self._store.execute("SREM", self._store.keys("removing"), item)
+                await self._store.execute("SREM", key, item)
 
 
 def remove(item: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,11 @@ def test_results_lie_where_the_task_or_else_the_flow_says(seen: Seen, tmp_path: 
     assert kept.parent.name == run.id
     assert zlib.decompress(kept.read_bytes()) == b"2"
     records = seen.tasks()
-    assert records["theirs-0"]["checkpoint"] == {"form": "compressed/json", "path": str(kept)}
+    assert records["theirs-0"]["checkpoint"] == {
+        "form": "compressed/json",
+        "path": str(kept),
+        "digest": sha256(kept.read_bytes()).hexdigest(),
+    }
     assert [records[name]["result"] for name in ("theirs-0", "none-0")] == [None, None]
     assert records["none-0"]["checkpoint"] is None
 
@@ -235,7 +240,7 @@ async def test_files_go_with_their_run_and_cached_ones_when_they_expire(
         large()
         cached()
 
-    litter = Litter(store)
+    litter = Litter(store, FAR)
     f()
     folder = tmp_path / "data" / "results"
     (folder / "something-else").write_text("stays")
