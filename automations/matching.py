@@ -213,7 +213,7 @@ def _values(name: object, value: object) -> tuple[str, ...]:
     for item in values:
         if not isinstance(item, str):
             raise ValueError(f"label '{name}': {item!r} is no text; put it in quotes")
-    return tuple(values)
+    return tuple(str(item) for item in values)
 
 
 Matches = Annotated[tuple[LabelMatch, ...], Field(max_length=32)]

@@ -71,8 +71,8 @@ def recorded(entry: Sequence[Any]) -> Recorded:
     try:
         kind, value = entry[1]
         body = from_json(value)
-        body["id"], body["event"], body["resource"]["id"], body["related"], body["payload"]
-        body["occurred"]
+        _ = body["id"], body["event"], body["resource"]["id"], body["related"], body["payload"]
+        _ = body["occurred"]
     except (ValueError, KeyError, TypeError) as error:
         return _unreadable(position, error)
     return Recorded(position, milliseconds(position), body, kind == b"o", len(value))

@@ -32,7 +32,7 @@ def in_words(problem: ErrorDetails) -> str:
 
 
 def _shape(problem: ErrorDetails) -> str:
-    pattern, written = problem["ctx"]["pattern"], problem.get("input")
+    pattern, written = problem.get("ctx", {})["pattern"], problem.get("input")
     if isinstance(written, str) and re.search(pattern, written.lower()):
         return f"must be lower case: '{written.lower()}'"
     return f"does not fit the pattern {pattern}"

@@ -67,7 +67,7 @@ def load(paths: Iterable[str | Path], environment: Mapping[str, str] | None = No
     problems += _twice(files)
     if problems:
         raise InvalidDefinition(problems)
-    together = {
+    together: dict[str, Any] = {
         kind: [each for file in files for each in getattr(file.definitions, kind)] for kind in KINDS
     }
     return Definitions(**together)

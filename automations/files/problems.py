@@ -46,7 +46,7 @@ def in_words(problem: ErrorDetails, root: type[BaseModel]) -> str:
 
 
 def _unknown_choice(problem: ErrorDetails) -> str:
-    expected = str(problem["ctx"]["expected"])
+    expected = str(problem.get("ctx", {})["expected"])
     choices = {each.strip("' ") for each in expected.replace(" or ", ",").split(",")}
     return f"must be {expected}{did_you_mean(str(problem['input']), choices)}"
 

@@ -118,7 +118,7 @@ def _all_made(doc: Doc) -> Iterator[Made]:
     itself = {"id": f"automation.{derived_id('automation', name)}", "name": name}
     # A shadow counts as if it acted: promoting it must be no surprise.
     yield Made("automation.fired", itself, (_TRIGGER,), f"the firing of '{name}'")
-    for place, action in enumerate(doc.get("actions") or ()):
+    for place, action in enumerate(doc.get("actions") or []):
         ((kind, options),) = action.items()
         options = options or {}
         about = {"id": None, "type": kind, "automation": name}

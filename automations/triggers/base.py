@@ -87,14 +87,17 @@ class Owner(Protocol):
     pins: ClassVar[bool]
     """Whether the log has to keep the events that its windows refer to."""
 
-    def due(self, window: Any) -> Due:
+    def due(self, window: Any, /) -> Due:
         """Return what the deadline of a window is for."""
+        ...
 
-    def load(self, body: bytes, time: OpenTime) -> Memory:
+    def load(self, body: bytes, time: OpenTime, /) -> Memory:
         """Read a window that was kept; its deadline is made anew: gaps may have been learnt."""
+        ...
 
-    def rearm(self, window: Any, time: OpenTime) -> Memory:
+    def rearm(self, window: Any, time: OpenTime, /) -> Memory:
         """Return the window with its deadline as the gaps now known make it."""
+        ...
 
 
 class Trigger(Owner, Protocol):
@@ -103,15 +106,19 @@ class Trigger(Owner, Protocol):
     @property
     def begins_when_defined(self) -> bool:
         """Whether its first window opens with its definition rather than with an event."""
+        ...
 
     def begin(self, opened: int, time: OpenTime) -> Memory:
         """Return the window that opens with the definition, at that millisecond of the log."""
+        ...
 
     def labels(self, bucket: str) -> dict[str, str]:
         """Return the values that a bucket stands for, by ``for_each`` entry."""
+        ...
 
     def at_deadline(self, window: Any, time: OpenTime) -> Verdict:
         """Decide what a window's deadline means, once the log is past it."""
+        ...
 
 
 class Leaf(Trigger, Protocol):
@@ -122,6 +129,7 @@ class Leaf(Trigger, Protocol):
 
     def bucket(self, facts: Facts) -> str:
         """Return the name of the bucket that the event falls into."""
+        ...
 
     def decide(self, window: Any, facts: Facts, time: OpenTime) -> Verdict:
         """Decide what an event means for its bucket.
@@ -131,6 +139,7 @@ class Leaf(Trigger, Protocol):
             facts: the event.
             time: the gaps known so far.
         """
+        ...
 
     def explain(self, window: Any, facts: Facts, verdict: Verdict) -> Checks:
         """Return what it asks and what it found.
@@ -140,6 +149,7 @@ class Leaf(Trigger, Protocol):
             facts: the event.
             verdict: what was decided on it.
         """
+        ...
 
 
 @dataclass(slots=True, frozen=True)
@@ -171,9 +181,11 @@ class Composite(Trigger, Protocol):
     @property
     def parts(self) -> tuple[Leaf | Composite, ...]:
         """The triggers within it."""
+        ...
 
     def bucket_of(self, fired: Fired) -> str:
         """Return the name of the bucket that a firing falls into."""
+        ...
 
     def gather(self, window: Any, fired: Mapping[int, Fired], time: OpenTime) -> Verdict:
         """Decide what firings mean for their bucket.
@@ -183,6 +195,7 @@ class Composite(Trigger, Protocol):
             fired: what one event, or one moment, made fire, by its place among the parts.
             time: the gaps known so far.
         """
+        ...
 
     def explain(self, window: Any, fired: Collection[int], fires: bool) -> Checks:
         """Return what it asks and what it found.
@@ -192,6 +205,7 @@ class Composite(Trigger, Protocol):
             fired: the places of the parts that fired just now.
             fires: whether it fired with them.
         """
+        ...
 
 
 class Facts:

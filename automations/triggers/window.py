@@ -19,14 +19,17 @@ class Memory(Protocol):
     @property
     def opened(self) -> int:
         """When it began, in the log's milliseconds."""
+        ...
 
     @property
     def deadline(self) -> int:
         """When it has to be looked at, in the log's milliseconds; 0 for never."""
+        ...
 
     @property
     def position(self) -> str:
         """What tells it from other windows of its bucket: where the log stood when it began."""
+        ...
 
     @property
     def opener(self) -> str | None:
@@ -35,6 +38,7 @@ class Memory(Protocol):
     @property
     def positions(self) -> tuple[str, ...]:
         """The contributing events' positions, oldest first."""
+        ...
 
     @property
     def causation(self) -> dict[str, Any] | None:
@@ -42,6 +46,7 @@ class Memory(Protocol):
 
     def to_json(self) -> bytes:
         """Return the window as it is kept."""
+        ...
 
 
 @dataclass(slots=True, frozen=True)

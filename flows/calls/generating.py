@@ -35,15 +35,18 @@ class Steps(Protocol):
 
     def arguments(self) -> Arguments:
         """Return what to call the function with."""
+        ...
 
     def start(self) -> None:
         """Begin an attempt."""
 
     def returned(self, value: Any) -> State:
         """End with all values."""
+        ...
 
     def failed(self, error: Exception) -> State | float:
         """Return how it ended, or the seconds until the next attempt."""
+        ...
 
     def pause(self, seconds: float) -> None:
         """Wait for the next attempt."""
@@ -53,6 +56,7 @@ class Steps(Protocol):
 
     def closed(self) -> State:
         """End because no more values are wanted."""
+        ...
 
 
 class Stepping:

@@ -50,8 +50,9 @@ def call_within(
 
 async def await_within(seconds: float | None, coroutine: Awaitable[Any]) -> Any:
     """Do the same for a coroutine, which is cancelled when the time is over."""
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as limit:
+        async with limit:
             with _yielding(seconds) as yielded:
                 if seconds is not None:
                     asyncio.get_running_loop().call_later(seconds, yielded)

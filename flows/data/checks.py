@@ -104,13 +104,13 @@ def asset_check(
     Raises:
         InvalidAsset: that is no asset, or the task materialises several.
     """
-    found = as_assets("asset", [asset])
-    if len(found) > 1:
+    first, *others = found = as_assets("asset", [asset])
+    if others:
         keys = ", ".join(each.key for each in found)
         raise InvalidAsset(f"asset: the task materialises {keys}; say which one is checked")
 
     def decorate(fn: Callable[P, R]) -> AssetCheck[P, R]:
-        made = AssetCheck(fn, found[0].key, blocking=blocking, name=name)
+        made = AssetCheck(fn, first.key, blocking=blocking, name=name)
         if isinstance(asset, MaterializingTask):
             asset.checks.append(made)
         return made

@@ -20,7 +20,7 @@ from upshot.events.store import SyncStore
 from ..deployments.checkouts import code_folder, laid_out
 from ..deployments.sources import FolderSource, GitSource, Source
 from ..exceptions import FlowsError
-from ..runs.flowrun import parse_run
+from ..runs.flowrun import FlowRun, parse_run
 from ..runs.transitions import transition_arguments
 from ..states import State
 from .process import execute_stored
@@ -89,16 +89,21 @@ def _fetch(started: Started) -> bool:
     store = SyncStore(started.store_url)
     try:
         run = parse_run(store.execute("HGETALL", store.keys("run", started.run_id)))
-        source = source_of(run.launch)
-        if source is not None:
-            folder = os.environ.get("UPSHOT_DATA_DIR") or tempfile.gettempdir()
-            os.chdir(code := laid_out(source, code_folder(folder)))
-            sys.path.insert(0, str(code))
+        try:
+            _lay_out(run)
+        except FlowsError as error:
+            _log.error("no code for run %s: %s", run.name, error)
+            state = State("Crashed", str(error))
+            store.call("transition", *transition_arguments(run, state, own=True))
+            return False
         return True
-    except FlowsError as error:
-        _log.error("no code for run %s: %s", run.name, error)
-        state = State("Crashed", str(error))
-        store.call("transition", *transition_arguments(run, state, own=True))
-        return False
     finally:
         store.close()
+
+
+def _lay_out(run: FlowRun) -> None:
+    source = source_of(run.launch)
+    if source is not None:
+        folder = os.environ.get("UPSHOT_DATA_DIR") or tempfile.gettempdir()
+        os.chdir(code := laid_out(source, code_folder(folder)))
+        sys.path.insert(0, str(code))

@@ -16,6 +16,7 @@ class Pool(Protocol):
 
     def may_block(self) -> bool:
         """Tell whether this thread may wait for a task without keeping it from running."""
+        ...
 
     def drain(self) -> None:
         """Return when all that was submitted has ended."""
@@ -36,6 +37,7 @@ class TaskRunner(Protocol):
 
     def open(self) -> Pool:
         """Return a new pool."""
+        ...
 
 
 class LimitedRunner:

@@ -129,7 +129,8 @@ class Workers:
 
     async def close(self) -> None:
         if self._client is not None:
-            await self._client.close(_CLOSING_SECONDS)
+            closing: Any = self._client.close(_CLOSING_SECONDS)
+            await closing
         if self._cluster is not None:
             await asyncio.to_thread(self._cluster.close, _CLOSING_SECONDS)
 

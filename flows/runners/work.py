@@ -45,12 +45,14 @@ class Work(Protocol):
 
     def claim(self) -> bool:
         """Tell the first who asks, and nobody else, to run it."""
+        ...
 
     def run(self) -> None:
         """Run it in this thread."""
 
     def run_async(self) -> Coroutine[Any, Any, None]:
         """Run it on this event loop."""
+        ...
 
     def drop(self) -> None:
         """End it without running it."""

@@ -134,7 +134,7 @@ def check_input(pause: Pause, given: object) -> None:
         raise InvalidInput(wrong)
 
 
-def _mismatches(schema: dict[str, Any], given: object) -> Iterator[tuple[str, str]]:
+def _mismatches(schema: dict[str, Any], given: Any) -> Iterator[tuple[str, str]]:
     from jsonschema import Draft202012Validator
     from referencing import Registry
 

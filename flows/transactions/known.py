@@ -36,7 +36,10 @@ def _tasks() -> Iterator[Task[..., Any]]:
     for module in list(sys.modules.values()):
         for value in list(getattr(module, "__dict__", {}).values()):
             inside = vars(value).values() if type(value) is type else ()
-            yield from (each for each in (value, *inside) if issubclass(type(each), Task))
+            those: tuple[Any, ...] = (value, *inside)
+            for each in those:
+                if issubclass(type(each), Task):
+                    yield each
 
 
 def _identity(task: Task[..., Any]) -> tuple[int, ...]:

@@ -71,12 +71,13 @@ def _object(given: str | None) -> dict[str, Any]:
 
     if given is None:
         return {}
+    text = given
     if given == "-":
-        given = sys.stdin.read()
+        text = sys.stdin.read()
     elif given.startswith("@"):
-        given = Path(given[1:]).read_text()
+        text = Path(given[1:]).read_text()
     try:
-        value = json.loads(given)
+        value = json.loads(text)
     except ValueError as error:
         raise typer.BadParameter(f"not JSON: {error}", param_hint="--payload") from error
     if not isinstance(value, dict):

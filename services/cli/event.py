@@ -74,10 +74,11 @@ def emit(
 
     Example: upshot event emit --file events.ndjson
     """
+    answer: dict[str, Any]
     if file is not None:
         if name is not None:
             raise typer.BadParameter("give either a NAME or --file", param_hint="--file")
-        answer = send_file(context.obj.client, file)
+        answer = {**send_file(context.obj.client, file)}
     else:
         event = build(name, resource, label or [], related or [], payload, event_id, occurred)
         answer = context.obj.client.send_lines([event.to_json()]) | {"id": event.id}
@@ -87,7 +88,7 @@ def emit(
         duplicates = f", {answer['duplicates']:,} known already" if answer["duplicates"] else ""
         note(f"{answer['accepted']:,} accepted{duplicates}")
         if file is None:
-            say(event.id)
+            say(answer["id"])
 
 
 @app.command()

@@ -39,6 +39,7 @@ class Linter(Protocol):
 
     async def __call__(self, change: Change) -> list[dict[str, Any]]:
         """Return warnings: ``field`` and ``message``."""
+        ...
 
 
 class Review:

@@ -61,6 +61,7 @@ class Performer(Protocol):
     @property
     def type(self) -> str:
         """The kind's name."""
+        ...
 
     def receiver(self, arguments: dict[str, Any]) -> Receiver | None:
         """Return who outside is asked; None where it stays within Upshot."""
@@ -71,3 +72,4 @@ class Performer(Protocol):
         Raises:
             TryFailed: a later try may succeed. ActionFailed: it can't, as things are.
         """
+        ...

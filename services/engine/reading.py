@@ -78,7 +78,7 @@ class Reader:
         return Reading(
             events=events,
             read_until=None if more else now,
-            closed_since=int(mark) if closed else None,
+            closed_since=int(mark) if mark is not None and closed else None,
             gaps=gaps,
         )
 

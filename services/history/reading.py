@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 from sqlalchemy import Column, ColumnElement, Row, Select, Table, false, or_, select, tuple_
@@ -18,6 +18,9 @@ from .database import Database
 from .filters import EventFilter, prefix
 from .projection import event_of, indexed
 from .tables import events, firings, flow_runs, task_runs
+
+Rows: TypeAlias = Select[*tuple[Any, ...]]
+"""A query for rows, of whichever columns."""
 
 _PLACE = tuple_(events.c.received, events.c.seq)
 _EVENT = (events.c.received, events.c.seq, events.c.own, events.c.body)
@@ -36,12 +39,12 @@ class Reader:
     async def close(self) -> None:
         await self._database.close()
 
-    async def _all(self, query: Select[Any]) -> Sequence[Row[Any]]:
+    async def _all(self, query: Rows) -> Sequence[Row[Any]]:
         async with self._database.transaction() as connection:
             rows: Sequence[Row[Any]] = (await connection.execute(query)).all()
         return rows
 
-    async def _events(self, query: Select[Any]) -> list[Recorded]:
+    async def _events(self, query: Rows) -> list[Recorded]:
         rows = await self._all(query)
         return [event_of(row.received, row.seq, row.own, row.body) for row in rows]
 
@@ -138,7 +141,7 @@ class Reader:
         return from_json(rows[0].body) if rows else None
 
 
-def _newest(table: Table, age: Column[Any], span: Span) -> Select[Any]:
+def _newest(table: Table, age: Column[Any], span: Span) -> Rows:
     """Return the query for the rows of a span, newest first."""
     place = tuple_(age, table.c.id)
     query = select(table.c.id, age.label("ms"), table.c.body).order_by(

@@ -52,15 +52,16 @@ async def complete(
         fetch: asks the archive for a span of the same list, newest first.
         before: where the page begins.
     """
-    newest = await store.execute("HGET", store.keys("forgotten"), kind)
-    nothing_older = newest is None or (live.reached is not None and live.reached.ms > int(newest))
+    told = await store.execute("HGET", store.keys("forgotten"), kind)
+    newest = -1 if told is None else int(told)
+    nothing_older = told is None or (live.reached is not None and live.reached.ms > newest)
     reader = None if nothing_older or archive is None else await archive.reader()
     if reader is None:
         return _cut(live.items, live.reached, limit)
     found = dict(live.items)
     at, more = before, True
     while more and len(found) <= len(live.items) + limit:
-        rows = await fetch(reader, Span(at, live.reached, int(newest)), limit + 1)
+        rows = await fetch(reader, Span(at, live.reached, newest), limit + 1)
         gone = await _gone(store, kind, [place for place, _ in rows])
         found |= {place: item for place, item in rows if place in gone and place not in found}
         more = len(rows) > limit

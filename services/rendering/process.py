@@ -65,8 +65,8 @@ def _serve(busy: mmap.mmap) -> None:
             busy[0] = 0
             _send(answer)
         code = 0
-    except Exception:  # noqa: BLE001 - it is told, and ends this process
-        sys.excepthook(*sys.exc_info())
+    except Exception as error:  # noqa: BLE001 - it is told, and ends this process
+        sys.excepthook(type(error), error, error.__traceback__)
     finally:
         os._exit(code)  # whatever happens, this is not the process that forks
 

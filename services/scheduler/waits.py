@@ -100,8 +100,9 @@ class Waits:
         if self._cursor is not None:
             return START
         stored = await self._store.execute("HGET", self._store.keys("cursors"), CONSUMER)
-        self._cursor = stored.decode() if stored else await self._log.end()
-        return self._cursor if stored else START
+        cursor = stored.decode() if stored else await self._log.end()
+        self._cursor = cursor
+        return cursor if stored else START
 
     async def _take(self, run_id: str, at: str, read_to: str) -> None:
         """Take a wait that was registered at a log position, and read up to the cursor for it."""

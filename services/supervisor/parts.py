@@ -38,6 +38,7 @@ class Part(Protocol):
 
     def hint(self) -> str:
         """Say what outside of it may be the cause of its end, or nothing."""
+        ...
 
 
 @dataclass

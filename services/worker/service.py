@@ -164,6 +164,7 @@ class Worker:
         retries = stamina.retry_context(
             on=RetryableEventsError, attempts=None, timeout=self._period * 6, wait_max=1.0
         )
+        ended: FlowRun | None = None
         try:
             async for attempt in retries:
                 with attempt:

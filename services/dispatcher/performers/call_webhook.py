@@ -7,7 +7,7 @@ import errno
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import time
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import aiohttp
 from multidict import CIMultiDict
@@ -34,7 +34,7 @@ class CallWebhook:
         places: connections at a time; one receiver gets half of them.
     """
 
-    type: ClassVar[str] = "call-webhook"
+    type = "call-webhook"
 
     def __init__(self, *, allow_private: bool, places: int) -> None:
         self._places = max(1, places // 2)

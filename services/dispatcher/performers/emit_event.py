@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,7 +21,7 @@ class EmitEvent:
         log: where to.
     """
 
-    type: ClassVar[str] = "emit-event"
+    type = "emit-event"
 
     def __init__(self, log: Log) -> None:
         self._log = log

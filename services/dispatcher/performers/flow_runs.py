@@ -55,7 +55,7 @@ def _already(run: FlowRun) -> str:
 class RetryFlowRun(_OfFlowRun):
     """Schedules an ended flow run again."""
 
-    type: ClassVar[str] = "retry-flow-run"
+    type = "retry-flow-run"
 
     async def _change(self, run: FlowRun, arguments: dict[str, Any], job: Job) -> FlowRun:
         return await self._runs.retry(run.id, "an automation retries it", job.cause)
@@ -64,7 +64,7 @@ class RetryFlowRun(_OfFlowRun):
 class PauseFlowRun(_OfFlowRun):
     """Pauses a flow run."""
 
-    type: ClassVar[str] = "pause-flow-run"
+    type = "pause-flow-run"
 
     async def _change(self, run: FlowRun, arguments: dict[str, Any], job: Job) -> FlowRun:
         message = arguments["message"] or "an automation pauses it"
@@ -74,7 +74,7 @@ class PauseFlowRun(_OfFlowRun):
 class ResumeFlowRun(_OfFlowRun):
     """Lets a paused flow run go on."""
 
-    type: ClassVar[str] = "resume-flow-run"
+    type = "resume-flow-run"
 
     async def _change(self, run: FlowRun, arguments: dict[str, Any], job: Job) -> FlowRun:
         message = arguments["message"] or "an automation resumes it"
@@ -105,7 +105,7 @@ class _Ending(_OfFlowRun):
 class CancelFlowRun(_Ending):
     """Cancels a flow run."""
 
-    type: ClassVar[str] = "cancel-flow-run"
+    type = "cancel-flow-run"
 
     async def _change(self, run: FlowRun, arguments: dict[str, Any], job: Job) -> FlowRun:
         message = arguments["message"] or "an automation cancels it"
@@ -115,7 +115,7 @@ class CancelFlowRun(_Ending):
 class ChangeFlowRunState(_Ending):
     """Puts a flow run into a state."""
 
-    type: ClassVar[str] = "change-flow-run-state"
+    type = "change-flow-run-state"
 
     async def _change(self, run: FlowRun, arguments: dict[str, Any], job: Job) -> FlowRun:
         message = arguments["message"] or "an automation says so"

@@ -8,7 +8,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from upshot.events.exceptions import NotFound
 
@@ -39,7 +39,7 @@ class Notifier:
         allow_private: whether private and loopback addresses may be reached.
     """
 
-    type: ClassVar[str] = "notify"
+    type = "notify"
 
     def __init__(self, definitions: Definitions, *, allow_private: bool) -> None:
         self._definitions = definitions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, ClassVar
+from typing import Any
 
 from upshot.automations.actions.run_deployment import run_id
 from upshot.events.exceptions import NotFound
@@ -23,7 +23,7 @@ class RunDeployment:
         runs: where it goes. definitions: where deployments are.
     """
 
-    type: ClassVar[str] = "run-deployment"
+    type = "run-deployment"
 
     def __init__(self, runs: Runs, definitions: Definitions) -> None:
         self._runs = runs

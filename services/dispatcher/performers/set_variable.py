@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from ...definitions.catalog import Catalog, Verb
 from ..context import Definitions
@@ -16,7 +16,7 @@ class SetVariable:
         catalog: where they are. definitions: what is known of them here.
     """
 
-    type: ClassVar[str] = "set-variable"
+    type = "set-variable"
 
     def __init__(self, catalog: Catalog, definitions: Definitions) -> None:
         self._catalog = catalog

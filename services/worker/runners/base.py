@@ -57,6 +57,7 @@ class Runner(Protocol):
 
     def is_running(self, job: int) -> bool:
         """Tell whether a job has a process that could show to be alive."""
+        ...
 
     async def close(self) -> None:
         """End all that ends with the worker."""

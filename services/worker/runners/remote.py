@@ -46,9 +46,11 @@ class Platform(Protocol):
         Raises:
             OSError: the platform does not answer. CannotLaunch: it refuses.
         """
+        ...
 
     def look(self, names: set[str]) -> Mapping[str, Found]:
         """Return how the processes of these names are; who is not there any more is left out."""
+        ...
 
     def stop(self, name: str) -> None:
         """Ask a process to end."""
