@@ -68,8 +68,18 @@ class Seen:
         key = self.store.keys("logs", run_id or self.only_run().id)
         return [from_json(entry[1][1]) for entry in self.store.execute("XRANGE", key, "-", "+")]
 
+    def asset(self, key: str) -> dict[str, Any]:
+        """Return what is known of an asset."""
+        fields = self.store.execute("HGETALL", self.store.keys("asset", key))
+        return {name.decode(): _parsed(value) for name, value in fields.items()}
+
     def messages(self, run_id: str | None = None) -> list[str]:
         return [line["message"] for line in self.logs(run_id)]
+
+
+def _parsed(value: bytes) -> Any:
+    first, blank, rest = value.partition(b" ")
+    return from_json(rest if blank and first.isdigit() else value)
 
 
 @pytest.fixture
