@@ -21,5 +21,6 @@ PrefectException = FlowsError
 ObjectNotFound = NotFound
 ParameterTypeError = InvalidParameters
 MappingLengthMismatch = MappingMissingIterable = MappingError
+ParameterBindError = SignatureMismatchError = TypeError  # as of any function
 MissingContextError = OutsideRun
 UpstreamTaskError = UpstreamFailed

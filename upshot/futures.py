@@ -7,6 +7,8 @@ from upshot.flows import (
     as_completed as as_completed,
     wait as wait,
 )
+from upshot.flows.calls.arguments import resolve as resolve
 
 PrefectFuture = TaskFuture
 PrefectFutureList = TaskFutureList
+resolve_futures_to_results = resolve

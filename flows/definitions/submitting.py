@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
 
-from ..context import Here, here
-from ..exceptions import OutsideRun
+from ..context import here
 from .definition import Definition
 
 if TYPE_CHECKING:
@@ -57,12 +56,11 @@ class Submittable(Definition[P, R]):
             wait_for: futures that must have ended well before it runs.
             return_state: True waits for the end and returns the state.
 
-        Raises:
-            OutsideRun: no flow is under way here.
+        Where no flow is under way, its function is called in a thread, without a run.
         """
         from ..flowruns.calling import submit_task
 
-        return submit_task(cast("Task[..., Any]", self), self._place("submit"), args, kwargs)
+        return submit_task(cast("Task[..., Any]", self), here(), args, kwargs)
 
     @overload
     def map(
@@ -99,14 +97,7 @@ class Submittable(Definition[P, R]):
 
         Raises:
             MappingError: nothing to iterate over, or iterables of different lengths.
-            OutsideRun: no flow is under way here.
         """
         from ..flowruns.calling import map_task
 
-        return map_task(cast("Task[..., Any]", self), self._place("map"), args, kwargs)
-
-    def _place(self, verb: str) -> Here:
-        place = here()
-        if place is None:
-            raise OutsideRun(f"{self.name}.{verb}() works inside of a flow only")
-        return place
+        return map_task(cast("Task[..., Any]", self), here(), args, kwargs)

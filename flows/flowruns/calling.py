@@ -11,6 +11,7 @@ from ..annotations import allow_failure, quote, unmapped
 from ..calls.arguments import found_in, futures_in, needed_of
 from ..calls.depth import require_room
 from ..calls.futures import TaskFuture, TaskFutureList
+from ..calls.outside import submit_outside
 from ..context import Here, here
 from ..exceptions import Interrupted, MappingError
 from ..states import State
@@ -58,7 +59,7 @@ def _take(
 
 
 def submit_task(
-    task: Task[..., Any], place: Here, args: tuple[Any, ...], kwargs: dict[str, Any]
+    task: Task[..., Any], place: Here | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> TaskFuture[Any] | State:
     """Submit a call; return its future, or with ``return_state`` how it ended."""
     as_state = _take(task, kwargs, "return_state", False)
@@ -68,12 +69,14 @@ def submit_task(
 
 def _submit(
     task: Task[..., Any],
-    place: Here,
+    place: Here | None,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     waited: Iterable[Any],
 ) -> TaskFuture[Any]:
     """Hand a call to the flow run's pool; return its future."""
+    if place is None:
+        return submit_outside(task, args, kwargs, waited)
     call = TaskCall(task, place, args, kwargs, list(waited))
     call.begin()
     future = call.future
@@ -87,7 +90,7 @@ def _submit(
 
 def map_task(
     task: Task[..., Any],
-    place: Here,
+    place: Here | None,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> TaskFutureList[Any] | list[State]:

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from ..context import RunContext, here
@@ -31,6 +32,7 @@ MAX_MESSAGE: Final = 16 * 1024
 _FLOW: Final = logging.getLogger("upshot.flow_run")
 _TASK: Final = logging.getLogger("upshot.task_run")
 _OWN: Final = "upshot.flows."  # what the machinery says about itself belongs to no run
+_quiet: Final[ContextVar[bool]] = ContextVar("upshot_quiet", default=False)
 _LINE: Final = "%(asctime)s.%(msecs)03d | %(levelname)-7s | %(run)s - %(message)s"
 
 
@@ -41,9 +43,27 @@ def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
         OutsideRun: no run is under way here.
     """
     place = here()
+    if place is None and _quiet.get():
+        return logging.LoggerAdapter(_silent(), {})
     if place is None:
         raise OutsideRun("get_run_logger() works inside of a flow or task run only")
     return logging.LoggerAdapter(run_logger(), {"flow_run": place.run.held.run.name})
+
+
+@contextmanager
+def disable_run_logger() -> Iterator[None]:
+    """Let code that asks for its run's logger be called outside of runs; nothing is logged then."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
+
+def _silent() -> logging.Logger:
+    logger = logging.Logger("upshot.outside_of_runs")  # noqa: LOG001 - nobody else is to have it
+    logger.disabled = True
+    return logger
 
 
 def run_logger() -> logging.Logger:

@@ -1,0 +1,88 @@
+"""Tasks that are submitted where no flow is under way: plain calls, beside the caller in threads.
+
+No run is recorded, so nothing is tried again, cached or kept either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from upshot.events.ids import new_id
+
+from ..exceptions import UpstreamFailed
+from ..states import State
+from .arguments import resolve
+from .futures import TaskFuture
+from .outcomes import ended_by
+
+if TYPE_CHECKING:
+    from ..definitions.taskdef import Task
+
+_THREADS: Final = 64
+
+
+def submit_outside(
+    task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], waited: Iterable[Any]
+) -> TaskFuture[Any]:
+    """Call a task's function in another thread; return the future of what becomes of it.
+
+    Args:
+        args, kwargs: they may hold futures. waited: futures that must have completed before.
+
+    Raises:
+        TypeError: the arguments do not fit the task's signature.
+    """
+    task.signature.bind(args, kwargs)
+    call = _Call(task, args, kwargs, list(waited))
+    call.future.help_by(call.run)
+    _pool(os.getpid()).submit(copy_context().run, call.run)
+    return call.future
+
+
+@cache
+def _pool(_process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, "upshot-outside")
+
+
+class _Call:
+    """One call, which its thread does, or who waits for it: so that waits use up no threads."""
+
+    def __init__(
+        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], waited: list[Any]
+    ) -> None:
+        self._task, self._args, self._kwargs, self._waited = task, args, kwargs, waited
+        self._claimed = threading.Lock()
+        self.future: TaskFuture[Any] = TaskFuture(new_id(), task.name)
+
+    def run(self) -> None:
+        """Do it and settle its future, unless somebody does already."""
+        if self._claimed.acquire(blocking=False):
+            self.future.settle(self._outcome())
+
+    def _outcome(self) -> State:
+        try:
+            for future in self._waited:
+                if not (state := future.wait()).completed:
+                    raise UpstreamFailed(f"{future.name} is {state.name}")
+            value = self._task.body(*resolve(self._args), **resolve(self._kwargs))
+            return State("Completed", data=_ended(value))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            return ended_by(error)
+
+
+def _ended(value: Any) -> Any:
+    """Return a value, or what a coroutine comes to, on an event loop of its own."""
+    if not inspect.iscoroutine(value):
+        return value
+    if asyncio._get_running_loop() is None:
+        return asyncio.run(value)
+    with ThreadPoolExecutor(1) as beside:  # whoever helps has a loop of their own
+        return beside.submit(asyncio.run, value).result()

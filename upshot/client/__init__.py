@@ -1,0 +1,1 @@
+"""Holds what users of Prefect import from ``client``."""

@@ -1,0 +1,1 @@
+"""Holds ``upshot.testing.utilities``."""
