@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from upshot.events.event import Event
 
 
+_OURS: Final = {f"prefect.resource.{name}": name for name in ("id", "name", "role")}
 _MAX_RELATED: Final = 64  # as events allow
 
 
@@ -30,7 +31,8 @@ def emit_event(
 
     Args:
         event: its name, such as ``order.placed``.
-        resource: what it is about: labels with an ``id``, or the id alone.
+        resource: what it is about: labels with an ``id``, or the id alone. Labels as Prefect has
+            them (``prefect.resource.id``, ``.name``, ``.role``) are taken for the same.
         related: other resources, each usually with a ``role``.
         payload: any JSON object; NaN and Infinity are not JSON.
         occurred: when it happened, with a timezone; now by default.
@@ -41,14 +43,19 @@ def emit_event(
         StoreUnavailable: outside of runs: it is not known whether it was written; emit it again.
     """
     place = here()
-    labels = {"id": resource} if isinstance(resource, str) else dict(resource)
+    labels = {"id": resource} if isinstance(resource, str) else _in_our_words(resource)
     more = {"occurred": occurred, "id": id}
+    named = [_in_our_words(each) for each in related or ()]
     made = made_event(
-        place, event, labels, related or (), payload or {},
+        place, event, labels, named, payload or {},
         **{name: value for name, value in more.items() if value is not None},
     )  # fmt: skip
     _send(made, id or "", place)
     return made
+
+
+def _in_our_words(labels: Mapping[str, str]) -> dict[str, str]:
+    return {_OURS.get(key, key): value for key, value in labels.items()}
 
 
 def made_event(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from upshot.events.ids import derived_id
 
 from .calls.arguments import resolve
-from .context import here
+from .context import Here, here
 
 if TYPE_CHECKING:
     from .runs.flowrun import FlowRun
@@ -64,6 +64,21 @@ def _task() -> TaskRun | None:
     return None if place is None else place.task
 
 
+def _root_of(place: Here) -> str:
+    from .deployments.runfuture import read
+
+    context = place.run
+    while context.parent is not None:
+        context = context.parent
+    run = context.held.run
+    while run.parent is not None:
+        above = read(place.run.journal, run.parent)
+        if above is None:  # it is forgotten already
+            return run.parent
+        run = above
+    return run.id
+
+
 class RuntimeFlowRun:
     """The flow run whose code asks."""
 
@@ -107,6 +122,17 @@ class RuntimeFlowRun:
     def parent_flow_run_id(self) -> str | None:
         run = _run()
         return None if run is None else run.parent
+
+    @property
+    def root_flow_run_id(self) -> str | None:
+        """The run that this one is a part of and that is no part of another one, or its own."""
+        place = here()
+        return None if place is None else _root_of(place)
+
+    @property
+    def flow_version(self) -> str | None:
+        place = here()
+        return None if place is None or place.run.flow is None else place.run.flow.version
 
     @property
     def scheduled_start_time(self) -> datetime | None:
@@ -170,6 +196,11 @@ class RuntimeDeployment:
     def id(self) -> str | None:
         """The id, as the related resources of events have it."""
         return derived_id("deployment", self.name) if self.name else None
+
+    @property
+    def version(self) -> str | None:
+        run = _run()
+        return None if run is None else run.launch.get("version")
 
     @property
     def flow_run_id(self) -> str | None:
