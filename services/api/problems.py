@@ -48,6 +48,7 @@ _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (events.StoreFull, 503, "store-full"),
     (events.StoreUnavailable, 503, "store-unavailable"),
     (flows.NotRetryable, 409, "not-retryable"),
+    (flows.NotUndoable, 409, "not-undoable"),
     (flows.NotPausable, 409, "not-pausable"),
     (flows.NotResumable, 409, "not-resumable"),
     (flows.InvalidInput, 422, "invalid-input"),
@@ -97,34 +98,48 @@ def dotted(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location if not str(part).startswith("type="))
 
 
+_RAISED: Final = (
+    events.EventsError,
+    flows.FlowsError,
+    AutomationsError,
+    Overloaded,
+    HistoryUnavailable,
+    NoShadow,
+    PlanOutdated,
+    UnreadableDefinition,
+    VersionMismatch,
+)
+KNOWN: Final = (Refused, RequestValidationError, *_RAISED)
+"""What :func:`tell` answers."""
+
+
 def install(app: FastAPI) -> None:
     """Answer each known error with its problem."""
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _framework)
-    for kind in (
-        events.EventsError,
-        flows.FlowsError,
-        AutomationsError,
-        Overloaded,
-        HistoryUnavailable,
-        NoShadow,
-        PlanOutdated,
-        UnreadableDefinition,
-        VersionMismatch,
-    ):
-        app.add_exception_handler(kind, _known)
+    for kind in KNOWN:
+        app.add_exception_handler(kind, _answered)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
+async def tell(error: Exception) -> Response:
+    """Return the problem that a known error is answered with."""
+    if isinstance(error, Refused):
+        return _refused(error)
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    return _known(error)
+
+
+async def _answered(_: Request, error: Exception) -> Response:
+    return await tell(error)
+
+
+def _refused(error: Refused) -> Response:
     return problem(
         error.status, error.kind, error.detail, errors=error.errors, headers=error.headers
     )
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _invalid(error: RequestValidationError) -> Response:
     found = error.errors()
     for wrong in found:
         if wrong["type"] == "json_invalid":
@@ -143,7 +158,7 @@ async def _framework(request: Request, error: Exception) -> Response:
     return problem(error.status_code, kind, detail, headers=error.headers)
 
 
-async def _known(_: Request, error: Exception) -> Response:
+def _known(error: Exception) -> Response:
     for kind, status, name in _MEANING:
         if isinstance(error, kind):
             after = _RETRY_AFTER.get(kind)

@@ -34,7 +34,7 @@ from .answers import (
 from .ingest import idempotency_key
 from .parts import Parts, Served
 from .routing import StrictRoute
-from .task_runs import page_of, require_state
+from .task_runs import page_of, require_state, wanted
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"], route_class=StrictRoute)
 
@@ -132,9 +132,19 @@ async def retry_run(
     return answer((await parts.runs.retry(found.id, "retried by hand", task=task)).to_dict())
 
 
+@router.post("/{run:path}/undo")
+async def undo_run(parts: Served, run: str) -> Response:
+    """Have what the open transaction of an ended run did undone by a worker; then it is Cancelled."""
+    found = await parts.recorded_runs.live(run)
+    return answer((await parts.runs.undo(found.id, "undone by hand")).to_dict())
+
+
 @router.post("/{run:path}/cancel")
 async def cancel_run(parts: Served, run: str) -> Response:
-    """Ask a run to stop; one that no worker has yet is Cancelled at once."""
+    """Ask a run to stop; one that no worker has is Cancelled at once.
+
+    Where it has an open transaction it is AwaitingUndo: a worker undoes that before.
+    """
     found = await parts.recorded_runs.live(run)
     cancelled = await parts.runs.cancel(found.id, "cancelled by hand")
     if cancelled.state.ended:  # it has no process that would end its open tasks
@@ -186,12 +196,18 @@ async def _follow(parts: Parts, run_id: str, after: str) -> AsyncIterator[bytes]
 
 @router.get("/{run:path}/task-runs")
 async def list_tasks_of_run(
-    parts: Served, run: str, state: str | None = None, limit: Limit = 1000, cursor: Cursor = None
+    parts: Served,
+    run: str,
+    state: str | None = None,
+    task: str | None = None,
+    limit: Limit = 1000,
+    cursor: Cursor = None,
 ) -> Response:
-    """List the task runs of a run, oldest first."""
-    require_state(state)
+    """List the task runs of a run, oldest first; `task` is the name of a task."""
     found = await parts.recorded_runs.find(run)
-    items, following = await page_of(parts.recorded_runs, found["id"], state, limit, cursor)
+    items, following = await page_of(
+        parts.recorded_runs, found["id"], wanted(state, task), limit, cursor
+    )
     return page(items, following)
 
 

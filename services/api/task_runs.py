@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -17,6 +18,8 @@ from .parts import Served
 
 router = APIRouter(prefix="/api/v1/task-runs", tags=["runs"])
 
+TaskRun: TypeAlias = dict[str, Any]
+
 _MOST_RUNS: Final = 500
 """Runs that one request looks through; the search goes on with the next page."""
 
@@ -26,13 +29,13 @@ async def list_task_runs(
     parts: Served,
     run: str | None = None,
     state: str | None = None,
+    task: str | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
     """List task runs: of one run, or of all of them, newest runs first; oldest first in each."""
-    require_state(state)
     only = (await parts.recorded_runs.find(run))["id"] if run else None
-    items, following = await page_of(parts.recorded_runs, only, state, limit, cursor)
+    items, following = await page_of(parts.recorded_runs, only, wanted(state, task), limit, cursor)
     return page(items, following)
 
 
@@ -44,9 +47,28 @@ def require_state(state: str | None) -> None:
         raise Refused(422, "invalid-request", f"state: {detail}", errors=errors)
 
 
+def wanted(state: str | None, task: str | None) -> Callable[[TaskRun], bool]:
+    """Return what tells whether a task run is in a state, and of a task, where these are given.
+
+    Raises:
+        Refused: no state is called so.
+    """
+    require_state(state)
+
+    def fits(each: TaskRun) -> bool:
+        is_of_task = task is None or each["task"] == task
+        return is_of_task and state in (None, each["state"]["type"], each["state"]["name"])
+
+    return fits
+
+
 async def page_of(
-    runs: RecordedRuns, only: str | None, state: str | None, limit: int, cursor: str | None
-) -> tuple[list[dict[str, Any]], str | None]:
+    runs: RecordedRuns,
+    only: str | None,
+    fits: Callable[[TaskRun], bool],
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[TaskRun], str | None]:
     """Return a page of task runs.
 
     Its cursor is ``<place of a run>:<how many of its task runs are done with>``.
@@ -54,12 +76,13 @@ async def page_of(
     first, _, done = (cursor or "").rpartition(":")
     start = place_of(first)
     places = await _places(runs, only, start)
-    found: list[dict[str, Any]] = []
+    found: list[TaskRun] = []
+    tasks: list[TaskRun] = []
     for place in places:
-        tasks: list[dict[str, Any]] = await runs.tasks(place.id)
+        tasks = await runs.tasks(place.id)
         skipped = int(done) if place == start and done.isdigit() else 0
         for index, task in enumerate(tasks[skipped:], skipped + 1):
-            if state in (None, task["state"]["type"], task["state"]["name"]):
+            if fits(task):
                 found.append(task)
             if len(found) == limit:
                 return found, f"{place}:{index}"

@@ -1,0 +1,30 @@
+"""The page that lists runs: of a flow, of a deployment, in a state, a page at a time."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from upshot.flows.states import NAMES
+
+from .. import runs
+from ..parts import Served
+from .rendering import PageRoute, page, told
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+_SHOWN = 50
+
+
+@router.get("/runs")
+async def list_runs(
+    parts: Served, flow: str = "", deployment: str = "", state: str = "", cursor: str = ""
+) -> Response:
+    """Show runs, newest first."""
+    asked = {"flow": flow, "deployment": deployment, "state": state}
+    wanted = {name: value or None for name, value in asked.items()}
+    found = await told(runs.list_runs(parts, **wanted, limit=_SHOWN, cursor=cursor or None))
+    live = "/live?event=flow-run.*" if not cursor else None
+    return page(
+        "runs.html", runs=found["items"], next=found["next"], asked=asked, states=NAMES, live=live
+    )
