@@ -1,24 +1,20 @@
-"""Flows run by hand: their states, parameters, retries, timeouts, parts and results."""
+"""Flows run by hand: their states, parameters, retries and results."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
-import sys
-import time
 from datetime import date
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from upshot import flow, get_run_logger, task
+from upshot import flow, task
 from upshot.events.event import Event
-from upshot.flows.exceptions import InvalidParameters, OutsideRun, TimedOut
+from upshot.flows.exceptions import InvalidParameters
 from upshot.flows.states import State, completed, failed
 
-from .conftest import ROOT, Seen, eventually
+from .conftest import Seen
 
 
 @task
@@ -213,84 +209,6 @@ def test_a_result_that_can_not_be_kept_is_made_again(seen: Seen) -> None:
     assert [record["state"]["name"] for record in seen.tasks().values()] == ["Completed"] * 2
 
 
-def test_a_flow_that_takes_too_long_is_timed_out(seen: Seen) -> None:
-    @flow(timeout_seconds=0.05)
-    def f() -> None:
-        time.sleep(30)
-
-    @flow(timeout_seconds=0.05)
-    async def g() -> None:
-        await asyncio.sleep(30)
-
-    with pytest.raises(TimedOut):
-        f()
-    with pytest.raises(TimedOut):
-        asyncio.run(g())
-    assert [run.state.name for run in seen.runs()] == ["TimedOut", "TimedOut"]
-
-
-def test_a_flow_called_in_a_flow_is_a_run_of_its_own(seen: Seen) -> None:
-    @flow
-    def inner(x: int) -> int:
-        return double(x)
-
-    @flow
-    async def inner_async(x: int) -> int:
-        return inner(x) + 1
-
-    @flow
-    async def outer() -> Any:
-        return inner(double.submit(1)), await inner_async(5)  # type: ignore[call-overload]
-
-    assert asyncio.run(outer()) == (4, 11)
-    runs = {(run.flow, str(run.parameters.get("x"))): run for run in seen.runs()}
-    parent = runs["outer", "None"]
-    assert runs["inner", "2"].parent == parent.id
-    assert runs["inner-async", "5"].parent == parent.id
-    assert runs["inner", "5"].parent == runs["inner-async", "5"].id
-    assert {run.state.name for run in runs.values()} == {"Completed"}
-    event = next(
-        event
-        for event in seen.events("flow-run.completed")
-        if event["resource"]["id"] == f"flow-run.{runs['inner', '2'].id}"
-    )
-    assert {"id": f"flow-run.{parent.id}", "role": "parent-flow-run"} in event["related"]
-
-
-def test_a_retried_flow_takes_the_results_of_its_parts_that_completed(seen: Seen) -> None:
-    ran: list[str] = []
-
-    @flow
-    def part(name: str) -> str:
-        ran.append(name)
-        if name == "b" and ran.count("b") == 1:
-            raise OSError("not yet")
-        return name
-
-    @flow(retries=1)
-    def f() -> str:
-        return part("a") + part("b")
-
-    assert f() == "ab"
-    assert ran == ["a", "b", "b"]
-    assert len(seen.runs()) == 3
-
-
-def test_a_failed_part_raises_in_the_flow_that_called_it(seen: Seen) -> None:
-    @flow
-    def part() -> None:
-        raise KeyError("k")
-
-    @flow
-    def f() -> str:
-        with pytest.raises(KeyError):
-            part()
-        state: Any = part(return_state=True)
-        return str(state.name)
-
-    assert f() == "Failed"
-
-
 def test_names_of_runs_can_be_templates(seen: Seen) -> None:
     @task(task_run_name="load {table}")
     def load(table: str, rows: int = 1) -> None: ...
@@ -304,119 +222,3 @@ def test_names_of_runs_can_be_templates(seen: Seen) -> None:
     assert list(seen.tasks()) == ["load orders"]
     with pytest.raises(InvalidParameters, match="flow_run_name"):
         flow(flow_run_name="{nothing}")(f.fn)("x")
-
-
-def test_logs_and_prints_go_to_the_run_in_order(seen: Seen) -> None:
-    import logging
-
-    @task
-    def work() -> None:
-        print("in", "task", sep="-")
-        get_run_logger().warning("careful %d", 1)
-
-    @task(log_prints=False)
-    def quiet() -> None:
-        print("not for the log")
-
-    @flow(log_prints=True)
-    def f() -> None:
-        print("in flow")
-        logging.getLogger("mine").error("from a library: %s", "\ud800")
-        work()
-        quiet()
-        get_run_logger().info("x" * 20_000)
-
-    f()
-    lines = seen.logs()
-    assert [line["message"] for line in lines[:4]] == [
-        "in flow", "from a library: ?", "in-task", "careful 1",
-    ]  # fmt: skip
-    assert [(line["level"], line["task"]) for line in lines[1:4]] == [
-        ("error", None), ("info", "work-0"), ("warning", "work-0"),
-    ]  # fmt: skip
-    assert lines[1]["logger"] == "mine"
-    assert lines[4]["message"].endswith("(3,616 characters more)")
-    assert len(lines) == 5
-
-
-def test_prints_outside_of_runs_are_plain_prints(
-    seen: Seen, capsys: pytest.CaptureFixture[str]
-) -> None:
-    @flow
-    def f() -> None:
-        print("shown")
-
-    f()
-    print("after")
-    assert capsys.readouterr().out == "shown\nafter\n"
-    with pytest.raises(OutsideRun):
-        get_run_logger()
-
-
-SCRIPT = """
-import signal
-import time
-from upshot import flow, task
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
-
-@task
-def work(x):
-    return x + 1
-
-@flow
-def main_flow():
-    print("begun", flush=True)
-    {body}
-    return work.map(range(3)).result()
-
-if __name__ == "__main__":
-    print(main_flow(), flush=True)
-"""
-
-
-def start(seen: Seen, body: str, **environment: str) -> subprocess.Popen[str]:
-    import os
-
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(body=body)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables,
-    )  # fmt: skip
-
-
-def test_a_script_runs_where_no_service_does(seen: Seen) -> None:
-    process = start(seen, "pass", UPSHOT_REDIS_URL="")
-    out, errors = process.communicate(timeout=60)
-    assert out == "begun\n[1, 2, 3]\n", errors
-    assert process.returncode == 0
-    assert "of main-flow is Running" in errors
-    assert seen.runs() == []
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)]
-)
-def test_a_script_that_is_interrupted_leaves_a_crashed_run(
-    seen: Seen, number: signal.Signals, code: int
-) -> None:
-    process = start(seen, "time.sleep(60)")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begun\n"
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    assert process.returncode in {code, 130}
-    assert seen.only_run().state.name == "Crashed"
-
-
-def test_a_run_by_hand_can_be_cancelled_while_it_sleeps(seen: Seen) -> None:
-    from upshot.flows.runs.transitions import transition_arguments
-
-    process = start(seen, "time.sleep(60)", UPSHOT_LEASE="0.3")
-    assert process.stdout is not None
-    process.stdout.readline()
-    eventually(lambda: seen.only_run().state.name == "Running")
-    arguments = transition_arguments(seen.only_run(), State("Cancelling"), own=False, lease_ms=9000)
-    seen.store.call("transition", *arguments)
-    process.communicate(timeout=60)
-    assert seen.only_run().state.name == "Cancelled"

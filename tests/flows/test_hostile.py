@@ -1,15 +1,10 @@
-"""What users' code may do to the machinery: odd values, odd errors, forks, threads that stay."""
+"""Odd values and odd errors of users' code: whatever a run is given or returns, it is recorded."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import signal
-import sys
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,19 +12,13 @@ import pytest
 from upshot import flow, task
 from upshot.flows.calls.arguments import futures_in
 from upshot.flows.calls.futures import TaskFuture
-from upshot.flows.calls.timeouts import call_within
 from upshot.flows.context import here
-from upshot.flows.exceptions import Interrupted
-from upshot.flows.flowruns.execution import Execution
-from upshot.flows.journal.backlog import Backlog
-from upshot.flows.journal.held import Entry, HeldRun
 from upshot.flows.results.formats import keep
 from upshot.flows.results.inputs import inputs_key
-from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.states import State
 from upshot.flows.taskruns.identity import task_run_of
 
-from .conftest import Processes, Seen, eventually
+from .conftest import Seen
 
 if TYPE_CHECKING:
     from nowhere import OnlyForTypeCheckers  # type: ignore[import-not-found]
@@ -183,169 +172,6 @@ def test_a_task_that_completed_is_not_ended_again(seen: Seen) -> None:
     assert seen.states("same-0") == ["Pending", "Running", "Completed"]
 
 
-def test_what_is_unwritten_is_counted_right_whoever_adds() -> None:
-    """A count that drifts would let a flow wait for ever, or take all memory."""
-    backlog, entry = (
-        Backlog(),
-        Entry(HeldRun(new_run("f", state=State("Running"))), "", "log", b"", bytes(1000)),
-    )
-    before = sys.getswitchinterval()
-
-    def add() -> None:
-        for _ in range(2000):
-            backlog.add(entry)
-
-    threads = [threading.Thread(target=add) for _ in range(4)]
-    sys.setswitchinterval(1e-6)
-    try:
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads) or backlog:
-            backlog.settle(backlog.take())
-    finally:
-        sys.setswitchinterval(before)
-    assert backlog.size == 0
-
-
-def test_a_late_word_of_a_part_that_was_started_again_does_no_harm(seen: Seen) -> None:
-    late, said = threading.Event(), threading.Event()
-
-    @task
-    def linger() -> None:
-        while not late.is_set():
-            try:
-                late.wait()
-            except Interrupted:
-                continue
-        logging.getLogger("linger").warning("late")
-        said.set()
-
-    starts: list[int] = []
-
-    @flow(timeout_seconds=0.2)
-    def part() -> None:
-        starts.append(1)
-        if len(starts) == 1:
-            linger.submit().wait()
-
-    @flow(retries=1)
-    def whole() -> str:
-        part()
-        late.set()
-        said.wait(10)
-        return "went on"
-
-    assert whole() == "went on"
-
-
-FORKING = """
-import logging, os
-from upshot import flow, get_run_logger, task
-
-@task
-def inner(n): return n + 1
-
-@flow
-def forks(path: str) -> str:
-    logging.getLogger().setLevel("INFO")
-    pid = os.fork()
-    if pid == 0:
-        for n in range(6000):
-            logging.getLogger("child").info("line %d", n)
-        with open(path, "w") as file:
-            file.write(str(inner(41)))
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return open(path).read()
-
-@flow
-def returns_twice() -> int:
-    pid = os.fork()
-    if pid:
-        os.waitpid(pid, 0)
-    return pid
-"""
-
-
-def test_a_forked_child_of_a_flow_may_log_and_call_tasks(
-    processes: Processes, tmp_path: Path
-) -> None:
-    entrypoint = f"{processes.module(FORKING)}:forks"
-    run, code = processes.execute(entrypoint, parameters={"path": str(tmp_path / "told")})
-    assert (code, run.state.name, run.result) == (0, "Completed", "42")
-    assert processes.seen.logs(run.id) == []
-
-
-def test_a_forked_child_can_not_end_its_parents_run(processes: Processes) -> None:
-    run, code = processes.execute(f"{processes.module(FORKING)}:returns_twice")
-    assert (code, run.state.name) == (0, "Completed")
-    assert run.result > 0
-
-
-PARTS = """
-import time
-from upshot import flow
-
-@flow
-def part(): time.sleep(60)
-
-@flow(retries=2)
-def middle(): part()
-
-@flow(retries=2)
-def whole(): middle()
-"""
-
-
-def test_the_parts_of_a_cancelled_run_are_cancelled(processes: Processes) -> None:
-    run = processes.create(f"{processes.module(PARTS)}:whole")
-    child = processes.start(processes.take(run.id), lease_ms=600)
-    seen = processes.seen
-
-    def states() -> list[str]:
-        return sorted(one.state.name for one in seen.runs())
-
-    eventually(lambda: states() == 3 * ["Running"])
-    processes.change(run.id, State("Cancelling"))
-    child.end()
-    assert states() == 3 * ["Cancelled"]
-
-
-def test_a_terminated_process_stops_parts_of_parts_for_good(processes: Processes) -> None:
-    run = processes.create(f"{processes.module(PARTS)}:whole")
-    child = processes.start(processes.take(run.id))
-    eventually(lambda: len(runs := processes.seen.runs()) == 3 and all_running(runs))
-    child.send_signal(signal.SIGTERM)
-    child.end()
-    assert [one.state.name for one in processes.seen.runs()] == 3 * ["Crashed"]
-
-
-def all_running(runs: list[FlowRun]) -> bool:
-    return all(run.state.name == "Running" for run in runs)
-
-
-def test_an_alarm_that_rings_at_the_very_end_is_still_a_timeout() -> None:
-    """It may ring while the timeout is being taken back."""
-
-    def ring(_: float) -> None:
-        os.kill(os.getpid(), signal.SIGALRM)
-
-    before = signal.getsignal(signal.SIGALRM)
-    with pytest.MonkeyPatch.context() as patch:
-        real = signal.setitimer
-
-        def setitimer(which: int, seconds: float) -> Any:
-            if seconds == 0:
-                ring(seconds)
-            return real(which, seconds)
-
-        patch.setattr(signal, "setitimer", setitimer)
-        with pytest.raises(TimeoutError):
-            call_within(5.0, lambda: None, (), {})
-    assert signal.getsignal(signal.SIGALRM) == before
-    real(signal.ITIMER_REAL, 0)
-
-
 class Shy:
     """Can be neither shown nor pickled nor compared."""
 
@@ -412,58 +238,3 @@ def test_records_show_what_is_no_number_as_that(seen: Seen) -> None:
         "x": "-Infinity",
         "shy": "<Shy that can't be shown: RuntimeError>",
     }
-
-
-def test_endless_recursion_fails_each_run_of_it(seen: Seen) -> None:
-    @flow
-    def f(n: int) -> int:
-        return f(n + 1)
-
-    with pytest.raises(RecursionError):
-        f(0)
-    runs = seen.runs()
-    assert len(runs) > 5
-    assert {run.state.name for run in runs} == {"Failed"}
-    lines = max(message.count("\n") for run in runs for message in seen.messages(run.id))
-    assert lines < 100
-
-
-def test_an_endless_recursion_of_tasks_fails_each_of_them(seen: Seen) -> None:
-    @task
-    def deeper(n: int) -> int:
-        return deeper(n + 1)
-
-    with pytest.raises(RecursionError):
-        flow(lambda: deeper(0))()
-    assert {record["state"]["name"] for record in seen.tasks().values()} == {"Failed"}
-
-
-def test_an_endless_recursion_of_coroutines_fails_each_of_them(seen: Seen) -> None:
-    @flow
-    async def f(n: int) -> int:
-        return await f(n + 1)
-
-    with pytest.raises(RecursionError, match="f is not called: too many calls"):
-        asyncio.run(f(0))
-    assert {run.state.name for run in seen.runs()} == {"Failed"}
-
-
-def test_a_part_that_is_stopped_before_its_code_runs_ends_with_what_it_is_a_part_of(
-    seen: Seen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What stops a process comes between any two lines, also of those that begin a run."""
-    perform = Execution.perform
-
-    def stopped(execution: Execution, *call: Any) -> State:
-        if execution.context.parent is not None:
-            raise Interrupted("terminated")
-        return perform(execution, *call)
-
-    monkeypatch.setattr(Execution, "perform", stopped)
-    part = flow(lambda: 1, name="part")
-    with pytest.raises(SystemExit):
-        flow(lambda: part(), name="whole")()
-    assert [(run.flow, run.state.name) for run in seen.runs()] == [
-        ("whole", "Crashed"),
-        ("part", "Crashed"),
-    ]

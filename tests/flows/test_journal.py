@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any, NoReturn
 
@@ -9,6 +10,7 @@ import pytest
 
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.store import Argument, SyncStore
+from upshot.flows.journal.backlog import Backlog
 from upshot.flows.journal.held import Entry, HeldRun, fit, flatten
 from upshot.flows.journal.journal import Journal
 from upshot.flows.runs.flowrun import new_run
@@ -125,3 +127,27 @@ def test_a_run_that_is_being_cancelled_ends_as_cancelled_or_crashed() -> None:
         assert fit(StateType.CANCELLING, State(name)).name == "Cancelled"
     assert fit(StateType.CANCELLING, State("Crashed")).name == "Crashed"
     assert fit(StateType.RUNNING, State("Failed")).name == "Failed"
+
+
+def test_what_is_unwritten_is_counted_right_whoever_adds() -> None:
+    """A count that drifts would let a flow wait for ever, or take all memory."""
+    backlog, entry = (
+        Backlog(),
+        Entry(HeldRun(new_run("f", state=State("Running"))), "", "log", b"", bytes(1000)),
+    )
+    before = sys.getswitchinterval()
+
+    def add() -> None:
+        for _ in range(2000):
+            backlog.add(entry)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads) or backlog:
+            backlog.settle(backlog.take())
+    finally:
+        sys.setswitchinterval(before)
+    assert backlog.size == 0

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from upshot import flow, get_run_logger, task
 from upshot.events.settings import WrongSetting, load_settings
+from upshot.flows.exceptions import OutsideRun
 from upshot.flows.logs.flood import Allowance, Rate
 
 from .conftest import ROOT, Processes, Seen
@@ -197,3 +198,48 @@ def test_no_more_is_admitted_than_the_rate_allows(lines: list[tuple[float, int]]
             dropped += room.spend(size)
     assert admitted <= rate.burst + rate.per_second * now + 1
     assert admitted + dropped + room.dropped() == len(lines)
+
+
+def test_logs_and_prints_go_to_the_run_in_order(seen: Seen) -> None:
+    @task
+    def work() -> None:
+        print("in", "task", sep="-")
+        get_run_logger().warning("careful %d", 1)
+
+    @task(log_prints=False)
+    def quiet() -> None:
+        print("not for the log")
+
+    @flow(log_prints=True)
+    def f() -> None:
+        print("in flow")
+        logging.getLogger("mine").error("from a library: %s", "\ud800")
+        work()
+        quiet()
+        get_run_logger().info("x" * 20_000)
+
+    f()
+    lines = seen.logs()
+    assert [line["message"] for line in lines[:4]] == [
+        "in flow", "from a library: ?", "in-task", "careful 1",
+    ]  # fmt: skip
+    assert [(line["level"], line["task"]) for line in lines[1:4]] == [
+        ("error", None), ("info", "work-0"), ("warning", "work-0"),
+    ]  # fmt: skip
+    assert lines[1]["logger"] == "mine"
+    assert lines[4]["message"].endswith("(3,616 characters more)")
+    assert len(lines) == 5
+
+
+def test_prints_outside_of_runs_are_plain_prints(
+    seen: Seen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @flow
+    def f() -> None:
+        print("shown")
+
+    f()
+    print("after")
+    assert capsys.readouterr().out == "shown\nafter\n"
+    with pytest.raises(OutsideRun):
+        get_run_logger()

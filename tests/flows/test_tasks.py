@@ -1,4 +1,4 @@
-"""Tasks in a flow: called, submitted, mapped, retried, timed, skipped; every state in the log."""
+"""Tasks in a flow: called, submitted, mapped, retried, skipped; every state in the log."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from upshot import allow_failure, flow, task, unmapped
 from upshot.events.event import Event
-from upshot.flows import TaskFuture, ThreadPoolTaskRunner, as_completed, wait
-from upshot.flows.exceptions import MappingError, OutsideRun, TimedOut, UpstreamFailed
+from upshot.flows import ThreadPoolTaskRunner
+from upshot.flows.exceptions import MappingError, OutsideRun, UpstreamFailed
 from upshot.flows.states import State, failed
 
 from .conftest import Seen
@@ -96,21 +96,6 @@ def test_submitted_tasks_run_beside_each_other(seen: Seen) -> None:
         return [future.result() for future in [meet.submit("a"), meet.submit("b")]]
 
     assert f() == ["a", "b"]
-
-
-def test_futures_in_arguments_are_resolved_also_in_lists_and_dicts(seen: Seen) -> None:
-    @task
-    def look(deep: dict[str, Any]) -> Any:
-        return deep
-
-    @flow
-    def f() -> Any:
-        one: Any = double.submit(1)
-        two: Any = double.submit(2)
-        parts = {"a": [one, {"b": (two, 5)}], "c": {one}}
-        return look.submit(parts).result(), total([one, two]), look(deep={"x": one})
-
-    assert f() == ({"a": [2, {"b": (4, 5)}], "c": {2}}, 6, {"x": 2})
 
 
 def test_map_fans_out_in_order_and_a_list_of_futures_fans_in(seen: Seen) -> None:
@@ -230,42 +215,6 @@ def test_retries_of_a_coroutine_end_with_its_exception(seen: Seen) -> None:
     assert seen.tasks()["bad-0"]["attempt"] == 3
 
 
-@task(timeout_seconds=0.05)
-def slow() -> None:
-    time.sleep(30)
-
-
-@task(timeout_seconds=0.05)
-async def slow_async() -> None:
-    await asyncio.sleep(30)
-
-
-def test_a_timeout_releases_the_caller_whatever_the_task_does(seen: Seen) -> None:
-    @flow
-    def f() -> list[str]:
-        with pytest.raises(TimedOut, match=r"longer than 0\.05 seconds"):
-            slow()
-        future, other = slow.submit(), slow_async.submit()
-        return [future.wait().name, other.wait().name]  # type: ignore[union-attr]
-
-    assert f() == ["TimedOut", "TimedOut"]
-    assert seen.states("slow-0") == ["Pending", "Running", "TimedOut"]
-    assert seen.tasks()["slow-0"]["state"]["type"] == "Failed"
-
-
-def test_a_timeout_error_of_the_users_own_is_a_failure(seen: Seen) -> None:
-    @task(timeout_seconds=20)
-    async def refused() -> str:
-        raise TimeoutError("from the server")
-
-    @flow
-    async def f() -> str:
-        state: Any = await refused(return_state=True)
-        return str(state.name)
-
-    assert asyncio.run(f()) == "Failed"
-
-
 def test_tasks_in_tasks_do_not_block_a_small_pool(seen: Seen) -> None:
     @task
     def outer(x: int) -> int:
@@ -298,46 +247,6 @@ def test_at_most_max_workers_run_at_a_time(seen: Seen) -> None:
 
     f()
     assert most == 3
-
-
-def test_waiting_inside_of_an_async_task_must_be_awaiting(seen: Seen) -> None:
-    @task
-    async def blocking() -> int:
-        return triple.submit(1).result()
-
-    @task
-    async def awaiting() -> int:
-        return await triple.submit(1)
-
-    @flow
-    def f() -> int:
-        with pytest.raises(OutsideRun, match="await it"):
-            blocking.submit().result()
-        return awaiting.submit().result()
-
-    assert f() == 3
-
-
-def test_futures_tell_when_they_are_done(seen: Seen) -> None:
-    gate = threading.Event()
-
-    @task
-    def wait_for_gate(x: int) -> int:
-        gate.wait(10)
-        return x
-
-    @flow
-    def f() -> set[int]:
-        futures = wait_for_gate.map([1, 2])
-        assert wait(futures, timeout=0.01) == (set(), set(futures))
-        assert futures[0].wait(0.01) is None
-        assert futures[0].state.name == "Pending"
-        with pytest.raises(TimeoutError):
-            futures[0].result(timeout=0.01)
-        gate.set()
-        return {future.result() for future in as_completed(futures)}
-
-    assert f() == {1, 2}
 
 
 def test_a_task_may_return_the_state_to_end_in(seen: Seen) -> None:
@@ -387,52 +296,6 @@ def test_a_call_that_does_not_fit_is_a_type_error(seen: Seen) -> None:
 
     f()
     assert seen.names("task-run") == []
-
-
-def test_a_future_has_the_id_of_its_task_run(seen: Seen) -> None:
-    ids: list[TaskFuture[int]] = []
-
-    @flow
-    def f() -> None:
-        ids.append(double.submit(1))
-
-    f()
-    assert [ids[0].task_run_id] == [record["id"] for record in seen.tasks().values()]
-
-
-def test_as_completed_waits_no_longer_than_it_is_told(seen: Seen) -> None:
-    gate = threading.Event()
-
-    @task
-    def wait_here(open_at_once: bool) -> bool:
-        return open_at_once or gate.wait(10)
-
-    @flow
-    def f() -> int:
-        futures = wait_here.map([True, False])
-        ended = as_completed(futures, timeout=0.3)
-        assert next(ended).result() is True
-        with pytest.raises(TimeoutError, match="1 of 2 tasks did not end in time"):
-            next(ended)
-        gate.set()
-        return len(list(as_completed(futures)))
-
-    assert f() == 2
-
-
-def test_a_callback_gets_the_future_that_ended(seen: Seen) -> None:
-    ended: list[TaskFuture[int]] = []
-
-    @flow
-    def f() -> TaskFuture[int]:
-        future = double.submit(2)
-        future.add_done_callback(ended.append)
-        future.wait()
-        future.add_done_callback(ended.append)
-        return future
-
-    f()
-    assert [future.result() for future in ended] == [4, 4]
 
 
 def test_a_flow_waits_for_what_it_is_told_to(seen: Seen) -> None:
