@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from upshot.events.exceptions import NotFound
+from upshot.events.store import SyncStore
+
 from ..calls.outcomes import explain
 from ..context import Here, RunContext, Scope, standing
 from ..definitions.entrypoints import load_flow
@@ -16,42 +19,88 @@ from ..journal.journal import Journal
 from ..logs.capturing import capture, run_logger
 from ..results.formats import ResultFiles
 from ..runners.opening import OnePool
+from ..runs.flowrun import FlowRun
 from ..runs.pausing import Change
 from ..runs.transitions import transition_arguments
 from ..runs.undo import Undo
-from ..runs.undoing import given_up_on
+from ..runs.undoing import asked_here, given_up_on
 from ..states import State
 from ..transactions.undoing import records_of, task_run_from, undo
 
 
-def undo_run(held: HeldRun, journal: Journal, files: ResultFiles, wanted: Undo) -> State:
+def undo_run(
+    held: HeldRun,
+    journal: Journal,
+    files: ResultFiles,
+    wanted: Undo,
+    entrypoint: str | None = None,
+) -> State:
     """Undo what the run and its parts have open, and end it; return how it ended.
 
     Args:
         held: the run, Pending. wanted: how it is to end.
+        entrypoint: of its code, where the run itself does not say that.
     """
     context = RunContext(held, journal, files, OnePool())
     with capture(context, strays=True), standing(Here(context, Scope())):
         journal.transition(held, State("Undoing", wanted.message))
-        change = _undone(context, wanted)
+        change = _undone(context, wanted, entrypoint or held.run.entrypoint)
         _end_tasks(context, change.state)
         journal.transition(held, change.state, more=change.fields)
     journal.release(held)
     return held.run.state
 
 
-def _undone(context: RunContext, wanted: Undo) -> Change:
+def undo_here(
+    store: SyncStore, run_id: str, entrypoint: str, *, lease_ms: int, results: str
+) -> State:
+    """Undo what a run by hand has open, in this process; return how it ended.
+
+    Args:
+        entrypoint: of its code. lease_ms: how long it counts as alive after a sign of life.
+        results: folder of large results.
+
+    Raises:
+        NotUndoable: it has nothing to undo, goes on, or a worker does it.
+    """
+    journal = Journal(store, lease_ms=lease_ms)
     try:
-        _undo(context)
+        run = _read(journal, run_id)
+        owes = bool(journal.execute("EXISTS", store.keys("open", run.id)))
+        if (change := asked_here(run, owes=owes)) is not None:
+            more = change.fields
+            journal.call(
+                "transition", *transition_arguments(run, change.state, own=False, more=more)
+            )
+        run, taken = _read(journal, run_id), State("Pending", "taken by who undoes it")
+        arguments = transition_arguments(run, taken, own=False, lease_ms=lease_ms)
+        journal.call("transition", *arguments)
+        run = _read(journal, run_id)
+        assert run.undo is not None
+        return undo_run(journal.hold(run), journal, ResultFiles(results), run.undo, entrypoint)
+    finally:
+        journal.close()
+
+
+def _read(journal: Journal, run_id: str) -> FlowRun:
+    run = journal.read(run_id)
+    if run is None:
+        raise NotFound(f"no run has the id {run_id!r}")
+    return run
+
+
+def _undone(context: RunContext, wanted: Undo, entrypoint: str) -> Change:
+    try:
+        _undo(context, entrypoint)
     except NotUndone as error:
         run_logger().error("not undone: %s", error)
         return given_up_on(context.held.run, wanted, str(error))
     return Change(State(wanted.name, wanted.message))
 
 
-def _undo(context: RunContext) -> None:
+def _undo(context: RunContext, entrypoint: str) -> None:
     try:
-        flow = load_flow(context.held.run.entrypoint)
+        flow = load_flow(entrypoint)
     except (Exception, SystemExit) as error:
         raise NotUndone(f"the flow can't be loaded: {explain(error)}") from error
     undo([context, *_parts(context)], flow.fn.__module__)

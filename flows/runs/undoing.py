@@ -51,6 +51,8 @@ def _by_hand(run: FlowRun) -> str:
 
 def died(run: FlowRun, undo: Undo, message: str, now_ms: int) -> Change:
     """Decide how a run goes on whose process died, or left, when it was to undo what is open."""
+    if not run.pool:
+        return Change(State(undo.name, f"{undo.message}; {_by_hand(run)}"))
     if run.handed:
         return _first(run, undo)
     deaths = undo.deaths + 1
@@ -75,15 +77,33 @@ def asked(run: FlowRun, message: str, *, owes: bool) -> Change | None:
     """
     if run.undo is not None:
         return None
+    _require_open(run, owes)
+    if not run.pool:
+        raise NotUndoable(f"run {run.name}: {_by_hand(run)}")
+    return _first(run, Undo("Cancelled", f"{message}; it was {run.state.name}"))
+
+
+def asked_here(run: FlowRun, *, owes: bool) -> Change | None:
+    """Decide the same where the code of a run by hand is at hand; None where it waits for that.
+
+    Raises:
+        NotUndoable: it has nothing to undo, or goes on, or a worker does it.
+    """
+    if run.pool:
+        raise NotUndoable(f"run {run.name} is undone by a worker, without --code")
+    if run.undo is not None and run.state.type is StateType.SCHEDULED:
+        return None
+    _require_open(run, owes)
+    return _first(run, Undo("Cancelled", f"undone by hand; it was {run.state.name}"))
+
+
+def _require_open(run: FlowRun, owes: bool) -> None:
     if not owes:
         raise NotUndoable(f"run {run.name} has no open transaction")
     if not run.state.ended:
         raise NotUndoable(f"run {run.name} is {run.state.name}; cancel it, and it is undone")
     if run.state.completed:
         raise NotUndoable(f"run {run.name} has completed")
-    if not run.pool:
-        raise NotUndoable(f"run {run.name}: {_by_hand(run)}")
-    return _first(run, Undo("Cancelled", f"{message}; it was {run.state.name}"))
 
 
 def given_up(run: FlowRun, now_ms: int, grace_ms: int) -> Change | None:

@@ -23,14 +23,17 @@ from .printing import (
     styled,
 )
 from .session import Context, Format, Limit, Output
+from .undoing import undo
 from .watching import completed, print_line, tell, watch
 
 app = typer.Typer(
-    help="Runs of flows: list, inspect, logs, retry, pause, resume, cancel.", no_args_is_help=True
+    help="Runs of flows: list, inspect, logs, retry, pause, resume, cancel, undo.",
+    no_args_is_help=True,
 )
 
 app.command()(pause)
 app.command()(resume)
+app.command()(undo)
 
 _Run = Annotated[str, typer.Argument(help="The run's id or name.", metavar="RUN")]
 
