@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +25,10 @@ from upshot import (
     task,
     unmapped,
 )
-from upshot.events.processes import is_alive
-from upshot.flows.exceptions import OutsideRun, ProcessDied, TimedOut
+from upshot.flows.exceptions import OutsideRun, TimedOut
 from upshot.flows.states import State
 
-from .conftest import Processes, Seen, eventually
+from .conftest import Seen
 
 
 @pytest.fixture(scope="module")
@@ -209,25 +207,6 @@ def test_tasks_of_a_function_elsewhere_belong_to_one_attempt_of_it(
     assert kinds == [b"Completed"] * (2 + 4 * 3)
 
 
-def test_tasks_of_a_process_that_died_are_ended(seen: Seen) -> None:
-    @task
-    def inner() -> None:
-        os._exit(1)
-
-    @task
-    def work() -> None:
-        inner()
-
-    @flow(task_runner=ProcessPoolTaskRunner(1))
-    def f() -> None:
-        work.submit().wait()
-
-    f()
-    (nested,) = (record for record in seen.tasks().values() if record["task"] == "inner")
-    assert nested["state"]["name"] == "Crashed"
-    assert nested["state"]["message"] == "the process of its task ended"
-
-
 @on_remote
 def test_events_and_prints_come_back(seen: Seen, runner: TaskRunner) -> None:
     @task(log_prints=True)
@@ -261,77 +240,6 @@ def test_a_flow_can_not_be_called_there(seen: Seen, runner: TaskRunner) -> None:
 
     with pytest.raises(OutsideRun, match="let the flow call it"):
         f()
-
-
-def test_a_process_that_dies_fails_its_task_alone(seen: Seen, tmp_path: Path) -> None:
-    @task
-    def work(x: int) -> int:
-        if x == 1:
-            os._exit(7)
-        return x
-
-    @task(retries=1)
-    def dies_once(path: str) -> str:
-        if not Path(path).exists():
-            Path(path).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return "survived"
-
-    @flow(task_runner=ProcessPoolTaskRunner(2))
-    def f() -> Any:
-        outcomes = [future.result(raise_on_failure=False) for future in work.map(range(3))]
-        return outcomes, dies_once.submit(str(tmp_path / "x")).result()
-
-    (zero, error, two), survived = f()
-    assert (zero, two, survived) == (0, 2, "survived")
-    assert isinstance(error, ProcessDied)
-    assert "exit code 7" in str(error)
-
-
-def test_a_function_that_does_not_yield_is_killed_when_its_time_is_over(seen: Seen) -> None:
-    @task(timeout_seconds=0.2)
-    def deaf() -> None:
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        threading.Event().wait()
-
-    @flow(task_runner=ProcessPoolTaskRunner(1))
-    def f() -> Any:
-        return deaf.submit().result(raise_on_failure=False), deaf.fn.__name__
-
-    error, _ = f()
-    assert isinstance(error, TimedOut)
-
-
-CANCELLED = """
-import time
-from pathlib import Path
-from upshot import ProcessPoolTaskRunner, flow, task
-
-@task
-def work(path):
-    try:
-        Path(path).touch()
-        time.sleep(600)
-    finally:
-        Path(path + ".cleaned").touch()
-
-@flow(task_runner=ProcessPoolTaskRunner(1))
-def f(path): work.submit(path).result()
-"""
-
-
-def test_a_cancelled_flows_processes_clean_up_and_go(processes: Processes, tmp_path: Path) -> None:
-    mark = tmp_path / "running"
-    entrypoint = f"{processes.module(CANCELLED)}:f"
-    run = processes.create(entrypoint, parameters={"path": str(mark)})
-    child = processes.start(processes.take(run.id), lease_ms=600)
-    eventually(mark.exists)
-    processes.change(run.id, State("Cancelling"))
-    child.end()
-    assert processes.seen.run(run.id).state.name == "Cancelled"
-    assert processes.seen.tasks(run.id)["work-0"]["state"]["name"] == "Cancelled"
-    assert mark.with_name("running.cleaned").exists()
 
 
 def test_coroutines_share_the_loop_of_their_flow_where_that_is_wished(seen: Seen) -> None:
@@ -390,31 +298,3 @@ def test_runners_refuse_what_makes_no_sense() -> None:
         DaskTaskRunner("c", address="tcp://127.0.0.1:1")
     with pytest.raises(TypeError, match="task_runner: must be a task runner"):
         flow(task_runner="threads")(lambda: None)  # type: ignore[call-overload]
-
-
-LINGERING = """
-import os, time
-from pathlib import Path
-from upshot import ProcessPoolTaskRunner, flow, task
-
-@task
-def work(path):
-    Path(path).write_text(str(os.getpid()))
-    time.sleep(600)
-
-@flow(task_runner=ProcessPoolTaskRunner(1))
-def f(path): work.submit(path).result()
-"""
-
-
-def test_processes_end_with_their_flow_even_if_that_is_killed(
-    processes: Processes, tmp_path: Path
-) -> None:
-    mark = tmp_path / "pid"
-    entrypoint = f"{processes.module(LINGERING)}:f"
-    run = processes.create(entrypoint, parameters={"path": str(mark)})
-    child = processes.start(processes.take(run.id))
-    eventually(lambda: mark.exists() and mark.read_text())
-    child.send_signal(signal.SIGKILL)
-    child.end()
-    eventually(lambda: not is_alive(int(mark.read_text())))

@@ -12,7 +12,7 @@ import pytest
 from upshot import allow_failure, flow, task, unmapped
 from upshot.events.event import Event
 from upshot.flows import ThreadPoolTaskRunner
-from upshot.flows.exceptions import MappingError, OutsideRun, UpstreamFailed
+from upshot.flows.exceptions import MappingError, UpstreamFailed
 from upshot.flows.states import State, failed
 
 from .conftest import Seen
@@ -42,8 +42,6 @@ async def triple(x: int) -> int:
 def test_a_task_outside_of_a_flow_is_the_plain_function() -> None:
     assert double(4) == 8
     assert asyncio.run(triple(2)) == 6
-    with pytest.raises(OutsideRun):
-        double.submit(4)
 
 
 def test_a_called_task_returns_its_value_and_leaves_every_state_in_the_log(seen: Seen) -> None:
