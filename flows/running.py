@@ -43,7 +43,8 @@ class TaskRunContext:
     Attributes:
         task: what is called, a ``Task``; None in a task that runs in another process than its flow.
         flow_run: whose code called it. flow_parameters: of that run.
-        parameters: of the call; empty where a key is made, which gets them by themselves.
+        parameters: of the call; empty in another process, and where a key is made, as that gets
+            them by themselves.
     """
 
     task: Any

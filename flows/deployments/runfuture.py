@@ -117,7 +117,7 @@ def reach() -> Journal | SyncStore:
 
 def keys_of(store: Journal | SyncStore) -> Any:
     """Return what makes the store's keys."""
-    return store.store.keys if isinstance(store, Journal) else store.keys
+    return store.keys if isinstance(store, SyncStore) else store.store.keys
 
 
 def read(store: Journal | SyncStore, run_id: str) -> FlowRun | None:
