@@ -134,7 +134,7 @@ async def retry_run(
 
 @router.post("/{run:path}/undo")
 async def undo_run(parts: Served, run: str) -> Response:
-    """Have what the open transaction of an ended run did undone by a worker; then it is Cancelled."""
+    """Have a worker undo the open transaction of an ended run, which then is Cancelled."""
     found = await parts.recorded_runs.live(run)
     return answer((await parts.runs.undo(found.id, "undone by hand")).to_dict())
 
