@@ -127,14 +127,14 @@ class TaskFutureList(list[TaskFuture[Item]]):
         return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
 
-class Waited(NamedTuple):
+class Waited(NamedTuple, Generic[Item]):
     """The futures that had ended when the wait was over, and those that had not."""
 
-    done: set[TaskFuture[Any]]
-    not_done: set[TaskFuture[Any]]
+    done: set[TaskFuture[Item]]
+    not_done: set[TaskFuture[Item]]
 
 
-def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Waited:
+def wait(futures: Iterable[TaskFuture[Item]], timeout: float | None = None) -> Waited[Item]:
     """Wait for the end of all, ``timeout`` seconds at most."""
     waited = list(futures)
     deadline = None if timeout is None else time.monotonic() + timeout
