@@ -25,6 +25,7 @@ _PARTS: Final = (
     "core",
     "log",
     "leases",
+    "slots",
     "queues",
     "limits",
     "docs",

@@ -35,6 +35,14 @@ local function check_versions(root, args, from)
   return versions
 end
 
+-- What changes may let those go on who wait.
+local function let_more_through(root, kind, name)
+  local limited = {limit = name, deployment = 'deployment:' .. name}
+  limited['work-pool'] = limit_of_pool(name)
+  limited['work-queue'] = 'work-queue:' .. name
+  if limited[kind] then advance(root, {limited[kind]}, true) end
+end
+
 local function put(root, args, from)
   local versions, refusal = check_versions(root, args, from)
   if refusal then return refusal end
@@ -47,9 +55,7 @@ local function put(root, args, from)
     else
       redis.call('HSET', key, args[i + 1], version .. ' ' .. args[i + 3])
     end
-    if args[i] == 'limit' then advance(root, {args[i + 1]}) end
-    if args[i] == 'work-pool' then call_workers(root, args[i + 1]) end
-    if args[i] == 'deployment' or args[i] == 'work-pool' then advance(root, {args[i] .. ':' .. args[i + 1]}) end
+    let_more_through(root, args[i], args[i + 1])
   end
   return versions
 end

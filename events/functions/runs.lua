@@ -59,7 +59,7 @@ end
 
 -- upshot_create_run root | id, type, pool, due_ms, lease_ms, event id, event, (field, value)*
 -- Touches: run:<id>, runs, runs:<type>, runs:<state>:<of>, log, due, leases, counters; and of its pool
--- queue:<pool>, pools, queues:<pool>, ready:<pool>/<queue>, line.
+-- queue:<pool>, pools, queues:<pool>, ready:<pool>/<queue>, told:<pool>/<queue>, line.
 -- Idempotent by id. Returns {created 0|1, version, epoch}.
 redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, callback=function(keys, args)
   local root, id, kind, pool, now = keys[1], args[1], args[2], args[3], now_ms()
@@ -168,7 +168,7 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   if run[5] and run[5] == args[8] then return {number(run[2]), number(run[3])} end
   local refusal = may_change(run, args, now, root)
   if refusal then return refusal end
-  local full = to == 'Pending' and admit(root, id, run[6] or '', run[4])
+  local full = to == 'Pending' and admit(root, id, run[6] or '', run[4] or '', run[10] or 'default')
   if full then return refuse('LIMIT', 'run ' .. id .. ' must wait: ' .. full .. ' is at its limit') end
   local version, epoch = number(run[2]) + 1, number(run[3])
   if fences(run[1], to, args[3]) then epoch = epoch + 1 end

@@ -21,7 +21,7 @@ from upshot.flows.runs.flowrun import FlowRun, parse_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State, StateType
 
-from .limited import Limited
+from .limited import Limited, limit_of
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Claims:
         picked = await self._store.call("pick", self._pool, waiting.entry, waiting.run_id)
         if not picked:  # what waits may not begin now; when it may, a worker is called again
             return None
-        _, due, told = picked
+        _, due, told, limit = picked
         if not told or due:  # forgotten; or an old entry of one that waits for later
             return None
         fields = dict(zip(told[::2], told[1::2], strict=True))
@@ -65,6 +65,8 @@ class Claims:
         if run.state.type is not StateType.SCHEDULED:
             return None
         try:
+            if limit and not await self._limited.meet(run, limit.decode()):
+                return None
             return await self._pending(run)
         except (Conflict, IllegalTransition, NotFound):
             return None  # somebody else was faster
@@ -82,7 +84,7 @@ class Claims:
         try:
             return await self._runs.transition(run, state, own=False)
         except LimitReached as error:
-            there_is_room = await self._limited.meet(run, str(error))
+            there_is_room = await self._limited.meet(run, limit_of(error))
         return await self._pending(run) if there_is_room else None
 
     async def give_back(self, run: FlowRun, reason: str) -> None:

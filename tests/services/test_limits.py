@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -87,13 +86,6 @@ def flows(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = Store(store_url)
-    yield store
-    await store.close()
-
-
 async def limit(store: Store, name: str, slots: int) -> None:
     doc = Limit(name=name, limit=slots).model_dump(mode="json")
     await Catalog(store).put("limit", name, doc)
@@ -136,12 +128,21 @@ async def until_waiting(store: Store, name: str, count: int) -> None:
     await until(f"{count} in the line of {name}", there)
 
 
+async def until_told_to_wait(store: Store, count: int) -> None:
+    """Wait until so many runs of the default queue are known to wait for a limit."""
+
+    async def there() -> bool:
+        return bool(await store.execute("SCARD", store.keys("told", "default/default")) == count)
+
+    await until(f"{count} wait in their queue", there)
+
+
 async def nothing_left(store: Store) -> None:
     """Wait until no slot is held, and nobody is in line."""
 
     async def there() -> bool:
         keys = await store.execute("KEYS", store.keys("*"))
-        prefixes = ("slots", "line:", "asked")
+        prefixes = ("slots", "line:", "asked", "ready", "told")
         return not [key for key in keys if key.decode().split(":", 2)[2].startswith(prefixes)]
 
     await until("no slot is left behind", there)
@@ -226,7 +227,7 @@ async def test_runs_of_a_pool_begin_as_its_limit_allows_in_order(store: Store, f
         await until_begun(flows, "a")
         for number, key in enumerate("bc", 1):
             runs.append(await start(store, flows, "plain", key))
-            await until_waiting(store, "work-pool:default", number)
+            await until_told_to_wait(store, number)
         assert (await Runs(store).get(runs[1].id)).state.name == "Scheduled"
         for key, keys in (("a", "ab"), ("b", "abc"), ("c", "abc")):
             end(flows, key)

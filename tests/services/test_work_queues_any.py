@@ -1,208 +1,422 @@
-"""Whatever happens to runs that wait, workers are called for all that may begin, and in order."""
+"""Whatever workers do and whenever they die or are late: limits hold, order is kept, nothing is lost."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from pydantic_core import to_json
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from pydantic_core import from_json, to_json
 
+from tests.services.stepping import Stepped
 from upshot.events.event import Event
+from upshot.events.exceptions import EventsError
 from upshot.events.keys import WORKERS
-from upshot.events.store import SyncStore
-from upshot.flows.runs.flowrun import FlowRun, new_run, parse_run
-from upshot.flows.runs.transitions import create_arguments, transition_arguments
+from upshot.events.store import Store
+from upshot.flows.exceptions import FlowsError
+from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
+from upshot.services.worker.claims import Claims, Waiting
 
-NAMES = ("default", "a", "b")
+NAMES = ("default", "a")
+DEPLOYMENTS = ("f/one", "f/two")
+UNDER_WAY = {"Pending", "Running", "Cancelling"}
 QUEUE = st.fixed_dictionaries(
     {
         "name": st.sampled_from(NAMES),
         "priority": st.sampled_from([1, 100, 200]),
         "limit": st.sampled_from([1, 2, None]),
-        "paused": st.sampled_from([False, False, True]),
+        "paused": st.sampled_from([False] * 5 + [True]),
     }
 )
-QUEUES = st.lists(QUEUE, max_size=3, unique_by=lambda each: each["name"])
-STEP = st.one_of(
-    st.tuples(st.just("wait"), st.sampled_from(NAMES), st.integers(-2, 2)),
-    st.tuples(st.just("define"), QUEUES),
-    st.tuples(
-        st.sampled_from(["read", "pick", "pick", "take", "take", "die", "end", "cancel"]),
-        st.integers(0, 5),
-    ),
+POOL = st.fixed_dictionaries(
+    {
+        "concurrency_limit": st.sampled_from([1, 2, 3, None]),
+        "queues": st.lists(QUEUE, max_size=2, unique_by=lambda each: each["name"]),
+        "paused": st.sampled_from([False] * 5 + [True]),
+    }
 )
+LIMITED = st.fixed_dictionaries(
+    {
+        "limit": st.sampled_from([1, 2]),
+        "collision_strategy": st.sampled_from(["ENQUEUE", "ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"]),
+    }
+)
+RUN = st.tuples(
+    st.sampled_from(NAMES), st.integers(-2, 2), st.sampled_from([None, *DEPLOYMENTS * 2])
+)
+DEFINED = st.tuples(st.sampled_from(DEPLOYMENTS), st.one_of(st.none(), LIMITED))
+SWITCHED = st.tuples(st.sampled_from(NAMES), st.booleans())
+MOST_RUNS = 12
+WHICH = st.integers(0, 20)
+
+
+@dataclass(eq=False)
+class Taker:
+    """A worker that has read an entry."""
+
+    waiting: Waiting
+    work: Stepped[None]
+    claimed: FlowRun | None = None
 
 
 @dataclass
-class Pool:
-    """A pool as it should be, beside the real one."""
+class Seen:
+    """What the store has, read in one go."""
 
-    store: SyncStore
-    defined: dict[str, dict[str, Any]] = field(default_factory=dict)
-    waiting: dict[str, tuple[str, int, int]] = field(default_factory=dict)
-    read: list[tuple[str, str]] = field(default_factory=list)
-    picked: dict[str, str] = field(default_factory=dict)
-    queue_of: dict[str, str] = field(default_factory=dict)
-    holding: set[str] = field(default_factory=set)
-    going: list[str] = field(default_factory=list)
-    numbers: Any = field(default_factory=lambda: count(1))
-    version: int = 0
+    runs: dict[str, dict[str, str]] = field(default_factory=dict)
+    picked: set[str] = field(default_factory=set)
+    slots: dict[str, set[str]] = field(default_factory=dict)
+    line: dict[str, set[str]] = field(default_factory=dict)
+    ready: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
+    called: int = 0
 
-    def __post_init__(self) -> None:
+
+class Queues(RuleBasedStateMachine):
+    url: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.store = self.do(self._open())
         self.key = self.store.keys("queue", "default")
-        self.store.execute("XGROUP", "CREATE", self.key, WORKERS, "0", "MKSTREAM")
+        self.runs = Runs(self.store)
+        self.made: list[str] = []
+        self.takers: list[Taker] = []
+        self.left: list[Waiting] = []
+        self.pool: dict[str, Any] = {"queues": []}
+        self.by_hand: dict[str, bool] = {}
+        self.deployments: dict[str, dict[str, Any] | None] = {}
+        self.counts: Counter[str] = Counter()
+        self.numbers = count(1)
 
-    def free(self, queue: str) -> float:
-        told = self.defined.get(queue, {})
-        if told.get("paused"):
-            return 0
-        used = sum(self.queue_of[run] == queue for run in self.holding)
-        return told["limit"] - used if told.get("limit") else float("inf")
+    def do(self, work: Any) -> Any:
+        return self.runner.run(work)
 
-    def next(self) -> str | None:
-        """Return the run that should be next."""
-        places = [
-            (self.defined.get(queue, {}).get("priority", 100), priority, number, run)
-            for run, (queue, priority, number) in self.waiting.items()
-            if self.free(queue) > 0
-        ]
-        # The queue is chosen by its own priority, and among equal ones by their runs' places.
-        return min(places)[3] if places else None
+    async def _open(self) -> Store:
+        store = Store(self.url)
+        await store.execute("FLUSHALL")
+        await store.load_functions()
+        key = store.keys("queue", "default")
+        await store.execute("XGROUP", "CREATE", key, WORKERS, "0", "MKSTREAM")
+        return store
 
-    def check(self) -> None:
-        """Workers are called for all that may begin."""
-        may = sum(
-            max(
-                0, min(self.free(name), sum(queue == name for queue, _, _ in self.waiting.values()))
-            )
-            for name in NAMES
-        )
-        entries = self.store.execute("XLEN", self.key)
-        assert entries - len(self.picked) >= may
-        assert self.store.execute("HLEN", self.store.keys("picks", "default")) == len(self.picked)
+    # What people do.
 
-    def do(self, step: tuple[Any, ...]) -> None:
-        getattr(self, f"_{step[0]}")(*step[1:])
+    @initialize(pool=POOL, runs=st.lists(RUN, min_size=3, max_size=8), limits=st.lists(LIMITED, min_size=2, max_size=2))
+    def it_begins(self, pool: dict[str, Any], runs: list[Any], limits: list[Any]) -> None:
+        self.the_pool_is_defined({**pool, "paused": False})
+        for name, limit in zip(DEPLOYMENTS, limits, strict=True):
+            self.a_deployment_is_defined(name, limit)
+        for run in runs:
+            self.a_run_is_made(run)
 
-    def _wait(self, queue: str, priority: int) -> None:
-        place: dict[str, Any] = {"pool": "default", "queue": queue, "priority": priority}
-        run = new_run("f", state=State("Scheduled"), **place)
-        self.store.call("create_run", *create_arguments(run))
-        self.waiting[run.id] = (queue, priority, next(self.numbers))
-        self.queue_of[run.id] = queue
+    @rule(run=RUN)
+    @precondition(lambda self: len(self.made) < MOST_RUNS)
+    def a_run_is_made(self, run: tuple[str, int, str | None]) -> None:
+        queue, priority, deployment = run
+        made = new_run("f", state=State("Scheduled"), entrypoint="x.py:f", pool="default", queue=queue,
+                      priority=priority, deployment=deployment)  # fmt: skip
+        self.do(self.runs.create(made))
+        self.made.append(made.id)
 
-    def _define(self, queues: list[dict[str, Any]]) -> None:
-        doc = to_json({"name": "default", "queues": queues})
-        event = Event(event="work-pool.updated", resource={"id": "work-pool.1"})
-        self.store.call("put", "work-pool", "default", "", doc, event.to_json())
-        self.defined = {queue["name"]: queue for queue in queues}
+    def _put(self, kind: str, name: str, doc: dict[str, Any] | None) -> None:
+        body = to_json({"name": name, **doc}) if doc is not None else b""
+        event = Event(event=f"{kind}.updated", resource={"id": f"{kind}.1"})
+        self.do(self.store.call("put", kind, name, "", body, event.to_json()))
 
-    def _read(self, _: int) -> None:
+    @rule(change=st.one_of(POOL, DEFINED, SWITCHED))
+    def somebody_changes_a_definition(self, change: Any) -> None:
+        if isinstance(change, dict):
+            self.the_pool_is_defined(change)
+        elif isinstance(change[1], bool):
+            self.a_queue_is_switched(*change)
+        else:
+            self.a_deployment_is_defined(*change)
+
+    def the_pool_is_defined(self, pool: dict[str, Any]) -> None:
+        self._put("work-pool", "default", pool)
+        self.pool = pool
+
+    def a_queue_is_switched(self, queue: str, paused: bool) -> None:
+        self._put("work-queue", f"default/{queue}", {"paused": paused})
+        self.by_hand[queue] = paused
+
+    def a_deployment_is_defined(self, name: str, limit: dict[str, Any] | None) -> None:
+        self._put("deployment", name, {"concurrency_limit": limit})
+        self.deployments[name] = limit
+
+    @rule(which=WHICH, what=st.sampled_from(["cancel", "pause", "resume", "retry"]))
+    def somebody_acts_on_a_run(self, which: int, what: str) -> None:
+        run_id = self.made[which % len(self.made)]
+        self._try(getattr(self.runs, what)(run_id))
+        if what == "pause":  # its process leaves, where it has one
+            self.do(self.store.call("leave_run", run_id, self.do(self.runs.get(run_id)).epoch, 0))
+
+    def _try(self, work: Any) -> None:
+        with suppress(EventsError, FlowsError):  # it may not be the moment for that
+            self.do(work)
+
+    # What workers do, one command at a time.
+
+    @rule(most=st.integers(1, 4))
+    def entries_are_read(self, most: int) -> None:
+        for _ in range(most):
+            self._read()
+
+    def _read(self) -> bool:
         group = ("XREADGROUP", "GROUP", WORKERS, "w", "COUNT", 1, "STREAMS", self.key, ">")
-        for entry, fields in (self.store.execute(*group) or {}).get(self.key.encode(), []):
-            self.read.append((entry.decode(), fields[1].decode()))
+        for entry, fields in (self.do(self.store.execute(*group)) or {}).get(self.key.encode(), []):
+            self.do(self._take(Waiting(entry.decode(), fields[1].decode())))
+            return True
+        return False
 
-    def _pick(self, which: int) -> None:
-        undecided = [each for each in self.read if each[0] not in self.picked]
-        if not undecided:
-            return
-        entry, named = undecided[which % len(undecided)]
-        expected = self.next()
-        found = self.store.call("pick", "default", entry, named)
-        assert (found[0].decode() if found else None) == expected
-        if expected is None:
-            self.read.remove((entry, named))
-            return
-        self.picked[entry] = expected
-        queue, _, _ = self.waiting.pop(expected)
-        if self.defined.get(queue, {}).get("limit"):
-            self.holding.add(expected)
+    async def _take(self, waiting: Waiting) -> None:
+        async def work(store: Any) -> None:
+            claims = Claims(store, Runs(store), "default", "w")
+            taker.claimed = await claims.claim(waiting)
+            await claims.settle(waiting)
 
-    def _take(self, which: int) -> None:
-        """Begin with a run that was chosen, unless it was cancelled meanwhile."""
-        if not self.picked:
-            return
-        entry = list(self.picked)[which % len(self.picked)]
-        run = self._stored(self.picked.pop(entry))
-        if not run.state.ended:
-            self._change(run, "Pending")
-            self.going.append(run.id)
-        self.store.call("finish_entry", "default", entry)
-        self.read = [each for each in self.read if each[0] != entry]
+        taker = Taker(waiting, Stepped(self.store, work))
+        self.takers.append(taker)
+        await taker.work.begin()
 
-    def _die(self, which: int) -> None:
-        """A worker dies with an entry in its hand, and somebody sweeps."""
-        if not self.read:
-            return
-        entry, named = self.read.pop(which % len(self.read))
-        self.store.call("requeue", "default", entry, named)
-        run_id = self.picked.pop(entry, None)
-        if run_id is not None and not self._stored(run_id).state.ended:
-            self.holding.discard(run_id)
-            run = self._stored(run_id)
-            self.waiting[run_id] = (run.queue, run.priority, next(self.numbers))
+    @rule(which=st.lists(WHICH, min_size=1, max_size=8))
+    def workers_do_their_next_steps(self, which: list[int]) -> None:
+        for each in which:
+            if self.takers:
+                self._step(self.takers[each % len(self.takers)])
+                self.all_is_well()
 
-    def _end(self, which: int) -> None:
-        if self.going:
-            run_id = self.going.pop(which % len(self.going))
-            self._change(self._stored(run_id), "Crashed")
-            self.holding.discard(run_id)
+    @rule(which=WHICH)
+    @precondition(lambda self: self.takers)
+    def a_worker_takes_a_run(self, which: int) -> None:
+        taker = self.takers[which % len(self.takers)]
+        while taker in self.takers:
+            self._step(taker)
+            self.all_is_well()
 
-    def _cancel(self, which: int) -> None:
-        there = [*self.waiting, *self.picked.values()]
-        if there:
-            run_id = there[which % len(there)]
-            if not (run := self._stored(run_id)).state.ended:
-                self._change(run, "Cancelled")
-            self.waiting.pop(run_id, None)
-            self.holding.discard(run_id)
+    def _step(self, taker: Taker) -> None:
+        expected = self._next_run(taker)
+        if self.do(taker.work.step()):
+            self.takers.remove(taker)
+            taker.work.task.result()
+        if expected is not None:
+            key = self.store.keys("picks", "default")
+            assert self.do(self.store.execute("HGET", key, taker.waiting.entry)) == expected
 
-    def _stored(self, run_id: str) -> FlowRun:
-        return parse_run(self.store.execute("HGETALL", self.store.keys("run", run_id)))
+    def _next_run(self, taker: Taker) -> bytes | None:
+        """Return the run that a worker must choose now, where it chooses one."""
+        if taker.work.next[0] != "pick":
+            return None
+        there = self.do(self.store.execute("XRANGE", self.key, *[taker.waiting.entry] * 2))
+        seen = self.see()
+        places = [
+            (self._queue(queue).get("priority", 100), place, run)
+            for queue, waiting in seen.ready.items()
+            for run, place in waiting
+            if self._free(seen, queue) > 0
+        ]
+        return min(places)[2].encode() if there and places else None
 
-    def _change(self, run: FlowRun, state: str) -> None:
-        arguments = transition_arguments(run, State(state), own=False, lease_ms=60_000)
-        self.store.call("transition", *arguments)
+    @rule(which=WHICH)
+    @precondition(lambda self: self.takers)
+    def a_worker_dies(self, which: int) -> None:
+        taker = self.takers.pop(which % len(self.takers))
+        self.do(taker.work.die())
+        self.left.append(taker.waiting)
 
+    @rule(which=WHICH)
+    @precondition(lambda self: self.takers or self.left)
+    def an_entry_is_taken_for_left_behind(self, which: int) -> None:
+        """Also that of a worker which is late, and goes on afterwards."""
+        found = [*self.left, *(taker.waiting for taker in self.takers)]
+        waiting = found[which % len(found)]
+        self.left = [each for each in self.left if each is not waiting]
+        self.do(self.store.call("requeue", "default", waiting.entry, waiting.run_id))
 
-MANY = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(-2, 2)), min_size=2, max_size=8)
+    @rule(which=WHICH, state=st.sampled_from(["Running", "Completed", "Crashed", "Scheduled"]))
+    def a_run_goes_on(self, which: int, state: str) -> None:
+        if going := self._under_way():
+            self._go_on(going[which % len(going)], state)
 
+    def _go_on(self, run_id: str, state: str) -> None:
+        run = self.do(self.runs.get(run_id))
+        if run.state.type == "Cancelling":
+            state = "Cancelled"
+        if run.state.type in UNDER_WAY:
+            own = state in ("Running", "Completed")
+            self.do(self.runs.transition(run, State(state), own=own))
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(QUEUES, MANY, st.lists(STEP, max_size=20))
-def test_workers_are_called_for_all_that_may_begin_in_the_right_order(
-    sync_store: SyncStore,
-    queues: list[dict[str, Any]],
-    runs: list[tuple[str, int]],
-    steps: list[tuple[Any, ...]],
-) -> None:
-    sync_store.execute("FLUSHALL")
-    pool = Pool(sync_store)
-    for step in [("define", queues), *(("wait", *run) for run in runs), *steps]:
-        pool.do(step)
-        pool.check()
-    while _begin_all(pool):
-        pool.do(("end", 0))
-        pool.check()
+    # What must hold.
 
+    def _queue(self, name: str) -> dict[str, Any]:
+        return next((each for each in self.pool["queues"] if each["name"] == name), {})
 
-def _begin_all(pool: Pool) -> bool:
-    """Begin what may by reading on, without a sweep; tell whether anything is under way then."""
-    while True:
-        if not [each for each in pool.read if each[0] not in pool.picked]:
-            before = len(pool.read)
-            pool.do(("read", 0))
-            if len(pool.read) == before:
+    def _free(self, seen: Seen, queue: str) -> float:
+        told, inf = self._queue(queue), float("inf")
+        if self.pool.get("paused") or self.by_hand.get(queue, told.get("paused")):
+            return 0
+        of_queue = (told.get("limit") or inf) - len(seen.slots[f"work-queue:default/{queue}"])
+        pool = (self.pool.get("concurrency_limit") or inf) - len(seen.slots["work-pool:default"])
+        return max(0, min(of_queue, pool))
+
+    def see(self) -> Seen:
+        return self.do(self._see())
+
+    async def _see(self) -> Seen:
+        keys, seen = self.store.keys, Seen()
+        names = ["work-pool:default", *(f"work-queue:default/{name}" for name in NAMES)]
+        names += [f"deployment:{name}" for name in DEPLOYMENTS]
+        answers = await self.store.pipeline(
+            [
+                *(("HGETALL", keys("run", run)) for run in self.made),
+                *(("HKEYS", keys("slots", name)) for name in names),
+                *(("ZRANGE", keys("line", name), 0, -1) for name in names),
+                *(("ZRANGE", keys("ready", f"default/{q}"), 0, -1, "WITHSCORES") for q in NAMES),
+                ("HGETALL", keys("picks", "default")),
+                ("XLEN", self.key),
+            ]
+        )
+        taken = iter(answers)
+        for run in self.made:
+            seen.runs[run] = {name.decode(): value.decode() for name, value in next(taken).items()}
+        for kind in (seen.slots, seen.line):
+            for name in names:
+                kind[name] = {token.decode().partition("/")[0] for token in next(taken)}
+        for queue in NAMES:
+            seen.ready[queue] = [(run.decode(), place) for run, place in next(taken)]
+        picks = next(taken)
+        seen.picked = {run.decode() for run in picks.values()}
+        seen.called = next(taken) - len(picks)
+        return seen
+
+    @invariant()
+    def all_is_well(self) -> None:
+        seen = self.see()
+        self._limits_hold(seen)
+        self._slots_are_of_those_who_began(seen)
+        self._nothing_is_lost(seen)
+        may = sum(min(self._free(seen, name), len(seen.ready[name])) for name in NAMES)
+        pool = (self.pool.get("concurrency_limit") or 99) - len(seen.slots["work-pool:default"])
+        assert seen.called >= min(may, max(0, pool))
+
+    def _limits_hold(self, seen: Seen) -> None:
+        """No more begin than a limit allows; who has begun when it is lowered goes on."""
+        limits = {"work-pool:default": self.pool.get("concurrency_limit")}
+        for queue in self.pool["queues"]:
+            limits[f"work-queue:default/{queue['name']}"] = queue["limit"]
+        for name, limit in self.deployments.items():
+            limits[f"deployment:{name}"] = limit and limit["limit"]
+        counts = Counter({name: len(tokens) for name, tokens in seen.slots.items()})
+        for name, limit in limits.items():
+            if limit and counts[name] > self.counts[name]:
+                assert counts[name] <= limit, f"{name}: {counts[name]} of {limit}"
+        self.counts = counts
+
+    def _slots_are_of_those_who_began(self, seen: Seen) -> None:
+        of_pool = seen.slots["work-pool:default"]
+        under_way = {id for id, run in seen.runs.items() if run["type"] in UNDER_WAY}
+        assert under_way <= of_pool <= under_way | seen.picked
+        for run in of_pool:
+            assert run in seen.slots[f"work-queue:default/{seen.runs[run]['queue']}"]
+        for run in under_way:
+            deployment = seen.runs[run].get("deployment")
+            assert not deployment or run in seen.slots[f"deployment:{deployment}"]
+        assert sum(len(seen.slots[f"work-queue:default/{name}"]) for name in NAMES) == len(of_pool)
+
+    def _nothing_is_lost(self, seen: Seen) -> None:
+        waiting = {run for queue in seen.ready.values() for run, _ in queue}
+        waiting |= {run for name, line in seen.line.items() for run in line}
+        for run, fields in seen.runs.items():
+            if fields["type"] == "Scheduled":
+                assert run in waiting or run in seen.picked
+            else:
+                assert run not in waiting
+
+    def teardown(self) -> None:
+        try:
+            self._come_to_an_end()
+            self._look_at_waits()
+        finally:
+            self.do(self._close())
+            self.runner.close()
+
+    def _come_to_an_end(self) -> None:
+        """Without pauses and deaths all that waits begins and ends, and leaves nothing."""
+        for queue in NAMES:
+            self.a_queue_is_switched(queue, False)
+        self.the_pool_is_defined({**self.pool, "paused": False})
+        for waiting in self.left:
+            self.do(self.store.call("requeue", "default", waiting.entry, waiting.run_id))
+        for _ in range(400):
+            while self.takers:
+                self._step(self.takers[0])
+                self.all_is_well()
+            if not self._read() and not self._end_all():
                 break
-        pool.do(("pick", 0))
-        while pool.picked:
-            pool.do(("take", 0))
-        pool.check()
-    assert pool.next() is None
-    return bool(pool.going)
+        assert not [run for run in self.see().runs.values() if run["type"] == "Scheduled"]
+        keys = self.do(self.store.execute("KEYS", self.store.keys("*")))
+        left = [key.decode().split(":", 2)[2] for key in keys]
+        kinds = ("slots", "line:", "asked", "ready", "told", "picks")
+        assert not [key for key in left if key.startswith(kinds)]
+        assert self.do(self.store.execute("XLEN", self.key)) == 0
+
+    def _end_all(self) -> bool:
+        going = self._under_way()
+        for run in going[:1]:
+            self._go_on(run, "Completed")
+        return bool(going)
+
+    def _under_way(self) -> list[str]:
+        return [id for id, run in self.see().runs.items() if run["type"] in UNDER_WAY]
+
+    def _look_at_waits(self) -> None:
+        """Check that each wait was told once, and that none ended that was not told."""
+        open_waits: set[tuple[str, str]] = set()
+        for _, fields in self.do(self.store.execute("XRANGE", self.store.keys("log"), "-", "+")):
+            event = from_json(fields[1])
+            if event["event"] == "limit.acquired":
+                wait = (event["related"][0]["id"], event["resource"]["name"])
+                assert wait in open_waits
+                open_waits.remove(wait)
+            elif event["event"] == "limit.reached":
+                wait = (event["related"][0]["id"], event["resource"]["name"])
+                assert wait not in open_waits
+                open_waits.add(wait)
+            elif event["event"].startswith("flow-run."):
+                run = event["resource"]["id"]
+                open_waits = {each for each in open_waits if each[0] != run}
+        assert not open_waits
+
+    async def _close(self) -> None:
+        for taker in self.takers:
+            await taker.work.die()
+        await self.store.close()
+
+
+def test_limits_hold_order_is_kept_and_nothing_is_lost(store_url: str) -> None:
+    Queues.url = store_url
+    run_state_machine_as_test(
+        Queues,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
