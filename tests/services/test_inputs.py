@@ -109,13 +109,6 @@ def picky() -> list:
 """
 
 
-@pytest.fixture
-def flows(tmp_path: Path) -> Path:
-    file = tmp_path / "made.py"
-    file.write_text(FLOWS)
-    return file
-
-
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a store, a worker and a scheduler for the tests that end none of them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,13 +23,6 @@ from upshot.services.scheduler.upkeep import Upkeep
 from upshot.services.worker.presence import Presence
 
 WEEK_MS = 7 * 86_400_000
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = Store(store_url)
-    yield store
-    await store.close()
 
 
 def upkeep(store: Store, **times: int) -> Upkeep:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -57,20 +56,6 @@ if __name__ == "__main__":
 """
 DONE = [f"do {number}" for number in range(4)]
 UNDONE = [f"undo {number}" for number in (3, 2, 1, 0)]
-
-
-@pytest.fixture
-def flows(tmp_path: Path) -> Path:
-    file = tmp_path / "made.py"
-    file.write_text(FLOWS)
-    return file
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = Store(store_url)
-    yield store
-    await store.close()
 
 
 def lines(path: Path) -> list[str]:

@@ -58,20 +58,6 @@ def wrong() -> None:
 """
 
 
-@pytest.fixture
-def flows(tmp_path: Path) -> Path:
-    file = tmp_path / "made.py"
-    file.write_text(FLOWS)
-    return file
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = Store(store_url)
-    yield store
-    await store.close()
-
-
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a store, a worker and a scheduler for the tests that end none of them."""

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.log import Log
@@ -52,20 +49,6 @@ def busy(path: str) -> None:
 def leave(path: str) -> None:
     os._exit(0)
 """
-
-
-@pytest.fixture
-def flows(tmp_path: Path) -> Path:
-    file = tmp_path / "made.py"
-    file.write_text(FLOWS)
-    return file
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = Store(store_url)
-    yield store
-    await store.close()
 
 
 async def staying(store: Store, flows: Path, path: Path, **more: Any) -> tuple[FlowRun, int, int]:

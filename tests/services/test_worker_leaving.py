@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
@@ -65,20 +62,6 @@ def two_steps(path: str) -> str:
     first(path)
     return second(path)
 """
-
-
-@pytest.fixture
-def flows(tmp_path: Path) -> Path:
-    file = tmp_path / "made.py"
-    file.write_text(FLOWS)
-    return file
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = Store(store_url)
-    yield store
-    await store.close()
 
 
 async def all_gone(pids: list[int]) -> None:

@@ -6,11 +6,8 @@ import os
 import signal
 import sys
 import zipfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from upshot.automations.files.declarations import Deployment, WorkPool
 from upshot.events.store import Store
@@ -59,13 +56,6 @@ def stay(path: str) -> None:
 def die(path: str) -> None:
     os._exit(3)
 """
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    store = Store(store_url)
-    yield store
-    await store.close()
 
 
 class Deployed:
