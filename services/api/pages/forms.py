@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from jsonschema import Draft202012Validator
 from pydantic_core import from_json, to_json
 
 from upshot.flows.exceptions import InvalidInput
@@ -61,6 +62,8 @@ def fields_of(schema: Mapping[str, Any] | None) -> list[Field]:
     """Return the fields that a JSON schema asks for; none where there is no schema."""
     if schema is None:
         return []
+    if not Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(schema):
+        return [Field("", "value", required=True)]
     whole = _resolved(schema, schema)
     if whole.get("type") != "object" or "properties" not in whole:
         title = str(whole.get("title", "value"))
