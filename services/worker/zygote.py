@@ -14,8 +14,7 @@ import socket
 import sys
 from contextlib import suppress
 
-import upshot.events.store
-import upshot.flows.flowruns.process  # noqa: F401 - as the one above: so that no child needs to
+from upshot.flows.flowruns.rehearsal import rehearse
 
 from .forking import Change, Children, serve
 from .warm_parent import live
@@ -55,6 +54,7 @@ def main(arguments: list[str]) -> None:
     """Serve the worker at the other end of a socket."""
     (descriptor,) = map(int, arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    rehearse()
     gc.collect()
     gc.freeze()  # what is here now stays: collections in children leave its pages shared
     Zygote(Channel(socket.socket(fileno=descriptor))).run()
