@@ -107,12 +107,15 @@ class Task(Submittable[P, R]):
 
         return delay(self, args, dict(kwargs))
 
-    def serve(self) -> int:
-        """Run background tasks here until interrupted; return the worker's exit code."""
-        from ..deployments.remote import BACKGROUND_POOL
-        from ..deployments.serving import serve_pool
+    def serve(self, limit: int | None = None) -> int:
+        """Run background tasks here until interrupted; return the worker's exit code.
 
-        return serve_pool(BACKGROUND_POOL)
+        Args:
+            limit: how many run at a time.
+        """
+        from ..deployments.serving import serve_tasks
+
+        return serve_tasks(self, limit=limit)
 
     def as_flow(self) -> Flow[..., Any]:
         """Return a flow of the same name and parameters that does nothing but call it."""

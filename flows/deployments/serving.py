@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from upshot.events.ids import derived_id
 from upshot.events.processes import GuardedProcess
@@ -16,6 +16,10 @@ from upshot.events.processes import GuardedProcess
 from ..exceptions import InvalidDeployment
 from .deployment import DEFAULT_POOL, Deployment
 from .making import deploy
+from .remote import BACKGROUND_POOL
+
+if TYPE_CHECKING:
+    from ..definitions.taskdef import Task
 
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM)
 _STDERR: Final = 2
@@ -48,6 +52,20 @@ def _pool_of(deployments: Sequence[Deployment]) -> str:
     if len(names) == 1 and plain == names[0].replace("/", "-") and len(pool) <= _LONGEST:
         return pool
     return f"{pool[: _LONGEST - 9]}-{derived_id('served', *names)[:8]}"
+
+
+def serve_tasks(*tasks: Task[..., Any], limit: int | None = None) -> int:
+    """Run background tasks here until interrupted; return the worker's exit code.
+
+    Args:
+        tasks: which should be among them; the worker takes any. limit: how many run at a time.
+
+    Raises:
+        EntrypointNotFound: one stands in no file that the worker could load.
+    """
+    for task in tasks:
+        _ = task.entrypoint
+    return serve_pool(BACKGROUND_POOL, limit)
 
 
 def serve_pool(pool: str, limit: int | None = None) -> int:
