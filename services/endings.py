@@ -23,9 +23,8 @@ from upshot.events.store import Argument, Store
 from upshot.flows.calls.overdue import OVERDUE
 from upshot.flows.runs.events import related
 from upshot.flows.runs.flowrun import FlowRun
-from upshot.flows.runs.pausing import Change
 from upshot.flows.runs.registry import Runs
-from upshot.flows.runs.transitions import handed_over
+from upshot.flows.runs.transitions import Change, handed_over
 from upshot.flows.runs.undoing import died, ending
 from upshot.flows.states import ENDED, State, StateType
 

@@ -19,10 +19,8 @@ from ..journal.journal import Journal
 from ..logs.capturing import capture, run_logger
 from ..results.formats import ResultFiles
 from ..runners.opening import OnePool
-from ..runs.flowrun import FlowRun
-from ..runs.pausing import Change
-from ..runs.transitions import transition_arguments
-from ..runs.undo import Undo
+from ..runs.flowrun import FlowRun, Undo
+from ..runs.transitions import Change, transition_arguments
 from ..runs.undoing import asked_here, given_up_on
 from ..states import State
 from ..transactions.undoing import records_of, task_run_from, undo

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 from ..exceptions import NotRetryable
 from ..states import RETRYABLE, State, StateType
 from .flowrun import FlowRun
-from .pausing import Change
+from .transitions import Change
 from .undoing import ending
 
 

@@ -1,11 +1,11 @@
-"""Flow runs, as the store keeps them."""
+"""Flow runs as the store keeps them, with what a run waits for and what it is to end as."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from upshot.events.event import Causation
 from upshot.events.ids import new_id
@@ -13,15 +13,70 @@ from upshot.events.ids import new_id
 from ..again import Marks
 from ..names import run_name
 from ..states import State, StateType, timestamp
-from .pause import Pause
-from .undo import Undo
 
 DEFAULT_QUEUE: Final = "default"
 """Where runs wait in a work pool whose deployment names no queue."""
 
-
 MAX_PRIORITY: Final = 1000
 """Priorities are whole numbers from the negative of this on, and the lowest goes first."""
+
+MAX_KEY: Final = 200
+"""Characters of the key of a pause."""
+
+ANSWER: Final = "input:"
+"""Before the key of a pause, the field of a run that has what the pause was answered with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a run waits for that was paused by its own code.
+
+    Attributes:
+        key: names the pause within its run; one that was answered does not happen again.
+        description: for the person who is asked.
+        schema: JSON schema of the input that is asked for; None where none is.
+        until: Unix ms at which the waiting ends; None waits for ever.
+        awaits: which event it waits for, where it is one; see ``waiting/events.py``.
+        since: log position after which that event counts.
+    """
+
+    key: str
+    description: str = ""
+    schema: dict[str, Any] | None = None
+    until: int | None = None
+    awaits: dict[str, Any] | None = None
+    since: str | None = None
+
+    def to_json(self) -> bytes:
+        return to_json(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as records and JSON answers show it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Pause:
+        return cls(**from_json(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """What a run ends as once its open transactions are undone.
+
+    Attributes:
+        name, message: of its last state. deaths: of processes that were to undo it.
+    """
+
+    name: str
+    message: str
+    deaths: int = 0
+
+    def to_json(self) -> bytes:
+        return to_json(asdict(self))
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Undo:
+        return cls(**from_json(body))
 
 
 @dataclass(frozen=True, slots=True)

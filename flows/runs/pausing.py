@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import to_json
@@ -12,23 +11,8 @@ from upshot.events.store import Argument
 
 from ..exceptions import InvalidInput, NotPausable, NotResumable
 from ..states import State, StateType, milliseconds_of
-from .flowrun import FlowRun
-from .pause import ANSWER, Pause
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change of state that was decided.
-
-    Attributes:
-        lease: whether the run has a process whose lease goes on.
-        fields: of the run's record. due_ms: when a Scheduled one goes to its queue.
-    """
-
-    state: State
-    lease: bool = True
-    fields: dict[str, Argument] = field(default_factory=dict)
-    due_ms: int = 0
+from .flowrun import ANSWER, FlowRun, Pause
+from .transitions import Change
 
 
 def leaves(run: FlowRun) -> bool:

@@ -15,9 +15,9 @@ from ..exceptions import NoSuchTask
 from ..states import State
 from .changing import cancelled, moved, retried
 from .flowrun import FlowRun
-from .pausing import Change, answered, paused, resumed
+from .pausing import answered, paused, resumed
 from .reading import RunFilter, RunReader
-from .transitions import after, create_arguments, transition_arguments
+from .transitions import Change, after, create_arguments, transition_arguments
 from .undoing import asked
 
 Cause: TypeAlias = tuple[str, Causation]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from pydantic_core import to_json
@@ -14,9 +14,7 @@ from upshot.events.store import Argument
 from ..results.formats import Kept
 from ..states import State, StateType, timestamp_of
 from .events import state_event
-from .flowrun import FlowRun
-from .pause import Pause
-from .undo import Undo
+from .flowrun import FlowRun, Pause, Undo
 
 Cause: TypeAlias = tuple[str, Causation]
 """The event that makes somebody change a run, and the causation of what follows from it."""
@@ -38,6 +36,21 @@ _DOC: Final = (
     "launch",
 )
 """What of a run never changes, as it is stored in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of state that was decided.
+
+    Attributes:
+        lease: whether the run has a process whose lease goes on.
+        fields: of the run's record. due_ms: when a Scheduled one goes to its queue.
+    """
+
+    state: State
+    lease: bool = True
+    fields: dict[str, Argument] = field(default_factory=dict)
+    due_ms: int = 0
 
 
 def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tuple[Argument, ...]:

@@ -13,9 +13,8 @@ from upshot.events.store import Argument
 
 from ..exceptions import NotUndoable
 from ..states import State, StateType, milliseconds_of
-from .flowrun import FlowRun
-from .pausing import Change
-from .undo import Undo
+from .flowrun import FlowRun, Undo
+from .transitions import Change
 
 _MOST_DEATHS: Final = 10
 _LONGEST_MS: Final = 60_000

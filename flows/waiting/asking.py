@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from ..context import Here, here
 from ..exceptions import Interrupted, InvalidInput, OutsideRun, Suspending
 from ..runs.boundary import sleep
-from ..runs.pause import ANSWER, MAX_KEY, Pause
+from ..runs.flowrun import ANSWER, MAX_KEY, Pause
 from ..runs.pausing import leaves
 from ..states import State, StateType
 

@@ -16,7 +16,7 @@ from pydantic_core import to_json, to_jsonable_python
 from ..context import RunContext
 from ..deployments.joining import join
 from ..exceptions import EventTimeout, InvalidWait
-from ..runs.pause import Pause
+from ..runs.flowrun import Pause
 from .asking import Question, ask, flow_place, key_of
 from .interaction import Seconds, in_seconds
 

@@ -16,8 +16,7 @@ from upshot.events.store import SyncStore
 
 from ..deployments.joining import connect, join
 from ..exceptions import FlowPauseTimeout, InvalidInput
-from ..runs.flowrun import FlowRun, parse_run
-from ..runs.pause import Pause
+from ..runs.flowrun import FlowRun, Pause, parse_run
 from ..runs.pausing import resumed
 from ..runs.transitions import transition_arguments
 from .asking import Question, ask, flow_place, key_of

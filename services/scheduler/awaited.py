@@ -11,7 +11,7 @@ from upshot.automations.triggers.base import Facts, Interest
 from upshot.automations.triggers.selection import Named, Names, Selecting
 from upshot.events.event import Recorded
 from upshot.events.log import START, milliseconds, order
-from upshot.flows.runs.pause import Pause
+from upshot.flows.runs.flowrun import Pause
 
 
 class Wanted(Selecting):

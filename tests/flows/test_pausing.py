@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json
 
 from upshot.flows.exceptions import InvalidInput, NotPausable, NotResumable
-from upshot.flows.runs.flowrun import FlowRun, new_run
-from upshot.flows.runs.pause import Pause
+from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
 from upshot.flows.runs.pausing import answered, check_input, paused, resumed
 from upshot.flows.runs.transitions import after
 from upshot.flows.states import LEGAL, NAMES, State, StateType

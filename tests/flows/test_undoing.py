@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -14,10 +13,9 @@ import pytest
 
 from upshot.events.store import Store
 from upshot.flows.exceptions import NotPausable, NotUndoable
-from upshot.flows.runs.flowrun import FlowRun, new_run
+from upshot.flows.runs.flowrun import FlowRun, Undo, new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.runs.transitions import create_arguments
-from upshot.flows.runs.undo import Undo
 from upshot.flows.runs.undoing import died
 from upshot.flows.states import State
 from upshot.services.endings import Loss, settle
@@ -363,11 +361,12 @@ def test_a_run_by_hand_says_that_it_is_not_undone_and_what_does_it(processes: Pr
     )
 
 
-def by_hand(run: FlowRun) -> str:
+def by_hand(run: FlowRun) -> bytes:
     """Return the document of a run as one that no worker started has it."""
     arguments = create_arguments(replace(run, pool=""))
-    doc: dict[str, Any] = json.loads(arguments[arguments.index("doc") + 1])
-    return json.dumps(doc)
+    doc = arguments[arguments.index("doc") + 1]
+    assert isinstance(doc, bytes)
+    return doc
 
 
 def test_only_what_ended_and_is_open_can_be_undone(processes: Processes) -> None:
@@ -388,7 +387,9 @@ def test_undoing_that_kills_its_process_is_given_up_at_last() -> None:
         change = died(run, undo, "killed", 1000)
         if change.state.ended:
             break
-        undo = Undo.from_json(change.fields["undo"])
+        stored = change.fields["undo"]
+        assert isinstance(stored, bytes)
+        undo = Undo.from_json(stored)
         waits.append(max(0, change.due_ms - 1000) / 1000)
     assert waits == [0, 1, 2, 4, 8, 16, 32, 60, 60]
     assert "is not undone: 10 processes died of it: killed" in change.state.message

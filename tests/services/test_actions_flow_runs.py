@@ -11,8 +11,7 @@ from pydantic_core import from_json
 from tests.services.dispatching import EVENT, Service, dispatching, entry, until
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument
-from upshot.flows.runs.flowrun import FlowRun, new_run
-from upshot.flows.runs.pause import ANSWER, Pause
+from upshot.flows.runs.flowrun import ANSWER, FlowRun, Pause, new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 

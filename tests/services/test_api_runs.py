@@ -12,8 +12,7 @@ from pydantic_core import to_json
 
 from tests.services.api_served import Api, served
 from upshot.events.exceptions import LimitReached
-from upshot.flows.runs.flowrun import FlowRun, new_run
-from upshot.flows.runs.pause import Pause
+from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 

@@ -13,8 +13,7 @@ import pytest
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.exceptions import InvalidInput, NotPausable, NotResumable
-from upshot.flows.runs.flowrun import FlowRun, new_run
-from upshot.flows.runs.pause import Pause
+from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
 from upshot.flows.runs.registry import RunFilter, Runs
 from upshot.flows.states import State
 from upshot.services.scheduler.pauses import Pauses, overdue

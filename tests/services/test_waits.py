@@ -11,8 +11,7 @@ from pydantic_core import from_json
 from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.flows.runs.flowrun import FlowRun, new_run
-from upshot.flows.runs.pause import Pause
+from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.scheduler.waits import Waits

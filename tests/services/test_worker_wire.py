@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 
 from upshot.events.event import Causation
-from upshot.flows.runs.flowrun import FlowRun, new_run
-from upshot.flows.runs.pause import Pause
+from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
 from upshot.flows.states import State
 from upshot.services.worker.wire import Channel, encode, taken
 
