@@ -240,13 +240,23 @@ class Queues(RuleBasedStateMachine):
         self.do(taker.work.die())
         self.left.append(taker.waiting)
 
+    @rule(which=WHICH, steps=st.integers(0, 2))
+    @precondition(lambda self: self.takers)
+    def a_worker_is_late(self, which: int, steps: int) -> None:
+        """It is taken for dead after some steps, and goes on afterwards."""
+        taker = self.takers[which % len(self.takers)]
+        for _ in range(steps):
+            if taker in self.takers:
+                self._step(taker)
+                self.all_is_well()
+        self._sweep(taker.waiting)
+
     @rule(which=WHICH)
-    @precondition(lambda self: self.takers or self.left)
-    def an_entry_is_taken_for_left_behind(self, which: int) -> None:
-        """Also that of a worker which is late, and goes on afterwards."""
-        found = [*self.left, *(taker.waiting for taker in self.takers)]
-        waiting = found[which % len(found)]
-        self.left = [each for each in self.left if each is not waiting]
+    @precondition(lambda self: self.left)
+    def an_entry_is_left_behind(self, which: int) -> None:
+        self._sweep(self.left.pop(which % len(self.left)))
+
+    def _sweep(self, waiting: Waiting) -> None:
         self.do(self.store.call("requeue", "default", waiting.entry, waiting.run_id))
 
     @rule(which=WHICH, state=st.sampled_from(["Running", "Completed", "Crashed", "Scheduled"]))
@@ -362,7 +372,7 @@ class Queues(RuleBasedStateMachine):
             self.a_queue_is_switched(queue, False)
         self.the_pool_is_defined({**self.pool, "paused": False})
         for waiting in self.left:
-            self.do(self.store.call("requeue", "default", waiting.entry, waiting.run_id))
+            self._sweep(waiting)
         for _ in range(400):
             while self.takers:
                 self._step(self.takers[0])
