@@ -115,8 +115,11 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
 
 
 def test_a_form_shows_again_what_was_sent_and_what_is_wrong() -> None:
-    again = forms.again(FIELDS, _sent(count="many", approve="true"), {"count": "must be a number"})
+    errors = [{"field": "count", "message": "must be a number"}]
+    errors += [{"field": "input.address.street", "message": "is too long"}]
+    again = forms.again(FIELDS, _sent(count="many", approve="true"), {"errors": errors})
     by_name = {each.name: each for each in again}
+    assert by_name["address"].wrong == "is too long"
     assert (by_name["count"].value, by_name["count"].wrong) == ("many", "must be a number")
     assert by_name["approve"].value == "true"
 

@@ -104,8 +104,7 @@ async def _shown(
     found = await told(_KIND.show_one(request, parts, name))
     fields = _fields(found["parameters"])
     if sent:
-        errors = (problem or {}).get("errors", ())
-        fields = forms.again(fields, sent, {each["field"]: each["message"] for each in errors})
+        fields = forms.again(fields, sent, problem)
     latest = await told(runs.list_runs(parts, deployment=found["name"], limit=_RUNS))
     return page(
         "deployment.html",

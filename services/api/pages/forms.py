@@ -198,12 +198,19 @@ def _parsed(text: str, otherwise: str) -> Any:
 
 
 def again(
-    fields: Iterable[Field], sent: Mapping[str, str], wrong: Mapping[str, str]
+    fields: Iterable[Field], sent: Mapping[str, str], problem: Mapping[str, Any] | None
 ) -> list[Field]:
-    """Return the fields as they were sent, each with what is wrong with it."""
+    """Return the fields as they were sent, each with what the API found wrong with it."""
+    errors = (problem or {}).get("errors", ())
+    wrong = {_named(each["field"]): str(each["message"]) for each in errors if "field" in each}
     return [
         replace(each, value=_typed(each, sent), wrong=wrong.get(each.name, "")) for each in fields
     ]
+
+
+def _named(place: str) -> str:
+    """Return the field of a form in which a wrong value is: ``input.address.street``."""
+    return "" if place == "input" else place.removeprefix("input.").partition(".")[0]
 
 
 def _typed(asked: Field, sent: Mapping[str, str]) -> str:

@@ -130,10 +130,7 @@ def _form(
     pause: Mapping[str, Any] | None, problem: dict[str, Any] | None, sent: Mapping[str, str]
 ) -> list[forms.Field]:
     fields = forms.fields_of(pause and pause["schema"])
-    if not sent:
-        return fields
-    errors = (problem or {}).get("errors", ())
-    return forms.again(fields, sent, {each["field"]: each["message"] for each in errors})
+    return forms.again(fields, sent, problem) if sent else fields
 
 
 async def _timeline(parts: Parts, run: Mapping[str, Any], task: str | None) -> dict[str, Any]:
