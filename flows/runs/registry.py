@@ -17,7 +17,7 @@ from .changing import cancelled, moved, retried
 from .flowrun import FlowRun
 from .pausing import answered, paused, resumed
 from .reading import RunFilter, RunReader
-from .transitions import Change, after, create_arguments, transition_arguments
+from .transitions import Change, after, change_arguments, create_arguments, transition_arguments
 from .undoing import asked
 
 Cause: TypeAlias = tuple[str, Causation]
@@ -198,10 +198,7 @@ class Runs(RunReader):
             change = decide(run, await self._see(run_id))
             if change is None:
                 return run
-            arguments = transition_arguments(
-                run, change.state, own=False, due_ms=change.due_ms, cause=cause,
-                lease_ms=self.lease_ms if change.lease else 0, more=change.fields,
-            )  # fmt: skip
+            arguments = change_arguments(run, change, lease_ms=self.lease_ms, cause=cause)
             try:
                 version, epoch = await self._store.call("transition", *arguments)
             except Conflict:

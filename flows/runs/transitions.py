@@ -132,6 +132,20 @@ def _cleared(run: FlowRun, changed: FlowRun) -> dict[str, Argument]:
     return void
 
 
+def change_arguments(
+    run: FlowRun, change: Change, *, lease_ms: int, cause: Cause | None = None
+) -> tuple[Argument, ...]:
+    """Return the same for a change that was decided by somebody else than the run's process.
+
+    Args:
+        lease_ms: how long a process of the run counts as alive from now on, if it has one.
+    """
+    return transition_arguments(
+        run, change.state, own=False, due_ms=change.due_ms, cause=cause,
+        lease_ms=lease_ms if change.lease else 0, more=change.fields,
+    )  # fmt: skip
+
+
 def handed_over(run: FlowRun) -> dict[str, Argument]:
     """Return the fields of a run whose worker left: another one goes on with it, same attempt."""
     return {"handed": b"", "resumed": b"1" if run.started else b""}

@@ -18,7 +18,7 @@ from ..deployments.joining import connect, join
 from ..exceptions import FlowPauseTimeout, InvalidInput
 from ..runs.flowrun import FlowRun, Pause, parse_run
 from ..runs.pausing import resumed
-from ..runs.transitions import transition_arguments
+from ..runs.transitions import change_arguments
 from .asking import Question, ask, flow_place, key_of
 
 if TYPE_CHECKING:
@@ -187,12 +187,8 @@ def _resume(run_id: str, given: Any) -> None:
         change = resumed(run, "resumed by a program", occupied=occupied, given=given, now_ms=now)
         if change is None:
             return
-        arguments = transition_arguments(
-            run, change.state, own=False, due_ms=change.due_ms, lease_ms=joined.lease_ms,
-            more=change.fields,
-        )  # fmt: skip
         try:
-            store.call("transition", *arguments)
+            store.call("transition", *change_arguments(run, change, lease_ms=joined.lease_ms))
         except Conflict:
             continue
         return
