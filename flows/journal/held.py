@@ -33,19 +33,19 @@ class HeldRun:
     standing: threading.Lock = field(default_factory=threading.Lock)
 
 
-@dataclass(slots=True, frozen=True)
 class Entry:
-    """What is to be written: see ``upshot_record_tasks`` for the parts."""
+    """What is to be written: see ``upshot_record_tasks`` for the parts.
 
-    held: HeldRun
-    id: str
-    kind: str
-    record: bytes
-    event: bytes
+    Attributes:
+        size: bytes of it.
+    """
 
-    @property
-    def size(self) -> int:
-        return len(self.record) + len(self.event)
+    __slots__ = ("event", "held", "id", "kind", "record", "size")
+
+    def __init__(self, held: HeldRun, id: str, kind: str, record: bytes, event: bytes) -> None:  # noqa: A002
+        self.held, self.id, self.kind = held, id, kind
+        self.record, self.event = record, event
+        self.size = len(record) + len(event)
 
 
 def flatten(batch: list[Entry]) -> list[Argument]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _TRANSACTIONS = "transactions"
 """Folder of large results that stay for later transactions of the same key."""
+_OF_TRANSACTIONS = frozenset({"on_rollback", "on_commit"})
 
 
 class Checkpoint:
@@ -160,7 +161,7 @@ def _told(kept: Kept, path: str | None) -> dict[str, Any]:
 
 
 def _transaction_of(task: Task[..., Any], place: Here, task_run: TaskRun) -> TaskTransaction | None:
-    if place.transaction is None and not (task.hooks.keys() & {"on_rollback", "on_commit"}):
+    if place.transaction is None and _OF_TRANSACTIONS.isdisjoint(task.hooks):
         return None
     from ..transactions.recorded import log_of
     from ..transactions.transaction import TaskTransaction
