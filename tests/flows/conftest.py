@@ -155,3 +155,9 @@ def eventually(holds: Callable[[], Any], seconds: float = 30) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)
+
+
+@pytest.fixture
+def told() -> list[Any]:
+    """What the tasks of a test tell, in order."""
+    return []
