@@ -7,7 +7,7 @@ local LEGAL = {
   Pending = {Scheduled=1, Running=1, Paused=1, Cancelling=1, Cancelled=1, Completed=1, Failed=1, Crashed=1},
   Running = {Scheduled=1, Running=1, Paused=1, Cancelling=1, Cancelled=1, Completed=1, Failed=1, Crashed=1},
   Paused = {Scheduled=1, Running=1, Paused=1, Cancelling=1, Cancelled=1, Failed=1, Crashed=1},
-  Cancelling = {Cancelled=1, Crashed=1},
+  Cancelling = {Cancelled=1, Crashed=1, Scheduled=1},
   Cancelled = {Scheduled=1},
   Completed = {},
   Failed = {Scheduled=1},
