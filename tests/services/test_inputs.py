@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from upshot.flows.runs.registry import Runs
 
 from .running import scheduler, submit, until_state, worker
 
+PAGE = (Path(__file__).parents[2] / "docs" / "flows.md").read_text()
 FLOWS = """
 from datetime import date
 
@@ -130,6 +132,18 @@ async def served(serving: str) -> AsyncIterator[Store]:
 async def emit(store: Store, run: FlowRun, key: str, **payload: object) -> None:
     resource = {"id": f"flow-run.{run.id}", "input": key}
     await Log(store).append([Event(event="run-input.sent", resource=resource, payload=payload)])
+
+
+async def test_the_programs_of_the_page_send_and_receive(served: Store, tmp_path: Path) -> None:
+    (program,) = re.findall(
+        r"^```py\n(# shop_and_customer.*?)^```$", PAGE, re.DOTALL | re.MULTILINE
+    )
+    file = tmp_path / "shop_and_customer.py"
+    file.write_text(program)
+    shop = await submit(served, f"{file}:shop", stock=1)
+    customer = await submit(served, f"{file}:customer", shop_run_id=shop.id)
+    assert (await until_state(served, customer, "Completed", "Failed")).result == 1
+    assert (await until_state(served, shop, "Completed", "Failed")).result == ["tea"]
 
 
 @pytest.mark.parametrize("stay", [0.0, 60.0])
