@@ -54,6 +54,12 @@ def ended_with(value: Any) -> State:
     return State("Failed", f"{len(bad)} of {len(states)} states are not Completed", data=first)
 
 
+def give(state: State, as_state: bool) -> Any:
+    """Return a state or its result; what stops the process is raised in any case."""
+    stops = isinstance(state.data, BaseException) and not isinstance(state.data, Exception)
+    return state if as_state and not stops else state.result()
+
+
 def _states_in(value: Any) -> list[State] | None:
     """Return the states behind a returned value, or None where it is plain data."""
     items: Iterable[Any] = value if isinstance(value, list | tuple | set) else [value]

@@ -133,6 +133,16 @@ class Definition(Generic[P, R]):
         """
         return self._called(args, kwargs)
 
+    def call_options(self, kwargs: dict[str, Any]) -> tuple[bool, list[Any]]:
+        """Take ``return_state`` and ``wait_for`` out of a call's keyword arguments.
+
+        One that the function has a parameter of the name for is left to it.
+        """
+        names = self.signature.names
+        as_state = "return_state" not in names and bool(kwargs.pop("return_state", False))
+        waited = None if "wait_for" in names else kwargs.pop("wait_for", None)
+        return as_state, list(waited or ())
+
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do what a call of this kind does where the code stands."""
         raise NotImplementedError

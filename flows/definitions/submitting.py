@@ -58,7 +58,7 @@ class Submittable(Definition[P, R]):
 
         Where no flow is under way, its function is called in a thread, without a run.
         """
-        from ..flowruns.calling import submit_task
+        from ..taskruns.calling import submit_task
 
         return submit_task(cast("Task[..., Any]", self), here(), args, kwargs)
 
@@ -98,6 +98,6 @@ class Submittable(Definition[P, R]):
         Raises:
             MappingError: nothing to iterate over, or iterables of different lengths.
         """
-        from ..flowruns.calling import map_task
+        from ..taskruns.mapping import map_task
 
         return map_task(cast("Task[..., Any]", self), here(), args, kwargs)

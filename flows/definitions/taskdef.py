@@ -88,7 +88,7 @@ class Task(Submittable[P, R]):
         place = here()
         if place is None:
             return self.fn(*args, **kwargs)
-        from ..flowruns.calling import call_task
+        from ..taskruns.calling import call_task
 
         return call_task(self, place, args, kwargs)
 
