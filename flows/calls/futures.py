@@ -20,14 +20,15 @@ class TaskFuture(Generic[R]):
     """The outcome of a submitted task.
 
     Attributes:
-        task_run_id: of the task run. name: of the task run.
+        task_run_id: of the task run. name: of the task run. task: the task's name.
     """
 
-    __slots__ = ("_callbacks", "_helper", "_lock", "_state", "name", "task_run_id")
+    __slots__ = ("_callbacks", "_helper", "_lock", "_state", "name", "task", "task_run_id")
 
-    def __init__(self, task_run_id: str, name: str) -> None:
+    def __init__(self, task_run_id: str, name: str, task: str = "") -> None:
         self.task_run_id = task_run_id
         self.name = name
+        self.task = task
         self._state: State | None = None
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[TaskFuture[R]], Any]] = []

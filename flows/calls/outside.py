@@ -60,7 +60,7 @@ class _Call:
     ) -> None:
         self._task, self._args, self._kwargs, self._waited = task, args, kwargs, waited
         self._claimed = threading.Lock()
-        self.future: TaskFuture[Any] = TaskFuture(new_id(), task.name)
+        self.future: TaskFuture[Any] = TaskFuture(new_id(), task.name, task.name)
 
     def run(self) -> None:
         """Do it and settle its future, unless somebody does already."""

@@ -59,7 +59,9 @@ class TaskCall:
         self._needs = Needs(args, kwargs, bound, waited, task.trigger_rule)
         self.upstream = self._needs.futures
         self.task_run, self._done = task_run_of(task, place, bound)
-        self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name)
+        if self.upstream:
+            self.task_run.come_after({future.task for future in self.upstream})
+        self.future: TaskFuture[Any] = TaskFuture(self.task_run.id, self.task_run.name, task.name)
         self.is_async = task.is_async
         self.elsewhere: Elsewhere | None = None
         self._checkpoint = Checkpoint(task, place, self.task_run)

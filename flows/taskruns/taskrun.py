@@ -6,6 +6,7 @@ This is the hottest path of a flow: the JSON is put together from parts that wer
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import Any, Final, TypedDict
 
 from pydantic_core import to_json
@@ -20,6 +21,8 @@ from ..runs.flowrun import FlowRun
 from ..states import NAMES, State, StateType, legible
 
 _NO_RESULT: Final = '"result":null,"checkpoint":null'
+_MOST_AFTER: Final = 64
+"""Names of tasks that a record tells it waited for."""
 _START: Final = frozenset({"Running", "Retrying"})
 
 
@@ -120,6 +123,10 @@ class TaskRun:
     @property
     def flow_run_id(self) -> str:
         return self._context.id
+
+    def come_after(self, tasks: Collection[str]) -> None:
+        """Let the record tell which tasks it waits for, before it enters a state."""
+        self._parts += f'"after":{_text(sorted(tasks)[:_MOST_AFTER])},'
 
     def _resume(self, record: dict[str, Any]) -> None:
         self.attempt, self.created = record["attempt"], record["created"]

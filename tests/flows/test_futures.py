@@ -46,6 +46,23 @@ def test_futures_in_arguments_are_resolved_also_in_lists_and_dicts(seen: Seen) -
     assert f() == ({"a": [2, {"b": (4, 5)}], "c": {2}}, 6, {"x": 2})
 
 
+def test_a_record_tells_after_which_tasks_it_came(seen: Seen) -> None:
+    @flow
+    def f() -> int:
+        doubled = double.map([1, 2])
+        sums = total.submit(doubled)
+        return double.submit(3, wait_for=[sums, *doubled]).result()
+
+    f()
+    told = {name: record.get("after") for name, record in seen.tasks().items()}
+    assert told == {
+        "double-0": None,
+        "double-1": None,
+        "double-2": ["double", "total"],
+        "total-0": ["double"],
+    }
+
+
 def test_waiting_inside_of_an_async_task_must_be_awaiting(seen: Seen) -> None:
     @task
     async def blocking() -> int:
