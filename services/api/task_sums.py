@@ -20,7 +20,8 @@ async def list_tasks(parts: Served, run: str) -> Response:
     """Sum the task runs of a run up by task, in the order of the first calls.
 
     Each has how many `runs` there are, how many in each of the `states`, when the first one
-    `started`, and when the last one `ended`: null while some have not.
+    `started`, when the last one `ended` (null while some have not), and `after` which tasks they
+    came: those whose futures they waited for.
     """
     found = await parts.recorded_runs.find(run)
     return page(summed(await parts.recorded_runs.tasks(found["id"])))
@@ -42,4 +43,5 @@ def _sum(found: list[Mapping[str, Any]]) -> dict[str, Any]:
         "created": found[0]["created"],
         "started": min((each["started"] for each in found if each["started"]), default=None),
         "ended": None if None in ends else max(ends),
+        "after": sorted({name for each in found for name in each.get("after", ())}),
     }

@@ -31,13 +31,14 @@ def test_task_runs_are_summed_up_in_the_order_of_their_tasks() -> None:
         _task("b", START, MIDDLE, "Completed"),
         _task("a", MIDDLE, None, "Running"),
         _task("b", MIDDLE, END, "Failed"),
-        _task("b", MIDDLE, MIDDLE, "Completed"),
+        _task("b", MIDDLE, MIDDLE, "Completed") | {"after": ["a"]},
     ]
     first, second = summed(runs)
     assert (first["task"], first["runs"]) == ("b", 3)
     assert first["states"] == {"Completed": 2, "Failed": 1}
     assert (first["started"], first["ended"]) == (START, END)
     assert (second["task"], second["ended"]) == ("a", None)
+    assert (first["after"], second["after"]) == (["a"], [])
 
 
 def test_a_bar_stands_where_its_task_ran() -> None:

@@ -81,9 +81,13 @@ def _task_bar(over: Scale, task: Mapping[str, Any]) -> Bar:
     states, took = task["states"], seconds_between(task["started"], task["ended"], over.end)
     told = ", ".join(f"{n:,} {name}" for name, n in states.items())
     x, width = over.span(task["started"], task["ended"])
-    worst = min((tone(name) for name in states), key=_WORST.index)
     note = told if task["runs"] > 1 else next(iter(states))
-    return Bar(task["task"], note, worst, x, width, duration(took), task["runs"])
+    return Bar(task["task"], note, worst(states), x, width, duration(took), task["runs"])
+
+
+def worst(states: Iterable[str]) -> str:
+    """Return the class of the colour that several states have together."""
+    return min(map(tone, states), key=_WORST.index)
 
 
 def run_bars(over: Scale, task_runs: Iterable[Mapping[str, Any]]) -> list[Bar]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from fastapi import Request
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from .. import problems
@@ -35,6 +36,7 @@ _TONES: Final = {
     **dict.fromkeys(("Running", "Retrying", "Pending", "Cancelling", "open"), "busy"),
     **dict.fromkeys(("Paused", "Suspended", "warned", "check warned", "draining"), "wait"),
 }
+_LINE: Final = 80
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -92,8 +94,9 @@ def path(value: object) -> str:
 
 
 def pretty(value: object) -> str:
-    """Return a value as people read JSON."""
-    return to_json(value, indent=2).decode()
+    """Return a value as people read JSON: in one line where it is short."""
+    line = json.dumps(value, ensure_ascii=False)
+    return line if len(line) <= _LINE else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def query(values: Mapping[str, object], **changes: object) -> str:

@@ -16,6 +16,7 @@ from ...exceptions import Refused
 from .. import artifacts, assets, event_log, pausing, runs, task_sums
 from ..parts import Parts, Served
 from . import forms, gantt
+from .picture import Picture, dependencies
 from .rendering import PageRoute, back, form_of, instant, page, problem_of, told
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -146,9 +147,19 @@ async def _timeline(parts: Parts, run: Mapping[str, Any], task: str | None) -> d
         "count": count,
         "tasks": gantt.task_bars(over, sums),
         "ones": gantt.run_bars(over, ones),
-        "graph": None,
+        "graph": _graph(sums),
         "names": [each["task"] for each in sums],
     }
+
+
+def _graph(sums: list[dict[str, Any]]) -> Picture | None:
+    """Return the picture of what waited for what; None where nothing is known to have."""
+    if not any(each["after"] for each in sums):
+        return None
+    return dependencies(
+        {each["task"]: each["after"] for each in sums},
+        {each["task"]: gantt.worst(each["states"]) for each in sums},
+    )
 
 
 async def _shows(parts: Parts, run: Mapping[str, Any]) -> dict[str, Any]:
