@@ -18,7 +18,7 @@ from upshot.flows.runs.flowrun import DEFAULT_QUEUE
 
 from .definitions.catalog import Catalog
 from .definitions.names import nearest
-from .definitions.switching import WORK_POOL
+from .definitions.switching import WORK_POOL, WORK_QUEUE
 
 
 class WorkPools:
@@ -36,7 +36,7 @@ class WorkPools:
         """Return each pool, by name: how it is defined, how many runs wait, who serves it."""
         workers, docs = await self.workers(), await self._catalog.all(WORK_POOL)
         names = sorted(await self._names(workers))
-        waiting = await self._waiting(names)
+        waiting, spoken_of = await self._waiting(names), await self._queues_spoken_of()
         return [
             {
                 "id": derived_id(WORK_POOL, name),
@@ -46,7 +46,9 @@ class WorkPools:
                 "job": docs.get(name, {}).get("job") or {},
                 "description": docs.get(name, {}).get("description") or "",
                 "paused": bool(docs.get(name, {}).get("paused")),
-                "queues": _queues(docs.get(name, {}).get("queues") or [], queued),
+                "queues": _queues(
+                    docs.get(name, {}).get("queues") or [], queued, spoken_of.get(name, {})
+                ),
                 "queued": sum(queued.values()),
                 "workers": sum(each["pool"] == name for each in workers),
                 "running": sum(each["running"] for each in workers if each["pool"] == name),
@@ -61,6 +63,29 @@ class WorkPools:
             {name.decode(): queued for name, queued in zip(each[::2], each[1::2], strict=True)}
             for each in told
         ]
+
+    async def _queues_spoken_of(self) -> dict[str, dict[str, bool | None]]:
+        """Return pool → queue → whether somebody paused it by hand, or None where nobody said.
+
+        Those of deployments, and those that were paused or resumed.
+        """
+        found: dict[str, dict[str, bool | None]] = {}
+        for doc in (await self._catalog.all("deployment")).values():
+            if doc.get("queue"):
+                found.setdefault(doc.get("work_pool") or "default", {})[doc["queue"]] = None
+        for name, doc in (await self._catalog.all(WORK_QUEUE)).items():
+            pool, _, queue = name.partition("/")
+            found.setdefault(pool, {})[queue] = doc["paused"]
+        return found
+
+    async def find_queue(self, pool: str, wanted: str) -> str:
+        """Return the name of a pool's queue; raise NotFound as :meth:`find`."""
+        (found,) = [each for each in await self.all() if each["name"] == pool]
+        names = [queue["name"] for queue in found["queues"]]
+        if wanted in names:
+            return wanted
+        hint = nearest(wanted, names)
+        raise NotFound(f"work pool {pool} has no queue that is called {wanted[:200]!r}{hint}")
 
     async def find(self, wanted: str) -> str:
         """Return the name of a pool that is given by name or id.
@@ -98,12 +123,17 @@ class WorkPools:
         }
 
 
-def _queues(defined: list[dict[str, Any]], queued: dict[str, int]) -> list[dict[str, Any]]:
+def _queues(
+    defined: list[dict[str, Any]], queued: dict[str, int], spoken_of: dict[str, bool | None]
+) -> list[dict[str, Any]]:
     """Return each queue of a pool, those first that are served first: its definition, who waits."""
     named = {queue["name"]: queue for queue in defined}
     queues = [
         WorkQueue.model_validate(named.get(name, {"name": name})).model_dump()
-        for name in sorted({DEFAULT_QUEUE, *named, *queued})
+        for name in sorted({DEFAULT_QUEUE, *named, *queued, *spoken_of})
     ]
     queues.sort(key=lambda queue: int(queue["priority"]))
+    for queue in queues:
+        said = spoken_of.get(queue["name"])
+        queue["paused"] = queue["paused"] if said is None else said
     return [{**queue, "queued": queued.get(queue["name"], 0)} for queue in queues]

@@ -12,7 +12,7 @@ from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 from upshot.flows.runs.registry import RunFilter
 
-from ..definitions.switching import WORK_POOL, switch
+from ..definitions.switching import WORK_POOL, switch, switch_queue
 from ..work_pools import WorkPools
 from ..worker.presence import worker_event
 from .answers import Cursor, Limit, answer, page_by
@@ -72,6 +72,25 @@ async def list_work_pools(parts: Served, limit: Limit = 100, cursor: Cursor = No
 async def show_work_pool(parts: Served, name: str) -> Response:
     """Show a work pool, given by its name or id."""
     return await _shown(WorkPools(parts.store, parts.catalog), name)
+
+
+@router.post("/work-pools/{name:path}/queues/{queue}/pause")
+async def pause_work_queue(parts: Served, name: str, queue: str) -> Response:
+    """Let no run of a pool's queue begin; those of other queues do, and running ones go on."""
+    return await _switch_queue(parts, name, queue, True)
+
+
+@router.post("/work-pools/{name:path}/queues/{queue}/resume")
+async def resume_work_queue(parts: Served, name: str, queue: str) -> Response:
+    """Let runs of a pool's queue begin again, also where its definition says that it is paused."""
+    return await _switch_queue(parts, name, queue, False)
+
+
+async def _switch_queue(parts: Parts, wanted: str, queue: str, paused: bool) -> Response:
+    pools = WorkPools(parts.store, parts.catalog)
+    pool = await pools.find(wanted)
+    await switch_queue(parts.catalog, pool, await pools.find_queue(pool, queue), paused)
+    return await _shown(pools, pool)
 
 
 @router.post("/work-pools/{name:path}/pause")

@@ -9,13 +9,16 @@ from urllib.parse import quote
 import typer
 
 from .applying import show_plan
-from .deployment import parameter
+from .giving import parameter
 from .printing import Column, field, note, say_json, show
 from .session import Context, Format, Output
 
-app = typer.Typer(help="Work pools: list them, pause one.", no_args_is_help=True)
+app = typer.Typer(help="Work pools: list them, pause one, or a queue.", no_args_is_help=True)
+queue_app = typer.Typer(help="A queue of a work pool: pause, resume.", no_args_is_help=True)
+app.add_typer(queue_app, name="queue")
 
 _Name = Annotated[str, typer.Argument(help="The pool's name.")]
+_Queue = Annotated[str, typer.Argument(help="The queue's name.", metavar="QUEUE")]
 
 
 @app.command()
@@ -138,3 +141,23 @@ def resume(context: Context, name: _Name) -> None:
     """
     context.obj.client.post(f"/work-pools/{quote(name)}/resume")
     note(f"{name} is on again")
+
+
+@queue_app.command("pause")
+def pause_queue(context: Context, name: _Name, queue: _Queue) -> None:
+    """Let no run of a queue begin until it is resumed; those of the pool's other queues do.
+
+    Example: upshot work-pool queue pause default bulk
+    """
+    context.obj.client.post(f"/work-pools/{quote(name)}/queues/{quote(queue, safe='')}/pause")
+    note(f"{queue} of {name} is paused")
+
+
+@queue_app.command("resume")
+def resume_queue(context: Context, name: _Name, queue: _Queue) -> None:
+    """Let runs of a queue begin again, also where its definition says that it is paused.
+
+    Example: upshot work-pool queue resume default bulk
+    """
+    context.obj.client.post(f"/work-pools/{quote(name)}/queues/{quote(queue, safe='')}/resume")
+    note(f"{queue} of {name} is on again")

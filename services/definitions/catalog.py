@@ -231,10 +231,21 @@ def definition_event(change: Change, verb: str, once: Once | None = None) -> Eve
     return Event(
         event=f"{change.kind}.{verb}",
         resource={"id": identity, "name": change.name},
+        related=_concerned(change),
         payload=payload,
         follows=once and once.follows,
         causation=once and once.causation,
     )
+
+
+def _concerned(change: Change) -> list[dict[str, str]]:
+    """Return what a change concerns besides: of a queue, its pool."""
+    if change.kind != "work-queue":
+        return []
+    pool = change.name.partition("/")[0]
+    return [
+        {"id": f"work-pool.{derived_id('work-pool', pool)}", "role": "work-pool", "name": pool}
+    ]
 
 
 def _parse(value: bytes) -> tuple[int, Doc]:

@@ -132,6 +132,17 @@ def pausing(kind: str, name: str, version: int, doc: Doc, paused: bool) -> Chang
     return Change(kind, name, Verb.UPDATED, version, new, told="paused" if paused else "resumed")
 
 
+def queue_pausing(kind: str, name: str, version: int, is_paused: bool, paused: bool) -> Change | None:
+    """Decide what pausing or resuming a pool's queue changes; None where it is so already.
+
+    What is said of it stays as it is said, as the pool's definition may say the contrary.
+    """
+    if is_paused == paused:
+        return None
+    told = "paused" if paused else "resumed"
+    return Change(kind, name, Verb.UPDATED, version, {"name": name, "paused": paused}, told=told)
+
+
 def promotion(name: str, version: int, doc: Doc) -> Change | None:
     """Decide what makes a shadow a real automation; None where it is one."""
     if not doc.get("shadow"):

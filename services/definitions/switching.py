@@ -1,7 +1,8 @@
-"""Pauses what can be paused, and lets it go on: automations, deployments, work pools."""
+"""Pauses what can be paused, and lets it go on: automations, deployments, work pools, queues."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from pydantic_core import from_json
@@ -11,9 +12,11 @@ from upshot.events.store import Store
 
 from ..once import Once
 from .catalog import ATTEMPTS, Catalog
-from .planning import Doc, pausing
+from .planning import Change, Doc, pausing, queue_pausing
 
 WORK_POOL: Final = "work-pool"
+WORK_QUEUE: Final = "work-queue"
+"""What somebody has said of a pool's queue, as ``<pool>/<queue>``; its definition is the pool's."""
 
 
 async def switch(
@@ -28,9 +31,47 @@ async def switch(
         NotFound: there is none of that name. A work pool is there as soon as it is spoken of.
         Conflict: somebody else keeps changing it.
     """
+    return await _change(
+        catalog, kind, name, lambda version, doc: pausing(kind, name, version, doc, paused), once
+    )
+
+
+async def switch_queue(catalog: Catalog, pool: str, queue: str, paused: bool) -> bool:
+    """Pause a queue of a pool, or let it go on, whatever the pool's definition says of it.
+
+    Raises:
+        Conflict: somebody else keeps changing it.
+    """
+    try:
+        queues = (await catalog.get(WORK_POOL, pool)).get("queues") or []
+    except NotFound:
+        queues = []
+    declared = any(each["name"] == queue and each.get("paused") for each in queues)
+    name = queue_name(pool, queue)
+    return await _change(
+        catalog,
+        WORK_QUEUE,
+        name,
+        lambda version, doc: queue_pausing(
+            WORK_QUEUE, name, version, doc.get("paused", declared), paused
+        ),
+    )
+
+
+def queue_name(pool: str, queue: str) -> str:
+    """Return what a queue is called outside of its pool."""
+    return f"{pool}/{queue}"
+
+
+async def _change(
+    catalog: Catalog,
+    kind: str,
+    name: str,
+    decide: Callable[[int, Doc], Change | None],
+    once: Once | None = None,
+) -> bool:
     for _ in range(ATTEMPTS):
-        version, doc = await _stored(catalog, kind, name)
-        change = pausing(kind, name, version, doc, paused)
+        change = decide(*await _stored(catalog, kind, name))
         if change is None:
             return False
         try:
@@ -45,7 +86,7 @@ async def _stored(catalog: Catalog, kind: str, name: str) -> tuple[int, Doc]:
     try:
         return await catalog.version(kind, name)
     except NotFound:
-        if kind != WORK_POOL:
+        if kind not in (WORK_POOL, WORK_QUEUE):
             raise
         return 0, {"name": name}
 

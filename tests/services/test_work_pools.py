@@ -149,6 +149,27 @@ async def test_pools_and_deployments_are_paused_over_http(api: Api) -> None:
     assert health["parts"]["workers"]["paused"] == "heavy"
 
 
+async def test_a_queue_is_paused_over_http_and_a_wrong_name_is_told(api: Api) -> None:
+    doc = {"name": "etl/nightly", "entrypoint": "/x.py:f", "work_pool": "heavy", "queue": "bulk"}
+    await api.post("/api/v1/deployments", 201, json=doc)
+    for verb, paused in (("pause", True), ("resume", False)):
+        found = await api.post(f"/api/v1/work-pools/heavy/queues/bulk/{verb}")
+        assert {each["name"]: each["paused"] for each in found["queues"]} == {
+            "bulk": paused, "default": False
+        }  # fmt: skip
+    told = await api.post("/api/v1/work-pools/heavy/queues/bulc/pause", 404)
+    assert "did you mean 'bulk'" in told["detail"]
+
+
+async def test_a_queue_is_paused_from_the_command_line(api: Api) -> None:
+    doc = {"name": "etl/nightly", "entrypoint": "/x.py:f", "work_pool": "heavy", "queue": "bulk"}
+    await api.post("/api/v1/deployments", 201, json=doc)
+    for verb, paused in (("pause", "yes"), ("resume", "no")):
+        await asyncio.to_thread(printed, api, "work-pool", "queue", verb, "heavy", "bulk")
+        _, row, _ = (await asyncio.to_thread(printed, api, "work-pool", "queues", "heavy")).splitlines()
+        assert (row.split()[0], paused in row.split()) == ("bulk", True)
+
+
 async def test_a_paused_deployment_takes_runs_that_somebody_asks_for(api: Api) -> None:
     doc = {"name": "etl/nightly", "entrypoint": "/x.py:f"}
     await api.post("/api/v1/deployments", 201, json=doc)

@@ -19,7 +19,7 @@ from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.definitions.catalog import Catalog
-from upshot.services.definitions.switching import WORK_POOL
+from upshot.services.definitions.switching import WORK_POOL, switch, switch_queue
 from upshot.services.scheduler.sweep import Sweep
 from upshot.services.work_pools import WorkPools
 from upshot.services.worker.claims import Claims, Waiting
@@ -153,6 +153,49 @@ async def test_a_paused_queue_waits_and_the_others_do_not(store: Store, taking: 
     assert await taking.all() == [plain.id]
     await define(store, URGENT)
     assert await taking.all() == [held.id]
+
+
+async def test_what_is_said_of_a_queue_stays_whatever_its_definition_says(
+    store: Store, taking: Taking
+) -> None:
+    async def pause(paused: bool) -> bool:
+        return await switch_queue(Catalog(store), "default", "urgent", paused)
+
+    held = await wait(store, "urgent")
+    assert [await pause(True), await pause(True)] == [True, False]
+    await define(store, {**URGENT, "limit": 5})
+    assert await taking.all() == []
+    assert await pause(False)
+    assert await taking.all() == [held.id]
+    await define(store, {**URGENT, "paused": True})
+    other = await wait(store, "urgent")
+    assert await taking.all() == [other.id]
+    told = [event.body for event in await Log(store).range() if event.name.startswith("work-queue")]
+    assert [event["event"] for event in told] == ["work-queue.paused", "work-queue.resumed"]
+    assert told[0]["resource"]["name"] == "default/urgent"
+    assert [each["name"] for each in told[0]["related"]] == ["default"]
+
+
+async def test_a_queue_whose_definition_pauses_it_is_resumed_by_hand(
+    store: Store, taking: Taking
+) -> None:
+    await define(store, {**URGENT, "paused": True})
+    held = await wait(store, "urgent")
+    assert await taking.all() == []
+    assert await switch_queue(Catalog(store), "default", "urgent", False)
+    assert await taking.all() == [held.id]
+    (pool,) = await WorkPools(store, Catalog(store)).all()
+    assert [queue["paused"] for queue in pool["queues"]] == [False, False]
+
+
+async def test_a_paused_pool_lets_none_of_its_queues_begin_anything(
+    store: Store, taking: Taking
+) -> None:
+    await switch(Catalog(store), WORK_POOL, "default", True)
+    runs = [await wait(store), await wait(store, "urgent")]
+    assert await taking.all() == []
+    await switch(Catalog(store), WORK_POOL, "default", False)
+    assert await taking.all() == [run.id for run in runs]
 
 
 async def test_what_is_cancelled_while_it_waits_takes_nobodys_place(
