@@ -101,6 +101,19 @@ class RunContext:
     def id(self) -> str:
         return self.held.run.id
 
+    def outward(self) -> Iterator[RunContext]:
+        """Yield this run, and each that it is a part of, from the inside out."""
+        each: RunContext | None = self
+        while each is not None:
+            yield each
+            each = each.parent
+
+    @property
+    def outermost(self) -> RunContext:
+        """The run that is a part of no other in this process; this one or around it."""
+        *_, last = self.outward()
+        return last
+
     @property
     def owns_process(self) -> bool:
         """Whether nothing but this run, and what it is a part of, ends with the process."""

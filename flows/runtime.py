@@ -67,10 +67,7 @@ def _task() -> TaskRun | None:
 def _root_of(place: Here) -> str:
     from .deployments.runfuture import read
 
-    context = place.run
-    while context.parent is not None:
-        context = context.parent
-    run = context.held.run
+    run = place.run.outermost.held.run
     while run.parent is not None:
         above = read(place.run.journal, run.parent)
         if above is None:  # it is forgotten already

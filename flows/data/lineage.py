@@ -81,15 +81,12 @@ def _reference(value: Any) -> Callable[[], Any]:
 
 def lineage_of(run: RunContext) -> Lineage | None:
     """Return what is known within a run and those that it is a part of; None where none is."""
-    while run.parent is not None:
-        run = run.parent
-    return run.lineage
+    return run.outermost.lineage
 
 
 def begun_lineage(run: RunContext) -> Lineage:
     """Return the same, from now on there."""
-    while run.parent is not None:
-        run = run.parent
+    run = run.outermost
     if run.lineage is None:
         run.lineage = Lineage()
     return run.lineage

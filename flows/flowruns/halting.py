@@ -12,7 +12,6 @@ from ..calls.outcomes import explain
 from ..context import RunContext
 from ..exceptions import Interrupted, NotCompleted, Suspending
 from ..runners.opening import OnePool
-from ..runs.boundary import lineage
 from ..runs.pausing import leaves
 from ..runs.transitions import handed_over
 from ..states import ENDED, State, StateType
@@ -75,7 +74,7 @@ class Halting:
 
     def _why(self, error: BaseException) -> BaseException:
         """Return what stopped it; a coroutine is told of a termination by its being cancelled."""
-        stops = any(each.stopping.is_set() for each in lineage(self._context))
+        stops = any(each.stopping.is_set() for each in self._context.outward())
         return Interrupted("terminated") if stops and isinstance(error, CancelledError) else error
 
     def end_parts(self, state: State) -> None:
@@ -93,13 +92,12 @@ class Halting:
 
     def _is_cancelled(self) -> bool:
         """Tell whether this run is to be cancelled, or one that it is a part of."""
-        kinds = (self._journal.refresh(each.held) for each in lineage(self._context))
+        kinds = (self._journal.refresh(each.held) for each in self._context.outward())
         return StateType.CANCELLING in kinds
 
     def _is_handed_over(self) -> bool:
         """Tell whether another worker is to go on with this run, or with the one that it is in."""
-        *_, outermost = lineage(self._context)
-        return outermost.held.run.handed
+        return self._context.outermost.held.run.handed
 
     def _may_wait_elsewhere(self) -> bool:
         """Tell whether it is paused: then whoever ends this process, as its worker, ends no run."""
@@ -108,7 +106,7 @@ class Halting:
 
     def _told(self, error: BaseException) -> BaseException:
         """Return what to raise: a run that called this one goes on, unless it stops as well."""
-        around = list(lineage(self._context))[1:]
+        around = list(self._context.outward())[1:]
         stops = any(each.stopping.is_set() for each in around)
         if not around or stops or not isinstance(error, Interrupted):
             return error

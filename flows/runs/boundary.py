@@ -6,7 +6,7 @@ A run that a worker can start again is left by its process there; any other one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..exceptions import Suspending
@@ -28,14 +28,14 @@ def pass_boundary(context: RunContext) -> None:
     Raises:
         Suspending: the process is to leave.
     """
-    for each in lineage(context):
+    for each in context.outward():
         if each.held.halted:
             stand_still(each.journal, each.held)
 
 
 async def pass_boundary_async(context: RunContext) -> None:
     """Do the same in a coroutine."""
-    if any(each.held.halted for each in lineage(context)):
+    if any(each.held.halted for each in context.outward()):
         await asyncio.to_thread(pass_boundary, context)
 
 
@@ -45,7 +45,7 @@ def require_done(context: RunContext) -> None:
     Raises:
         Suspending: one was, so the function that returned has not done all that it was to do.
     """
-    for each in lineage(context):
+    for each in context.outward():
         if each.held.undone:
             raise Suspending(each.id)
 
@@ -55,14 +55,6 @@ def raise_halt(states: Iterable[State]) -> None:
     for state in states:
         if isinstance(state.data, Suspending):
             raise state.data
-
-
-def lineage(context: RunContext) -> Iterator[RunContext]:
-    """Yield a run, and each that it is a part of, from the inside out."""
-    each: RunContext | None = context
-    while each is not None:
-        yield each
-        each = each.parent
 
 
 def stand_still(journal: Journal, held: HeldRun) -> None:

@@ -18,7 +18,6 @@ from upshot.events.store import Argument
 
 from ..results.formats import is_json
 from ..results.keeping import MOST_CACHED
-from ..runs.boundary import lineage
 
 if TYPE_CHECKING:
     from ..context import RunContext
@@ -53,7 +52,7 @@ class TransactionLog:
     """
 
     def __init__(self, run: RunContext) -> None:
-        self._run, self._whole = run, [*lineage(run)][-1].id
+        self._run, self._whole = run, run.outermost.id
         self._lock = threading.Lock()
         stored = run.journal.execute("HGETALL", run.journal.store.keys("transactions", run.id))
         self._fields: dict[str, str] = {}
