@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -139,6 +140,8 @@ def _outermost(
     journal = Journal(store, lease_ms=joined.lease_ms)
     execution = Execution(journal.hold(run), journal, ResultFiles(joined.results))
     execution.context.alone = _is_program()
+    if execution.context.alone:
+        _set_aside()
     try:
         with capture(execution.context, strays=False):
             yield execution
@@ -151,6 +154,15 @@ def _is_program() -> bool:
     """Tell whether this is a program's main thread, and no session that a person works in."""
     session = hasattr(sys, "ps1") or sys.flags.interactive
     return threading.current_thread() is threading.main_thread() and not session
+
+
+def _set_aside() -> None:
+    """Have the garbage collector leave alone, from now on, what the program has made so far.
+
+    A map makes enough new objects for all of it to be looked through several times.
+    """
+    if not gc.get_freeze_count():  # else somebody has done so
+        gc.freeze()
 
 
 def _new_run(

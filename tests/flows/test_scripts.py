@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from upshot import flow
 from upshot.flows.runs.transitions import transition_arguments
 from upshot.flows.states import State
 
@@ -51,6 +54,22 @@ def test_a_script_runs_where_no_service_does(seen: Seen) -> None:
     assert process.returncode == 0
     assert "of main-flow is Running" in errors
     assert seen.runs() == []
+
+
+def test_what_a_script_made_before_its_flow_is_spared_the_garbage_collector(seen: Seen) -> None:
+    process = start(seen, "import gc; print(gc.get_freeze_count() > 10_000)")
+    out, errors = process.communicate(timeout=60)
+    assert out == "begun\nTrue\n[1, 2, 3]\n", errors
+
+
+def test_a_flow_within_a_larger_program_leaves_its_garbage_collector_alone(seen: Seen) -> None:
+    @flow
+    def nothing() -> int:
+        return gc.get_freeze_count()
+
+    before = gc.get_freeze_count()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(nothing).result() == before
 
 
 @pytest.mark.parametrize(
