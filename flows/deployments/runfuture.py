@@ -16,9 +16,9 @@ from ..context import here
 from ..exceptions import Interrupted, MissingResult
 from ..journal.journal import Journal
 from ..results.formats import Kept, restore
-from ..runs.boundary import pass_boundary
 from ..runs.flowrun import FlowRun, parse_run
 from ..states import State
+from ..waiting.boundary import pass_boundary
 from .joining import connect, join, require_lasting
 
 if TYPE_CHECKING:

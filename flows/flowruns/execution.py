@@ -25,9 +25,9 @@ from ..logs.structured import lead_structlog
 from ..results.formats import Kept, ResultFiles
 from ..results.of_flows import Fields, keep_result
 from ..runners.opening import OnePool
-from ..runs.boundary import pass_boundary, require_done
 from ..runs.transitions import handed_over
 from ..states import State, StateType, legible
+from ..waiting.boundary import pass_boundary, require_done
 from .halting import Halting
 from .retrying import Retrying
 from .stopping import stoppable

@@ -26,10 +26,10 @@ from upshot.events.store import Argument, SyncStore
 from ..exceptions import OutsideRun
 from ..limits.slots import Slots
 from ..results.formats import Kept
-from ..runs.boundary import sleep, stand_still
 from ..runs.flowrun import FlowRun, parse_run
 from ..runs.transitions import after, transition_arguments
 from ..states import State, StateType
+from ..waiting.boundary import sleep, stand_still
 from .backlog import Backlog
 from .held import Entry, HeldRun, fit, flatten
 

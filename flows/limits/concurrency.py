@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from ..context import RunContext, here
 from ..exceptions import Interrupted, LimitTimeout, OutsideRun
-from ..runs.boundary import pass_boundary, pass_boundary_async
+from ..waiting.boundary import pass_boundary, pass_boundary_async
 from .slots import Claim, Wanted
 
 _LOWEST: Final = 1000

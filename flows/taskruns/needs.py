@@ -8,7 +8,7 @@ from typing import Any
 from ..calls.arguments import found_in, needed_of, resolve
 from ..calls.futures import TaskFuture
 from ..calls.parameters import Arguments
-from ..runs.boundary import raise_halt
+from ..waiting.boundary import raise_halt
 from .triggering import ALL_SUCCESS, ALWAYS, Upstream, judge
 
 

@@ -21,8 +21,8 @@ from ..context import Here, Scope, here, standing
 from ..data.lineage import lineage_of
 from ..exceptions import Interrupted, OutsideRun
 from ..limits.concurrency import tagged, tagged_async
-from ..runs.boundary import pass_boundary, pass_boundary_async
 from ..states import State
+from ..waiting.boundary import pass_boundary, pass_boundary_async
 from .checkpoint import Checkpoint
 from .identity import task_run_of
 from .needs import Needs

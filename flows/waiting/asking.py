@@ -17,10 +17,10 @@ from pydantic_core import from_json
 
 from ..context import Here, here
 from ..exceptions import Interrupted, InvalidInput, OutsideRun, Suspending
-from ..runs.boundary import sleep
 from ..runs.flowrun import ANSWER, MAX_KEY, Pause
 from ..runs.pausing import leaves
 from ..states import State, StateType
+from .boundary import sleep
 
 
 @dataclass(frozen=True, slots=True)

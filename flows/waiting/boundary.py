@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..exceptions import Suspending
+from ..runs.pausing import leaves
 from ..states import State, StateType
-from .pausing import leaves
 
 if TYPE_CHECKING:
     from ..context import RunContext
