@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .runners.processes import ProcessPoolTaskRunner as ProcessPoolTaskRunner
     from .runners.threads import (
         AsyncioTaskRunner as AsyncioTaskRunner,
+        ConcurrentTaskRunner as ConcurrentTaskRunner,
         ThreadPoolTaskRunner as ThreadPoolTaskRunner,
     )
     from .running import get_run_context as get_run_context
@@ -89,10 +90,11 @@ if TYPE_CHECKING:
         State as State,
         StateType as StateType,
     )
-    from .transactions.transacting import transaction as transaction
+    from .transactions.transacting import atransaction as atransaction, transaction as transaction
     from .transactions.transaction import (
         CommitMode as CommitMode,
         Transaction as Transaction,
+        TransactionState as TransactionState,
         get_transaction as get_transaction,
     )
     from .waiting.events import wait_for_event as wait_for_event
@@ -144,11 +146,11 @@ else:
             ".runners.base": "TaskRunner",
             ".runners.dask": "DaskTaskRunner",
             ".runners.processes": "ProcessPoolTaskRunner",
-            ".runners.threads": "AsyncioTaskRunner ThreadPoolTaskRunner",
+            ".runners.threads": "AsyncioTaskRunner ConcurrentTaskRunner ThreadPoolTaskRunner",
             ".running": "get_run_context",
             ".states": "Cancelled Completed Failed State StateType",
-            ".transactions.transacting": "transaction",
-            ".transactions.transaction": "CommitMode Transaction get_transaction",
+            ".transactions.transacting": "atransaction transaction",
+            ".transactions.transaction": "CommitMode Transaction TransactionState get_transaction",
             ".waiting.events": "wait_for_event",
             ".waiting.inputs": "receive_input send_input",
             ".waiting.interaction": """

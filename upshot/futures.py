@@ -1,13 +1,12 @@
 """Futures, where users of Prefect import them from."""
 
-from upshot.flows import (
-    RunFuture as RunFuture,
+from upshot.flows.calls.arguments import resolve as resolve
+from upshot.flows.calls.futures import (
     TaskFuture as TaskFuture,
     TaskFutureList as TaskFutureList,
     as_completed as as_completed,
     wait as wait,
 )
-from upshot.flows.calls.arguments import resolve as resolve
 
 PrefectFuture = TaskFuture
 PrefectFutureList = TaskFutureList

@@ -1,12 +1,16 @@
 """Transactions, where users of Prefect import them from."""
 
-from upshot.flows import (
-    CommitMode as CommitMode,
-    IsolationLevel as IsolationLevel,
-    Transaction as Transaction,
-    get_transaction as get_transaction,
-    transaction as transaction,
-)
-from upshot.flows.transactions.transaction import TransactionState as TransactionState
+from typing import TYPE_CHECKING
 
-atransaction = transaction
+if TYPE_CHECKING:
+    from upshot.flows import (
+        CommitMode as CommitMode,
+        IsolationLevel as IsolationLevel,
+        Transaction as Transaction,
+        TransactionState as TransactionState,
+        atransaction as atransaction,
+        get_transaction as get_transaction,
+        transaction as transaction,
+    )
+else:
+    from upshot.flows import __getattr__ as __getattr__

@@ -1,3 +1,8 @@
 """Variables, where users of Prefect import them from."""
 
-from upshot.flows import Variable as Variable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from upshot.flows import Variable as Variable
+else:
+    from upshot.flows import __getattr__ as __getattr__

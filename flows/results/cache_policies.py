@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..exceptions import Unhashable
-from ..running import TaskRunContext
 from .hashing import hash_closure, hash_code, hash_value, hashed
+
+if TYPE_CHECKING:
+    from ..running import TaskRunContext
 
 
 class IsolationLevel(StrEnum):
@@ -27,7 +29,7 @@ class IsolationLevel(StrEnum):
     SERIALIZABLE = "SERIALIZABLE"
 
 
-CacheKeyFn = Callable[[TaskRunContext, dict[str, Any]], str | None]
+CacheKeyFn: TypeAlias = "Callable[[TaskRunContext, dict[str, Any]], str | None]"
 """Makes a key from a call's context and its parameters; None keeps the call out of the cache."""
 
 

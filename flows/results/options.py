@@ -9,9 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import runtime
 from ..exceptions import Unhashable
-from ..running import TaskRunContext
 from .cache_policies import (
     DEFAULT,
     NO_CACHE,
@@ -24,6 +22,7 @@ from .formats import SERIALIZERS, Serializer
 if TYPE_CHECKING:
     from ..definitions.definition import Definition
     from ..definitions.taskdef import Task
+    from ..running import TaskRunContext
 
 
 def _check_cache_policy(policy: object) -> None:
@@ -88,6 +87,8 @@ class StorageKey(CachePolicy):
     def compute_key(
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
+        from .. import runtime
+
         try:
             name = self.template.format(
                 parameters=inputs, flow_run=runtime.flow_run, task_run=context.task_run

@@ -28,6 +28,9 @@ class ThreadPoolTaskRunner(LimitedRunner):
         return ThreadPool(self.max_workers or DEFAULT_WORKERS, LoopThread(self.max_workers))
 
 
+ConcurrentTaskRunner = ThreadPoolTaskRunner  # as users of Prefect may know it
+
+
 class AsyncioTaskRunner(LimitedRunner):
     """Runs submitted coroutines on the event loop of the flow itself, where that has one.
 

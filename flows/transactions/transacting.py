@@ -176,6 +176,9 @@ class transaction:
             ) from failures[0]
 
 
+atransaction = transaction  # as users of Prefect know it in coroutines
+
+
 def _place() -> Here:
     place = here()
     if place is None:

@@ -8,12 +8,12 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from upshot.flows.limits.concurrency import concurrency as limit
-
 
 class _Callable(ModuleType):
-    def __call__(self, *args: Any, **kwargs: Any) -> limit:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Do what the limit of this name does."""
+        from upshot.flows import concurrency as limit
+
         return limit(*args, **kwargs)
 
 
