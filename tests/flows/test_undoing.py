@@ -369,6 +369,24 @@ def by_hand(run: FlowRun) -> bytes:
     return doc
 
 
+NEVER_LEFT = """
+@flow
+def f():
+    transaction().__enter__()
+    return "done"
+"""
+
+
+def test_a_run_that_completed_is_not_undone(processes: Processes) -> None:
+    run, _ = processes.execute(processes.module(STEPS + NEVER_LEFT) + ":f")
+    assert run.state.name == "Completed"
+    with pytest.raises(NotUndoable, match="has completed"):
+        act(processes, lambda runs, _: runs.undo(run.id))
+    act(processes, lambda _, store: Unfinished(store, 1000, 0).look())
+    assert processes.seen.run(run.id).version == run.version
+    assert not is_open(processes)
+
+
 def test_only_what_ended_and_is_open_can_be_undone(processes: Processes) -> None:
     path = processes.module(STEPS + ORDER)
     run, _ = processes.execute(f"{path}:f")
