@@ -16,6 +16,8 @@ Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 _P = inspect.Parameter
 _NAMED: Final = (_P.POSITIONAL_OR_KEYWORD, _P.KEYWORD_ONLY)
 MAX_STORED_BYTES: Final = 256 * 1024
+MAX_GIVEN_BYTES: Final = 512 * 1024
+"""JSON that the parameters of a run may have which another process is to read."""
 
 
 class Signature:
@@ -84,13 +86,18 @@ class Signature:
 
     def _describe(self, error: Any) -> str:
         problems = error.errors(include_url=False, include_input=False)
-        return "; ".join(f"{self._place(problem['loc'])}: {problem['msg']}" for problem in problems)
+        return "; ".join(self._told(problem) for problem in problems)
+
+    def _told(self, problem: Any) -> str:
+        told = f"{self._place(problem['loc'])}: {problem['msg']}"
+        unknown = problem["type"] == "unexpected_keyword_argument"
+        return f"{told}; it takes {', '.join(self.names) or 'none'}" if unknown else told
 
     def _place(self, where: tuple[int | str, ...]) -> str:
         first = where[0]
         if isinstance(first, int) and first < len(self.names):
             first = self.names[first]
-        return ".".join(str(part) for part in (first, *where[1:]))
+        return ".".join(str(part) for part in (first, *where[1:])) or "''"
 
     @functools.cached_property
     def _validator(self) -> Callable[..., Arguments]:
@@ -126,10 +133,46 @@ def as_json(name: str, value: Any) -> Any:
     from pydantic_core import PydanticSerializationError, from_json, to_json
 
     try:
-        body = to_json(value, inf_nan_mode="constants")
-        return from_json(body, allow_inf_nan=False)
+        written = from_json(to_json(value, inf_nan_mode="constants"))
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise InvalidParameters(f"{name}: can not be written as JSON: {error}") from None
+    _require_finite(name, written)
+    return written
+
+
+def require_fitting(parameters: Mapping[str, Any]) -> None:
+    """Do nothing for parameters that a run can carry to another process.
+
+    Args:
+        parameters: JSON data by name.
+
+    Raises:
+        InvalidParameters: naming one that is too large or too deep or no JSON, or has no name.
+    """
+    from pydantic_core import to_json
+
+    from upshot.events.event import MAX_NESTING, nesting
+
+    if "" in parameters:
+        raise InvalidParameters("parameters: one has no name")
+    sizes = {name: len(to_json(value)) for name, value in parameters.items()}
+    if (together := sum(sizes.values())) > MAX_GIVEN_BYTES:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise InvalidParameters(
+            f"{largest}: the parameters have {together:,} bytes as JSON, and at most "
+            f"{MAX_GIVEN_BYTES:,} are carried; put large data in a file, and give its place"
+        )
+    for name, value in parameters.items():
+        if nesting(value) > MAX_NESTING:
+            raise InvalidParameters(f"{name}: nested deeper than {MAX_NESTING} levels")
+        _require_finite(name, value)
+
+
+def _require_finite(name: str, value: Any) -> None:
+    from upshot.events.finite import NOT_FINITE, not_finite
+
+    if (way := not_finite(value)) is not None:
+        raise InvalidParameters(f"{'.'.join(filter(None, (name, way)))}: {NOT_FINITE}")
 
 
 def _as_json(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..calls.parameters import require_fitting
 from ..states import State
 from .flowrun import DEFAULT_QUEUE, FlowRun, new_run
 
@@ -24,8 +25,13 @@ def run_of(
     Args:
         deployment: its definition, as the store has it.
         parameters: those that differ from the deployment's. tags: besides the deployment's.
+
+    Raises:
+        InvalidParameters: naming one that a run can't carry.
     """
     name: str = deployment["name"]
+    together = {**(deployment.get("parameters") or {}), **parameters}
+    require_fitting(together)
     return new_run(
         name.partition("/")[0],
         state=State("Scheduled", message),
@@ -33,7 +39,7 @@ def run_of(
         entrypoint=deployment["entrypoint"],
         pool=deployment.get("work_pool") or "default",
         queue=deployment.get("queue") or DEFAULT_QUEUE,
-        parameters={**(deployment.get("parameters") or {}), **parameters},
+        parameters=together,
         tags=tuple(dict.fromkeys([*(deployment.get("tags") or ()), *tags])),
         launch=launch_of(deployment),
         **more,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -10,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from . import times
-from .emitting import pair
+from .giving import json_object, parameter
 from .printing import Column, field, note, say_json, show
 from .session import Context, Format, Output
 from .watching import completed, tell, watch
@@ -55,6 +54,10 @@ def run(
         list[str] | None,
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="JSON, or else text; repeatable."),
     ] = None,
+    params: Annotated[
+        str | None,
+        typer.Option("--params", help="A JSON object, @FILE or - for stdin; --param goes on top."),
+    ] = None,
     run_name: Annotated[str | None, typer.Option("--name", help="The run's name.")] = None,
     key: Annotated[
         str | None, typer.Option("--idempotency-key", help="The same key makes the same run.")
@@ -75,8 +78,10 @@ def run(
     """Start a run of a deployment.
 
     Example: upshot deployment run words/readme --param path=README.md --wait
+
+    Example: upshot deployment run words/readme --params @tonight.json
     """
-    parameters = dict(parameter(text) for text in param or [])
+    parameters = json_object(params, "--params") | dict(parameter(text) for text in param or [])
     body: dict[str, Any] = {"deployment": name, "parameters": parameters}
     given: dict[str, Any] = {"name": run_name, "idempotency_key": key, "version": version}
     given |= {"priority": priority}
@@ -130,12 +135,3 @@ def resume(context: Context, name: _Name) -> None:
     """
     context.obj.client.post(f"/deployments/{quote(name)}/resume")
     note(f"{name} is on again")
-
-
-def parameter(text: str) -> tuple[str, Any]:
-    """Read ``name=value``; the value is JSON where it can be read so, else text."""
-    name, value = pair(text, "--param")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import typer
+
+from .giving import json_object, pair
 
 if TYPE_CHECKING:
     from upshot.events.event import Event
@@ -51,40 +52,11 @@ def build(
                 {"id": identity, "role": role}
                 for role, identity in (pair(text, "--related") for text in related)
             ],
-            payload=_object(payload),
+            payload=json_object(payload, "--payload"),
             **{key: value for key, value in given.items() if value is not None},
         )
     except ValidationError as error:
         raise InvalidEvent(describe(error)) from error
-
-
-def pair(text: str, option: str) -> tuple[str, str]:
-    """Split ``name=value``."""
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
-    return name, value
-
-
-def _object(given: str | None) -> dict[str, Any]:
-    from upshot.events.finite import NOT_FINITE, not_finite
-
-    if given is None:
-        return {}
-    text = given
-    if given == "-":
-        text = sys.stdin.read()
-    elif given.startswith("@"):
-        text = Path(given[1:]).read_text()
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"not JSON: {error}", param_hint="--payload") from error
-    if not isinstance(value, dict):
-        raise typer.BadParameter("must be a JSON object", param_hint="--payload")
-    if (way := not_finite(value)) is not None:
-        raise typer.BadParameter(f"{way}: {NOT_FINITE}", param_hint="--payload")
-    return value
 
 
 def send_file(client: Client, path: Path) -> dict[str, int]:

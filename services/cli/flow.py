@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .applying import pin, show_plan
-from .deployment import parameter
+from .giving import parameter
 from .printing import Column, field, say_json, show
 from .session import Context, Format, Output
 

@@ -131,9 +131,35 @@ def test_a_future_waits_no_longer_than_it_is_told(seen: Seen, module: Any) -> No
         future.result(timeout=0)
 
 
-@pytest.mark.parametrize("value", [object(), float("nan"), {"deep": [float("inf")]}, {1: b"\xff"}])
-def test_what_is_no_json_can_not_travel(seen: Seen, module: Any, value: Any) -> None:
-    with pytest.raises(InvalidParameters, match="by: can not be written as JSON"):
+def circle() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+UNFIT: dict[str, tuple[Any, str]] = {
+    "an object": (object(), "by: can not be written as JSON"),
+    "bytes": ({1: b"\xff"}, "by: can not be written as JSON"),
+    "a circle": (circle(), "by: can not be written as JSON"),
+    "a very deep list": (deep(9999), "by: can not be written as JSON"),
+    "a deep list": (deep(150), "by: nested deeper than 100 levels"),
+    "NaN": (float("nan"), "by: NaN, Infinity"),
+    "infinity": ({"deep": [float("inf")]}, r"by\.deep\.0: NaN, Infinity"),
+    "much": ("x" * 600_000, "by: the parameters have 600,0.. bytes"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_does_not_fit_can_not_travel(seen: Seen, module: Any, name: str) -> None:
+    value, why = UNFIT[name]
+    with pytest.raises(InvalidParameters, match=f"^{why}"):
         module.move.delay(module.Point(1), by=value)
     assert seen.runs() == []
 

@@ -49,6 +49,21 @@ async def log_line(api: Api, run: FlowRun, text: str) -> None:
     await api.store.execute("XADD", api.store.keys("logs", run.id), "*", "l", line)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"a": "x", "n": "x" * 600_000}, "n: the parameters have 600,0"),
+        ({"": 1}, "parameters: one has no name"),
+    ],
+)
+async def test_parameters_that_a_run_can_not_carry_are_refused(
+    api: Api, parameters: dict[str, Any], told: str
+) -> None:
+    asked = {"deployment": "etl/nightly", "parameters": parameters}
+    assert (await api.post(RUNS, 422, json=asked))["detail"].startswith(told)
+    assert (await api.get(RUNS))["items"] == []
+
+
 async def test_a_run_of_a_deployment_waits_in_its_queue(api: Api) -> None:
     run = await api.post(RUNS, 201, json={"deployment": "etl/nightly", "parameters": {"n": 2}})
     assert run["state"]["type"] == "Scheduled"

@@ -82,6 +82,13 @@ def test_a_wrong_setting_is_a_misuse_and_names_its_key(
         (["event", "emit", "Order.Placed", "-r", "o.1"], "must be lower case: 'order.placed'"),
         (["event", "emit", "order.placed", "-r", ""], "resource: "),
         (["event", "emit", "order.placed", "--file", "events.ndjson"], "NAME or --file"),
+        (["deployment", "run", "a/b", "-p", "n"], "NAME=VALUE"),
+        (["deployment", "run", "a/b", "-p", "n=[1e999]"], "n.0: NaN, Infinity"),
+        (["deployment", "run", "a/b", "-p", "n=" + "[" * 9999], "n: nested too deeply"),
+        (["deployment", "run", "a/b", "-p", "n=\udcff"], "n: it is not UTF-8"),
+        (["deployment", "run", "a/b", "--params", "[1]"], "JSON object"),
+        (["deployment", "run", "a/b", "--params", '{"n": NaN}'], "not JSON"),
+        (["deployment", "run", "a/b", "--params", "@no-such-file"], "no-such-file"),
         (["dead-letter", "replay"], "--all"),
         (["serve", "egnine"], "egnine"),
         (["up", "--port", "70000"], "65535"),
@@ -90,7 +97,7 @@ def test_a_wrong_setting_is_a_misuse_and_names_its_key(
         (["apply", "-f", "-", "-f", "x.yaml"], "no other --file"),
         (["import", "prefect", "-", "--name", "etl"], "ID=NAME"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: ascii(" ".join(value)[:60]) if isinstance(value, list) else "",
 )
 def test_a_misuse_exits_with_2_and_says_what_was_wrong(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]

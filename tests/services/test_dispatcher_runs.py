@@ -39,6 +39,19 @@ async def test_a_deployment_is_run_once_however_often_the_entry_comes(store_url:
         assert len(await service.events("action.succeeded")) == 1
 
 
+async def test_parameters_that_a_run_can_not_carry_fail_the_action(store_url: str) -> None:
+    deployment = {"name": "etl/nightly", "entrypoint": "etl.py:etl"}
+    wrong = {"n": "{{ [1e308 * 10] }}"}
+    wanted = entry({"run-deployment": {"deployment": "etl/nightly", "parameters": wrong}})
+    definitions = {"deployment": {"etl/nightly": deployment}}
+    async with dispatching(store_url, definitions=definitions) as service:
+        await service.send(wanted)
+        outcome = await service.outcome(wanted["firing"])
+        assert outcome["outcome"] == "failed"
+        assert "n.0: NaN, Infinity" in outcome["detail"]
+        assert await service.events("flow-run.scheduled") == []
+
+
 async def test_a_failed_run_is_retried_once_however_often_the_entry_comes(store_url: str) -> None:
     async with dispatching(store_url) as service:
         runs = Runs(service.store)
