@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from upshot.events.exceptions import Conflict
 from upshot.events.ids import derived_id
 
-from ..calls.parameters import as_json
+from ..calls.parameters import as_json, require_fitting
 from ..context import here
 from ..definitions.tagging import with_current
 from ..exceptions import DeploymentNotFound
@@ -41,13 +41,15 @@ BACKGROUND_POOL: Final = "default"
 def delay(task: Task[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunFuture[R]:
     """Ask for a run of a task that a worker executes; see ``Task.delay``."""
     bound = task.signature.bind(args, kwargs)
+    given = {name: as_json(name, value) for name, value in bound.items()}
+    require_fitting(given)
     run = new_run(
         task.name,
         state=State("Scheduled", "in the background"),
         run_id=_id_here("delay", task.name, bound),
         entrypoint=task.entrypoint,
         pool=BACKGROUND_POOL,
-        parameters={name: as_json(name, value) for name, value in bound.items()},
+        parameters=given,
         tags=with_current(task.tags),
         name=task.run_name(bound),
         **_cause(),
