@@ -5,7 +5,9 @@ Which run an entry is for is decided when it is taken: see ``events/functions/qu
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -24,6 +26,9 @@ from upshot.flows.states import State, StateType
 from .limited import Limited, limit_of
 
 log = structlog.get_logger(__name__)
+
+AGAIN_SECONDS: Final = 5.0
+"""How long a run that could not be started waits, so that its state says why for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Claims:
         return await self._pending(run) if there_is_room else None
 
     async def give_back(self, run: FlowRun, reason: str) -> None:
-        """Put a run that could not be started back into its queue."""
+        """Put a run that could not be started back, for another try a little later."""
         state = State("Scheduled", f"worker {self._worker} could not start it: {reason}")
-        await self._runs.transition(run, state, own=True)
+        due = int((time.time() + AGAIN_SECONDS) * 1000)
+        await self._runs.transition(run, state, own=True, due_ms=due)
