@@ -18,11 +18,11 @@ from pydantic_core import from_json
 from upshot.events.exceptions import Conflict
 from upshot.events.ids import derived_id
 
+from ..calls.keys import inputs_key
 from ..calls.parameters import as_json, require_fitting
 from ..context import here
 from ..definitions.tagging import with_current
 from ..exceptions import DeploymentNotFound
-from ..results.inputs import inputs_key
 from ..runs.deployed import run_of
 from ..runs.flowrun import FlowRun, new_run
 from ..runs.transitions import create_arguments, transition_arguments

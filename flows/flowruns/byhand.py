@@ -14,6 +14,7 @@ from upshot.events.store import SyncStore
 
 from ..aside import aside
 from ..calls.arguments import futures_in, resolve
+from ..calls.keys import inputs_key
 from ..calls.parameters import as_stored
 from ..context import Here, here
 from ..definitions.tagging import with_current
@@ -22,7 +23,6 @@ from ..journal.held import HeldRun
 from ..journal.journal import Journal
 from ..logs.capturing import capture
 from ..results.formats import ResultFiles
-from ..results.inputs import inputs_key
 from ..results.of_flows import restored
 from ..runs.flowrun import FlowRun, new_run
 from ..runs.transitions import create_arguments, transition_arguments

@@ -9,12 +9,12 @@ from pydantic_core import from_json, to_json
 
 from upshot.events.ids import derived_id
 
+from ..calls.keys import inputs_key
 from ..calls.outcomes import explain
 from ..context import Here, RunContext
 from ..definitions.tagging import with_current
 from ..logs.capturing import run_logger
 from ..results.formats import Kept, restore
-from ..results.inputs import inputs_key
 from ..results.keeping import keeping_for
 from ..states import State, StateType
 from .taskrun import Inside, TaskHead, TaskRun

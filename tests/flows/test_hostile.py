@@ -12,9 +12,9 @@ import pytest
 from upshot import flow, task
 from upshot.flows.calls.arguments import futures_in
 from upshot.flows.calls.futures import TaskFuture
+from upshot.flows.calls.keys import inputs_key
 from upshot.flows.context import here
 from upshot.flows.results.formats import keep
-from upshot.flows.results.inputs import inputs_key
 from upshot.flows.states import State
 from upshot.flows.taskruns.identity import task_run_of
 

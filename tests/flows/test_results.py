@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from upshot.flows.calls.keys import inputs_key
 from upshot.flows.results.formats import Kept, ResultFiles, keep, restore
-from upshot.flows.results.inputs import inputs_key
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

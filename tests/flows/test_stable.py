@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from upshot.flows.calls.keys import inputs_key
 from upshot.flows.exceptions import Unhashable
 from upshot.flows.results.hashing import hash_value
-from upshot.flows.results.inputs import inputs_key
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from pydantic_core import to_json
 
 from upshot.events.ids import new_id
 
-from ..calls.futures import TaskFuture, TaskFutureList
-from .formats import is_json
-from .stable import Write, stable
+from ..results.formats import is_json
+from ..results.stable import Write, stable
+from .futures import TaskFuture, TaskFutureList
 
 
 def inputs_key(bound: dict[str, Any]) -> str:
