@@ -85,7 +85,7 @@ def _check_assets(given: object) -> None:
 
 def _check_keeping(name: str) -> Callable[[Any], None]:
     def check(value: object) -> None:
-        from ..results.options import CHECKS
+        from ..results.checking import CHECKS
 
         CHECKS[name](value)
 

@@ -13,7 +13,7 @@ from .formats import INLINE_BYTES, Kept, ResultFiles, keep
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
     from ..taskruns.taskrun import TaskRun
-    from .options import Keeping
+    from .chosen import Keeping
 
 Place = tuple[Kept | None, str | None]
 """A result as it is kept, and the file that it lies in where it does not lie in the record."""
@@ -32,7 +32,7 @@ def keeping_for(task: Task[..., Any], run: RunContext) -> Keeping | None:
     flow = vars(run.flow) if run.flow is not None else ()
     if _OPTIONS.isdisjoint(vars(task)) and _OPTIONS.isdisjoint(flow):
         return None
-    from .options import keeping_of
+    from .chosen import keeping_of
 
     return keeping_of(task, run.flow)
 

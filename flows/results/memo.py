@@ -20,15 +20,15 @@ from ..context import RunContext
 from ..logs.capturing import run_logger
 from ..running import TaskRunContext
 from ..states import State, timestamp
+from .chosen import StorageKey
 from .formats import Kept, ResultFiles, restore
 from .hashing import hashed
 from .keeping import MOST_CACHED, Keeper, Place
-from .options import StorageKey
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
     from ..taskruns.taskrun import TaskRun
-    from .options import Keeping
+    from .chosen import Keeping
 
 _LOOK_AGAIN: Final = 0.05  # seconds
 FOLDER: Final = "cache"
