@@ -109,9 +109,10 @@ def test_a_value_that_does_not_fit_its_annotation_is_not_kept() -> None:
 
 def test_large_results_lie_in_files(tmp_path: Path) -> None:
     files = ResultFiles(str(tmp_path))
-    path = files.write("run", "task", b"[1]")
-    assert files.read(path) == b"[1]"
-    assert restore(Kept("json", files.read(path)), untyped) == [1]
+    path, kept = files.path("run", "task"), Kept("json", b"[1]")
+    files.write(path, kept.body)
+    assert files.read("json", path, kept.digest) == kept
+    assert restore(files.read("json", path, None), untyped) == [1]
 
 
 def test_equal_inputs_have_equal_keys_and_others_do_not() -> None:
