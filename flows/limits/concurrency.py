@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from types import TracebackType
 from typing import Final, Self
 
 from ..context import RunContext, here
@@ -56,12 +55,7 @@ class concurrency:
         self._claims.append((context, acquire(context, self._wanted)))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         release(*self._claims.pop())
 
     async def __aenter__(self) -> Self:
@@ -69,12 +63,7 @@ class concurrency:
         self._claims.append((context, await acquire_async(context, self._wanted)))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await asyncio.to_thread(release, *self._claims.pop())
 
 
