@@ -55,7 +55,10 @@ if TYPE_CHECKING:
         arun_deployment as arun_deployment,
         run_deployment as run_deployment,
     )
-    from .deployments.runfuture import RunFuture as RunFuture
+    from .deployments.runfuture import (
+        RunFuture as RunFuture,
+        wait_for_flow_run as wait_for_flow_run,
+    )
     from .deployments.serving import serve as serve
     from .emitting import emit_event as emit_event
     from .exceptions import MissingResult as MissingResult
@@ -132,7 +135,7 @@ else:
             ".deployments.deployment": "ConcurrencyLimitConfig Deployment",
             ".deployments.making": "deploy",
             ".deployments.remote": "arun_deployment run_deployment",
-            ".deployments.runfuture": "RunFuture",
+            ".deployments.runfuture": "RunFuture wait_for_flow_run",
             ".deployments.serving": "serve",
             ".emitting": "emit_event",
             ".exceptions": "MissingResult",

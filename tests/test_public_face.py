@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,15 @@ def test_modules_can_be_reached_as_attributes() -> None:
     code = "import upshot; print(upshot.states.Completed, upshot.runtime.flow_run.id)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith(" None\n")
+
+
+def test_no_room_needs_the_modules_for_users_of_prefect() -> None:
+    names = "|".join(re.escape(name) for name in MODULES if name != "__init__")
+    needing = re.compile(rf"^\s*(from|import) upshot\.({names})\b", re.MULTILINE)
+    rooms = [HERE.parent / room for room in ("events", "flows", "automations", "services")]
+    sources = [path for room in rooms for path in room.rglob("*.py")]
+    assert len(sources) > 100
+    assert not [path for path in sources if needing.search(path.read_text())]
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:

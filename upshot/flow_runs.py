@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         pause_flow_run as pause_flow_run,
         resume_flow_run as resume_flow_run,
         suspend_flow_run as suspend_flow_run,
+        wait_for_flow_run as wait_for_flow_run,
     )
 else:
     from upshot.flows import __getattr__ as __getattr__

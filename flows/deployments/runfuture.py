@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pydantic_core import from_json
 
+from upshot.events.exceptions import NotFound
 from upshot.events.store import SyncStore
 
 from ..context import here
@@ -22,10 +23,13 @@ from ..waiting.boundary import pass_boundary
 from .joining import connect, join, require_lasting
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from ..definitions.taskdef import Task
 
 R = TypeVar("R", covariant=True)
 
+HOUR: Final = 3600.0
 _SHORTEST_POLL: Final = 0.02
 _LONGEST_POLL: Final = 0.5
 
@@ -100,6 +104,33 @@ class RunFuture(Generic[R]):
 
     def __await__(self) -> Generator[Any, None, R]:
         return self.result_async().__await__()
+
+
+async def wait_for_flow_run(
+    flow_run_id: str | UUID, timeout: float | None = 3 * HOUR, poll_interval: float | None = None
+) -> FlowRun:
+    """Wait for the end of any flow run, and return the run as it then is.
+
+    Args:
+        timeout: seconds to wait; None for ever.
+        poll_interval: without effect; for code written for Prefect.
+
+    Raises:
+        NotFound: no run has this id. TimeoutError: it has not ended.
+        StoreUnavailable: no service runs here.
+    """
+    del poll_interval
+    return await asyncio.to_thread(_ended, str(flow_run_id), timeout)
+
+
+def _ended(run_id: str, timeout: float | None) -> FlowRun:
+    run = read(reach(), run_id)
+    if run is None:
+        raise NotFound(f"no run has the id {run_id!r}")
+    future: RunFuture[Any] = RunFuture(run)
+    if future.wait(timeout) is None:
+        raise TimeoutError(f"run {run.name} did not end within {timeout} seconds")
+    return future.refresh()
 
 
 def reach() -> Journal | SyncStore:

@@ -18,7 +18,7 @@ from pydantic_core import to_json, to_jsonable_python
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 
-from ..context import here
+from ..context import Here, here
 from ..deployments.joining import connect, join
 from ..deployments.runfuture import read
 from ..emitting import emit_event
@@ -106,9 +106,15 @@ def _send(value: Any, run_id: str, sender: str | None, key: str | None) -> None:
         emit_event(SENT, labels, payload=payload)
         return
     payload["sender"] = sender or f"flow-run.{place.run.id}"
-    count = str(place.scope.count(f"input:{run_id}"))
-    identity = derived_id("run-input", place.run.id, place.scope.owner, run_id, count)
-    emit_event(SENT, labels, payload=payload, id=identity)
+    emit_event(SENT, labels, payload=payload, id=_id_here(place, run_id))
+
+
+def _id_here(place: Here, run_id: str) -> str:
+    """Return the id that a message has in each attempt of the flow or task that sends it."""
+    who = "" if place.task is None else place.task.id
+    attempt = 0 if place.task is None else place.task.attempt
+    count = str(place.scope.count(f"input:{attempt}:{run_id}"))
+    return derived_id("run-input", place.run.id, who, run_id, count)
 
 
 def respond(metadata: InputMetadata, value: Any, sender: str | None = None) -> Any:

@@ -9,8 +9,15 @@ from typing import Any
 
 import pytest
 
-from upshot import Deployment, flow, run_deployment, runtime
-from upshot.events.exceptions import StoreUnavailable
+from upshot import (
+    Deployment,
+    arun_deployment,
+    flow,
+    run_deployment,
+    runtime,
+    wait_for_flow_run,
+)
+from upshot.events.exceptions import NotFound, StoreUnavailable
 from upshot.flows.definitions.entrypoints import load_module
 from upshot.flows.definitions.taskdef import Task, task
 from upshot.flows.deployments.deployment import put
@@ -21,6 +28,7 @@ from upshot.flows.exceptions import (
     NotCompleted,
 )
 from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.runs.transitions import transition_arguments
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen, eventually
@@ -193,6 +201,17 @@ def test_a_deployment_need_not_be_waited_for(seen: Seen, module: Any) -> None:
     runs = [run_deployment(name, {"x": 1}, timeout=0, idempotency_key="k") for _ in range(2)]
     assert runs[0].id == runs[1].id
     assert runs[0].state.name == "Scheduled"
+
+
+async def test_any_run_can_be_waited_for(seen: Seen, module: Any) -> None:
+    name = deployed(seen, module, "child", parameters={"y": 7})
+    run = await arun_deployment(name, {"x": 1}, timeout=0)
+    with pytest.raises(TimeoutError, match=run.name):
+        await wait_for_flow_run(run.id, timeout=0)
+    seen.store.call("transition", *transition_arguments(run, State("Cancelled"), own=False))
+    assert (await wait_for_flow_run(run.id, timeout=60)).state.name == "Cancelled"
+    with pytest.raises(NotFound, match="no run has the id"):
+        await wait_for_flow_run("x")
 
 
 def test_a_deployment_that_there_is_not_is_an_error(seen: Seen) -> None:
