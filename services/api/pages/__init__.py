@@ -14,8 +14,11 @@ from fastapi import APIRouter
 
 from . import assets, automations, deployments, docs, limits, live, now, run, runs, static, work
 
-__all__ = ["router"]
+__all__ = ["PAGES", "router"]
+
+PAGES = (now, runs, run, deployments, work, limits, assets, automations, live, static, docs)
+"""The modules that serve them."""
 
 router = APIRouter()
-for _page in (now, runs, run, deployments, work, limits, assets, automations, live, static, docs):
+for _page in PAGES:
     router.include_router(_page.router)

@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic_core import from_json
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from upshot.flows.states import NAMES
+
 from .. import problems
 from . import shown
 
@@ -29,20 +31,18 @@ _POLICY: Final = {
     "Cache-Control": "no-store",
 }
 _TONES: Final = {
-    **dict.fromkeys(("Completed", "Cached", "succeeded", "ok", "passed", "online"), "good"),
-    **dict.fromkeys(
-        ("Failed", "Crashed", "TimedOut", "failed", "dead-lettered", "check failed"), "bad"
-    ),
-    **dict.fromkeys(("Running", "Retrying", "Pending", "Cancelling", "open"), "busy"),
-    **dict.fromkeys(("Paused", "Suspended", "warned", "check warned", "draining"), "wait"),
+    **dict.fromkeys(("Completed", "succeeded", "ok", "passed", "online"), "good"),
+    **dict.fromkeys(("Failed", "Crashed", "failed", "dead-lettered", "check failed"), "bad"),
+    **dict.fromkeys(("Running", "Pending", "Cancelling", "open"), "busy"),
+    **dict.fromkeys(("Paused", "warned", "check warned", "draining"), "wait"),
 }
 _LINE: Final = 80
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def tone(state: str) -> str:
-    """Return the class of a state's colour."""
-    return _TONES.get(state, "dim")
+    """Return the class of the colour of a state, a health or an outcome."""
+    return _TONES.get(state) or _TONES.get(NAMES.get(state, ""), "dim")
 
 
 def seconds_between(start: str | None, end: str | None, now: str | None = None) -> float | None:
