@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from ..deadline import Deadline
 from ..states import State
 
 R = TypeVar("R", covariant=True)
@@ -138,9 +138,9 @@ class Waited(NamedTuple, Generic[Item]):
 def wait(futures: Iterable[TaskFuture[Item]], timeout: float | None = None) -> Waited[Item]:
     """Wait for the end of all, ``timeout`` seconds at most."""
     waited = list(futures)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = Deadline(timeout)
     for future in waited:
-        future.wait(None if deadline is None else _until(deadline))
+        future.wait(deadline.left())
     done = {future for future in waited if future.done()}
     return Waited(done, set(waited) - done)
 
@@ -157,14 +157,10 @@ def as_completed(
     waited = list(futures)
     for future in waited:
         future.add_done_callback(ended.put)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = Deadline(timeout)
     for number in range(len(waited)):
         try:
-            yield ended.get(timeout=None if deadline is None else _until(deadline))
+            yield ended.get(timeout=deadline.left())
         except Empty:
             left = len(waited) - number
             raise TimeoutError(f"{left} of {len(waited)} tasks did not end in time") from None
-
-
-def _until(deadline: float) -> float:
-    return max(0.0, deadline - time.monotonic())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, Self
 
 from ..context import RunContext, here
+from ..deadline import Deadline
 from ..exceptions import Interrupted, LimitTimeout, OutsideRun
 from ..waiting.boundary import pass_boundary, pass_boundary_async
 from .slots import Claim, Wanted
@@ -85,15 +85,15 @@ def standing_in(function: str) -> RunContext:
 
 def acquire(context: RunContext, wanted: Wanted) -> Claim | None:
     """Wait for slots in this thread; None where nothing limits."""
-    deadline = None if wanted.timeout is None else time.monotonic() + wanted.timeout
+    deadline = Deadline(wanted.timeout)
     while True:
         woken = threading.Event()
         claim = context.journal.slots.ask(context, wanted, woken.set)
         try:
-            woken.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            woken.wait(deadline.left())
             if claim is None or claim.has:
                 return claim
-            _require_going(context, late(wanted) if _is_over(deadline) else None)
+            _require_going(context, wanted, deadline)
         except BaseException:
             release(context, claim)
             raise
@@ -101,30 +101,28 @@ def acquire(context: RunContext, wanted: Wanted) -> Claim | None:
         pass_boundary(context)
 
 
-def _is_over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
-
-
-def _require_going(context: RunContext, error: Exception | None) -> None:
+def _require_going(context: RunContext, wanted: Wanted, deadline: Deadline) -> None:
+    """Do nothing where it is to ask again; Interrupted or LimitTimeout where not."""
     if context.stopping.is_set():
         raise Interrupted("the flow run stopped")
-    if error is not None:
-        raise error
+    if deadline.is_over():
+        raise LimitTimeout(
+            f"limit {', '.join(wanted.limits)}: no slot within {wanted.timeout:g} seconds"
+        )
 
 
 async def acquire_async(context: RunContext, wanted: Wanted) -> Claim | None:
     """Do the same in a coroutine."""
-    deadline = None if wanted.timeout is None else time.monotonic() + wanted.timeout
+    deadline = Deadline(wanted.timeout)
     while True:
         woken = asyncio.Event()
         claim = await _ask_async(context, wanted, woken)
         try:
             with suppress(TimeoutError):
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                await asyncio.wait_for(woken.wait(), left)
+                await asyncio.wait_for(woken.wait(), deadline.left())
             if claim is None or claim.has:
                 return claim
-            _require_going(context, late(wanted) if _is_over(deadline) else None)
+            _require_going(context, wanted, deadline)
         except BaseException:
             release(context, claim)
             raise
@@ -152,12 +150,6 @@ async def _ask_async(context: RunContext, wanted: Wanted, woken: asyncio.Event) 
 def _forget(context: RunContext, asked: asyncio.Future[Claim | None]) -> None:
     if not asked.cancelled() and asked.exception() is None:
         release(context, asked.result())
-
-
-def late(wanted: Wanted) -> LimitTimeout:
-    """Return the error of having waited in vain."""
-    names = ", ".join(wanted.limits)
-    return LimitTimeout(f"limit {names}: no slot within {wanted.timeout:g} seconds")
 
 
 def release(context: RunContext, claim: Claim | None) -> None:
