@@ -19,6 +19,7 @@ from .trees import adopt_orphans, clear, is_childless, kill, kill_group, kill_st
 from .wire import Channel, Message
 
 _PATIENCE: Final = 5.0
+_PID_BYTES: Final = 4
 
 Handle = Callable[[Message, list[int]], None]
 
@@ -41,11 +42,15 @@ class Change:
 class Children:
     """The children of this process, by the number of what each is for.
 
-    What a child leaves behind when it ends is ended, too.
+    What a child leaves behind when it ends is ended, too. One that adopts all that it starts, and
+    has no children at its end, leaves nothing behind and says so: looking for it takes long.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
+        self._tidy: set[int] = set()
+        self._heard, self._said = os.pipe()
+        os.set_blocking(self._heard, False)
         adopt_orphans()
         self._awake, self._waker = socket.socketpair()
         self._awake.setblocking(False)
@@ -81,7 +86,13 @@ class Children:
             traceback.print_exc()
         finally:
             _flush()
+            self._say_tidy()
             os._exit(code)
+
+    def _say_tidy(self) -> None:
+        with suppress(OSError):  # the flow has closed all that there was: then it is looked for
+            if is_childless():
+                os.write(self._said, os.getpid().to_bytes(_PID_BYTES))
 
     def reap(self) -> Iterator[Change]:
         """Yield each child that ended, was stopped or goes on."""
@@ -96,12 +107,23 @@ class Children:
             if number is not None:
                 yield Change(number, pid, None, os.WIFSTOPPED(status))
             return
+        self._hear_tidy()
         if self._numbers.pop(pid, None) is not None:
             kill_group(pid)  # what it has started may be there still
-        if not is_childless():
+        if pid in self._tidy:
+            self._tidy.remove(pid)
+        elif not is_childless():
             kill_strays(self._numbers, pid if self._numbers else None)
         if number is not None:
             yield Change(number, pid, os.waitstatus_to_exitcode(status))
+
+    def _hear_tidy(self) -> None:
+        """Hear who was tidy: whoever has ended has said it by now."""
+        with suppress(BlockingIOError):
+            while said := os.read(self._heard, _PID_BYTES):
+                pid = int.from_bytes(said)
+                if pid in self._numbers:  # and no fork of a child that ran out of its own code
+                    self._tidy.add(pid)
 
     def _drain(self) -> None:
         try:
