@@ -19,8 +19,8 @@ import pytest
 from tests.peers.processes import free_port, running, wait_for
 from tests.services.api_served import served
 from tests.services.archived import Steps, event, logged_positions, record_task, until_archived
+from tests.services.pasts import RunsOfAll
 from tests.services.running import service, until
-from tests.services.test_history import RunsOfAll
 from tests.services.test_history_migrations import differences
 from upshot.events.event import Event
 from upshot.events.log import Log

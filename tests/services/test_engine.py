@@ -1,9 +1,8 @@
-"""The engine on a real store: it fires once, at the place and time of the log, and says why."""
+"""The engine on a real store: it fires once, at the place of the log, and says why."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -12,30 +11,20 @@ from structlog.testing import capture_logs
 from tests.services.engines import (
     automation,
     counter,
-    cursor,
     defined,
     engine,
     entries,
     event,
-    eventually,
     firings,
     names,
-    owned,
-    place,
     settled,
 )
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.ids import derived_id
-from upshot.events.log import START, Log
+from upshot.events.log import Log
 from upshot.events.store import Argument, Store
 from upshot.services.definitions.catalog import Catalog, Verb
 from upshot.services.definitions.switching import switch
-from upshot.services.engine.reading import PATIENT_MS, Reader
-
-PAST = (int(time.time()) - 7200) * 1000
-"""A moment of the log long ago, in ms."""
-
-SECOND = 1000
 
 
 @pytest.fixture
@@ -45,12 +34,6 @@ def log(store: Store) -> Log:
 
 async def apply(store: Store, *automations: dict[str, Any]) -> None:
     await Catalog(store).apply({"automation": {each["name"]: each for each in automations}})
-
-
-async def define(store: Store, ms: int, *automations: dict[str, Any]) -> None:
-    """Put automations in force at a moment of the log."""
-    for each in automations:
-        await place(store, ms, defined(each, each["name"], Verb.CREATED, 1), own=True)
 
 
 async def test_an_event_fires_with_its_record_its_entry_and_its_events(
@@ -264,175 +247,3 @@ async def test_without_memory_firings_go_on(store: Store, log: Log) -> None:
     finally:
         await store.execute("CONFIG", "SET", "maxmemory", 0)
     assert len(await firings(store)) == 1
-
-
-HEARTBEAT = automation(
-    "late", posture="Proactive", after=["job.started"], expect=["job.done"], within="10s"
-)
-
-
-async def ended(store: Store) -> list[dict[str, Any]]:
-    async with engine(store):
-        await settled(store)
-        await past_deadlines(store)
-    return await firings(store)
-
-
-async def past_deadlines(store: Store) -> None:
-    """Wait until no more is decided than there is: one more event goes all the way."""
-    await Log(store).append([event("noise")])
-    await settled(store)
-
-
-async def test_what_did_not_come_in_time_fires_at_its_deadline(store: Store) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started", "s1"))
-    [firing] = await ended(store)
-    assert firing["reason"] == "absent"
-    assert firing["at"] == PAST + 11 * SECOND
-    assert firing["cause"] == "s1"
-
-
-async def test_what_came_in_time_by_the_log_is_not_absent_however_late_it_is_read(
-    store: Store,
-) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started"))
-    await place(store, PAST + 9 * SECOND, event("job.done"))
-    assert await ended(store) == []
-
-
-async def test_what_came_too_late_by_the_log_was_absent(store: Store) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started"))
-    await place(store, PAST + 12 * SECOND, event("job.done"))
-    assert [each["at"] for each in await ended(store)] == [PAST + 11 * SECOND]
-
-
-async def test_an_absence_before_a_deletion_is_judged_by_what_was_in_force(store: Store) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started"))
-    await place(store, PAST + 60 * SECOND, defined(None, "late", Verb.DELETED, 2), own=True)
-    await place(store, PAST + 61 * SECOND, event("job.started"))
-    assert [each["at"] for each in await ended(store)] == [PAST + 11 * SECOND]
-
-
-async def test_an_absence_that_an_engine_fired_is_not_fired_by_the_next(store: Store) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started"))
-    for _ in range(3):
-        assert len(await ended(store)) == 1
-
-
-async def close(store: Store, start: int, end: int) -> None:
-    """Let the log have been closed to outside senders for a while."""
-    await store.execute("ZADD", store.keys("gaps"), end, f"{start}-{end}")
-
-
-async def test_silence_while_nobody_could_speak_is_no_alarm(store: Store) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started"))
-    await close(store, PAST + 5 * SECOND, PAST + 600 * SECOND)
-    await place(store, PAST + 604 * SECOND, event("job.done"))
-    assert await ended(store) == []
-
-
-async def test_silence_around_a_closure_adds_up(store: Store) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started"))
-    await close(store, PAST + 5 * SECOND, PAST + 600 * SECOND)
-    await place(store, PAST + 607 * SECOND, event("job.done"))
-    assert [each["at"] for each in await ended(store)] == [PAST + 606 * SECOND]
-
-
-async def test_while_the_log_is_closed_nothing_is_absent(store: Store) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started"))
-    await store.execute("SET", store.keys("intake"), PAST + 5 * SECOND)
-    async with engine(store):
-        await settled(store)
-        await past_deadlines(store)
-        assert await firings(store) == []
-        async with store.client.pubsub() as senders:
-            told = event("log.reopened").to_json().replace(b',"follows":null', b"")
-            await store.call("hold_open", 1, "x", told.removesuffix(b"{}}"))
-            await senders.subscribe(store.keys("intake"))
-            await settled(store)
-            assert await firings(store) == []
-
-
-async def test_while_senders_are_connected_but_stopped_nothing_is_absent(store: Store) -> None:
-    await define(store, PAST, HEARTBEAT)
-    await place(store, PAST + SECOND, event("job.started"))
-    await store.execute("SET", store.keys("intake"), PAST + 5 * SECOND)
-    async with store.client.pubsub() as senders, engine(store):
-        await senders.subscribe(store.keys("intake"))
-        await settled(store)
-        await past_deadlines(store)
-        assert await firings(store) == []
-
-
-async def test_it_goes_on_when_somebody_moves_its_cursor(store: Store, log: Log) -> None:
-    await apply(store, automation("a"))
-    async with engine(store):
-        await settled(store)
-        await log.append([event(identity="skipped")])
-        await settled(store)
-        await store.execute("HSET", store.keys("engine"), "cursor", "0-0")
-        await log.append([event(identity="next")])
-        await settled(store)
-    assert [each["cause"] for each in await firings(store)] == ["skipped", "next"]
-
-
-async def test_a_standby_waits_and_takes_over_when_the_owner_gives_up(
-    store: Store, log: Log
-) -> None:
-    await apply(store, automation("a"))
-    second = Store(store.url)
-    async with engine(store, lease_ms=60_000):
-        await settled(store)
-        async with engine(second, lease_ms=300):
-            await asyncio.sleep(0.2)
-            assert await store.execute("HGET", store.keys("lease", "engine"), "epoch") == b"1"
-            await store.execute("HSET", store.keys("lease", "engine"), "until", 1)
-
-            async def taken() -> bool:
-                epoch = await store.execute("HGET", store.keys("lease", "engine"), "epoch")
-                return bool(epoch == b"2")
-
-            await eventually(taken)
-            await log.append([event(identity="e1")])
-            await settled(store)
-    await second.close()
-    assert [each["cause"] for each in await firings(store)] == ["e1"]
-    assert await counter(store, "leases_lost") == 1
-
-
-async def test_an_owner_that_steps_down_leaves_the_shard_free(store: Store) -> None:
-    async with engine(store, lease_ms=3_600_000):
-        await eventually(lambda: owned(store))
-    assert await store.execute("HGET", store.keys("lease", "engine"), "until") == b"0"
-
-
-async def test_an_owner_with_nothing_to_do_keeps_its_lease(store: Store) -> None:
-    async with engine(store, lease_ms=600):
-        await eventually(lambda: owned(store))
-        await asyncio.sleep(1.3)
-        assert await store.execute("HGET", store.keys("lease", "engine"), "epoch") == b"1"
-        assert not await store.call("take_lease", "engine", "somebody else", 1000)
-    assert await cursor(store) == "0-0"
-
-
-async def test_a_short_wait_wakes_the_store_when_it_is_over(store: Store) -> None:
-    """By itself a store that nobody talks to lets it go on for up to a tenth of a second more."""
-    reader = Reader(store)
-    await store.execute("CONFIG", "RESETSTAT")
-    for _ in range(10):  # one of them may be over by chance before it has to wake the store
-        await reader.read(START, wait_ms=3)
-    assert b"cmdstat_ping" in await store.execute("INFO", "commandstats")
-
-
-async def test_a_wait_for_nothing_in_particular_leaves_the_store_alone(store: Store) -> None:
-    await store.execute("CONFIG", "RESETSTAT")
-    await Reader(store).read(START, wait_ms=PATIENT_MS)
-    assert b"cmdstat_ping" not in await store.execute("INFO", "commandstats")

@@ -1,17 +1,13 @@
-"""Lists across store and archive: no hole, nothing twice, whatever moves meanwhile."""
+"""What is listed, shown and searched, wherever it is: in the store or in the archive."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from tests.services.api_served import Api, served
@@ -26,173 +22,18 @@ from tests.services.archived import (
 from upshot.events.log import Log
 from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
-from upshot.flows.runs.flowrun import FlowRun, new_run
-from upshot.flows.runs.registry import RunFilter, Runs
 from upshot.flows.states import State
 from upshot.services.history import events as history
 from upshot.services.history.address import SQLITE
 from upshot.services.history.filters import EventFilter
-from upshot.services.history.runs import RecordedRuns
+
+from .pasts import FAR, RunsOfAll, workshop
 
 ANY = EventFilter.of(None, None)
-FAR = 10**14
-NODE = "stream-node-max-entries"
-
-Step = tuple[str, int]
-moves = st.lists(
-    st.tuples(st.sampled_from(["new", "archive", "drop"]), st.integers(1, 8)), max_size=4
-)
-scripts = st.lists(st.tuples(moves, st.integers(1, 12)), min_size=1, max_size=8)
-quick = settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-
-
-@asynccontextmanager
-async def workshop(store_url: str) -> AsyncIterator[Steps]:
-    """Return an archiver beside an empty store whose log is trimmed event by event."""
-    store = Store(store_url)
-    await store.execute("FLUSHALL")
-    await store.load_functions()
-    await store.execute("CONFIG", "SET", NODE, 1)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            async with steps(store, Path(folder)) as made:
-                await Log(store).expect("archiver")
-                yield made
-        finally:
-            await store.execute("CONFIG", "SET", NODE, 100)
-            await store.close()
-
-
-def play(store_url: str, what: Callable[[Steps], Awaitable[None]]) -> None:
-    """Run a scenario to its end, with a loop of its own."""
-
-    async def whole() -> None:
-        async with workshop(store_url) as shop:
-            await what(shop)
-
-    asyncio.run(whole())
 
 
 async def append(shop: Steps, count: int) -> None:
     await Log(shop.store).append(event(number) for number in range(count))
-
-
-class Events:
-    """What happens to the log while somebody pages through it."""
-
-    def __init__(self, shop: Steps) -> None:
-        self.shop = shop
-        self.log = Log(shop.store)
-        self.positions: list[str] = []
-
-    async def do(self, moves: list[Step]) -> None:
-        for verb, count in moves:
-            if verb == "new":
-                given = (event(len(self.positions) + each) for each in range(count))
-                appended = await self.log.append(given)
-                self.positions += [each for each in appended.positions if each]
-            elif verb == "archive":
-                await self.shop.catch_up()
-            else:
-                await self.log.register("engine", await self.log.end())
-                await asyncio.sleep(0.002)
-                await self.log.trim(0, count * 3)
-
-
-@quick
-@given(script=scripts)
-def test_events_page_newest_first_without_a_seam(store_url: str, script: Any) -> None:
-    async def scenario(shop: Steps) -> None:
-        world = Events(shop)
-        await world.do([("new", 20), ("archive", 1), ("new", 5), ("drop", 3)])
-        expected, seen = list(reversed(world.positions)), list[str]()
-        cursor: str | None = None
-        for moves, limit in [*script, ([], 1000)]:
-            found, cursor = await history.search(
-                shop.store, shop.archive, ANY, limit=limit, before=cursor
-            )
-            seen += [each.position for each in found]
-            await world.do(moves)
-            if cursor is None:
-                break
-        assert seen == expected
-
-    play(store_url, scenario)
-
-
-@quick
-@given(script=scripts, limit=st.integers(1, 9))
-def test_events_are_read_oldest_first_without_a_seam(
-    store_url: str, script: Any, limit: int
-) -> None:
-    async def scenario(shop: Steps) -> None:
-        world, left = Events(shop), list(script)
-        await world.do([("new", 20), ("archive", 1), ("new", 5), ("drop", 3)])
-        seen, there = list[str](), len(world.positions)
-        async for batch in history.oldest_first(shop.store, shop.archive, limit=limit):
-            seen += [each.position for each in batch]
-            there = len(world.positions)  # what comes from now on, a last batch may not have
-            if left:
-                await world.do(left.pop()[0])
-        assert len(seen) >= there
-        assert seen == world.positions[: len(seen)]
-
-    play(store_url, scenario)
-
-
-class RunsOfAll:
-    """What happens to runs while somebody pages through them."""
-
-    def __init__(self, shop: Steps) -> None:
-        self.shop = shop
-        self.runs = Runs(shop.store)
-        self.made: list[str] = []
-
-    async def do(self, moves: list[Step]) -> None:
-        for verb, count in moves:
-            if verb == "new":
-                for _ in range(count):
-                    await self.make("Failed" if len(self.made) % 3 else "Running")
-            elif verb == "archive":
-                await self.shop.catch_up()
-            else:
-                await self.shop.store.call("forget_runs", FAR, count)
-
-    async def make(self, state: str) -> FlowRun:
-        run = new_run("etl", state=State("Scheduled"), name=f"n{len(self.made)}")
-        await self.runs.create(run)
-        run = await self.runs.transition(await self.runs.get(run.id), State("Running"), own=False)
-        if state != "Running":
-            run = await self.runs.transition(run, State(state), own=False)
-        self.made.append(run.id)
-        return run
-
-
-@quick
-@given(script=scripts)
-def test_runs_page_newest_first_without_a_seam(store_url: str, script: Any) -> None:
-    async def scenario(shop: Steps) -> None:
-        world = RunsOfAll(shop)
-        recorded = RecordedRuns(shop.store, world.runs, shop.archive)
-        await world.do([("new", 12), ("archive", 1), ("drop", 3), ("new", 3)])
-        places = await recorded.places(limit=100)
-        assert {place.id for place in places} == set(world.made)
-        expected = [place.id for place in places]
-        seen, cursor = list[str](), None
-        for moves, limit in [*script, ([], 1000)]:
-            found, cursor = await recorded.page(RunFilter(), limit=limit, before=cursor)
-            assert [each["id"] for _, each in found] == [place.id for place, _ in found]
-            seen += [place.id for place, _ in found]
-            await world.do(moves)
-            if cursor is None:
-                break
-        assert seen == expected
-
-    play(store_url, scenario)
 
 
 @pytest.fixture
