@@ -53,7 +53,7 @@ class Halting:
             return state
         if self._journal.leave(held):
             return held.run.state
-        held.halted = held.undone = False
+        held.halted = held.unfinished = False
         self.restore()
         return None
 

@@ -7,12 +7,29 @@ import time
 from collections import deque
 from typing import Final
 
-from .held import Entry
+from upshot.events.store import Argument
+
+from .held import HeldRun
 
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
 _MOST: Final = 4_000
 _MOST_BYTES: Final = 12 * 1024 * 1024
+
+
+class Entry:
+    """What is to be written: see ``upshot_record_tasks`` for the parts.
+
+    Attributes:
+        size: bytes of it.
+    """
+
+    __slots__ = ("event", "held", "id", "kind", "record", "size")
+
+    def __init__(self, held: HeldRun, id: str, kind: str, record: bytes, event: bytes) -> None:  # noqa: A002
+        self.held, self.id, self.kind = held, id, kind
+        self.record, self.event = record, event
+        self.size = len(record) + len(event)
 
 
 class Backlog:
@@ -66,3 +83,13 @@ class Backlog:
     def _count(self, by: int) -> None:
         with self._counting:  # many threads add, and a lost count would stop them for ever
             self.size += by
+
+
+def flatten(batch: list[Entry]) -> list[Argument]:
+    """Return the arguments of a batch; of a task run's records in it only the last is kept."""
+    last = {entry.id: entry for entry in batch if entry.id}
+    arguments: list[Argument] = []
+    for entry in batch:
+        kept = entry.record if not entry.id or last[entry.id] is entry else b""
+        arguments += (entry.id, entry.kind, kept, entry.event)
+    return arguments

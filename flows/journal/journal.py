@@ -30,8 +30,8 @@ from ..runs.flowrun import FlowRun, parse_run
 from ..runs.transitions import after, transition_arguments
 from ..states import State, StateType
 from ..waiting.boundary import sleep, stand_still
-from .backlog import Backlog
-from .held import Entry, HeldRun, fit, flatten
+from .backlog import Backlog, Entry, flatten
+from .held import HeldRun, fit
 
 EXIT_LOST: Final = 70
 """Exit code of a process whose run is not its own any more."""

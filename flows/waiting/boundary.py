@@ -46,7 +46,7 @@ def require_done(context: RunContext) -> None:
         Suspending: one was, so the function that returned has not done all that it was to do.
     """
     for each in context.outward():
-        if each.held.undone:
+        if each.held.unfinished:
             raise Suspending(each.id)
 
 
@@ -66,7 +66,7 @@ def stand_still(journal: Journal, held: HeldRun) -> None:
     with held.standing:
         while journal.refresh(held) is StateType.PAUSED:
             if held.run.state.name == "Suspended" and leaves(held.run):
-                held.undone = True
+                held.unfinished = True
                 raise Suspending(held.run.id)
             sleep(journal, held)
         held.halted = False

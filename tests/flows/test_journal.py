@@ -10,8 +10,8 @@ import pytest
 
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.store import Argument, SyncStore
-from upshot.flows.journal.backlog import Backlog
-from upshot.flows.journal.held import Entry, HeldRun, fit, flatten
+from upshot.flows.journal.backlog import Backlog, Entry, flatten
+from upshot.flows.journal.held import HeldRun, fit
 from upshot.flows.journal.journal import Journal
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.transitions import create_arguments, transition_arguments
