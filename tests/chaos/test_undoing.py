@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,11 @@ class Undoing:
         )  # fmt: skip
         self._store.call("create_run", *create_arguments(run))
         self._process(run, self._random.uniform(0.2, 1.0))
-        done = self._done(run)
-        asyncio.run(self._settle(run, ask=bool(done)))
-        while done and not self._read(run).state.ended:
+        if self._read(run).state.ended:
+            return [f"it ended by itself: {(self._folder / 'errors').read_text()[-2000:]}"]
+        done, is_open = self._done(), self._is_open()
+        asyncio.run(self._settle(run, ask=is_open))
+        while is_open and not self._read(run).state.ended:
             limit = self._random.uniform(0.05, 0.3) if self.kills < most else None
             self._process(run, limit)
             asyncio.run(self._settle(run, ask=False))
@@ -69,7 +72,8 @@ class Undoing:
         child = Child(self._folder / "errors", self._url, run.id, epoch, str(_LEASE_MS))
         if seconds is not None:
             time.sleep(seconds)
-            child.send_signal(signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it was through before
+                child.send_signal(signal.SIGKILL)
             self.kills += taken.undo is not None
         child.end()
 
@@ -93,11 +97,18 @@ class Undoing:
         stored = [body for key in keys for body in self._store.execute("HVALS", key)]
         return [from_json(body.partition(b" ")[2]) for body in stored]
 
-    def _done(self, run: FlowRun) -> list[str]:
+    def _done(self) -> list[str]:
         """Return by name what the store knows to be done and not committed, newest first."""
         done = [each for each in self._records() if each["state"]["name"] == "Completed"]
         newest = sorted(done, key=lambda each: str(each["ended"]), reverse=True)
-        return [str(each["result"]) for each in newest if each["result"] != "kept"]
+        return [str(each["result"]) for each in newest if not self._is_committed(each)]
+
+    def _is_open(self) -> bool:
+        return bool(self._store.execute("EXISTS", self._store.keys("open")))
+
+    def _is_committed(self, record: dict[str, Any]) -> bool:
+        key = self._store.keys("transactions", record["flow_run"])
+        return bool(self._store.execute("HGET", key, record["transaction"]["id"]) == b"committed")
 
     def _problems(self, run: FlowRun, done: list[str]) -> list[str]:
         notes = self._notes.read_text().splitlines()
@@ -108,7 +119,7 @@ class Undoing:
             found.append(f"done were {done}, undone {undone}")
         if begun.total() > len(done) + self.kills:
             found.append(f"{self.kills} kills, and hooks were begun {begun}")
-        if self._store.execute("EXISTS", self._store.keys("open")):
+        if self._is_open():
             found.append("something is open")
         if done and (state := self._read(run).state).name != "Cancelled":
             found.append(f"it is {state}")
