@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -156,6 +157,23 @@ async def test_a_button_of_another_site_does_nothing(api: Api) -> None:
     assert (await Runs(api.store).get(run.id)).state.type == "Scheduled"
 
 
+async def test_with_a_token_the_browser_gives_it_as_password_and_other_sites_do_not(
+    store_url: str,
+) -> None:
+    async with served(store_url, api_token="a-long-random-token") as api:
+        run = await _make(api)
+        address = f"{api.url}/runs/{run.id}/cancel"
+        known = "Basic " + base64.b64encode(b"anyone:a-long-random-token").decode()
+        evil = {"Origin": "https://evil.example"}
+        for headers, status in (({}, 401), ({"Authorization": known, **evil}, 403)):
+            async with api.http.post(address, headers=headers) as answer:
+                assert answer.status == status
+        own = {"Authorization": known, "Origin": api.url}
+        async with api.http.post(address, headers=own) as answer:
+            assert answer.status == 200
+            assert "Cancelled" in await answer.text()
+
+
 async def test_a_deployment_is_run_with_what_its_form_says(api: Api) -> None:
     sent = {"field.n": "5", "field.": '{"day": "Monday"}', "name": "by-hand"}
     status, _ = await _send(api, "/deployments/etl%2Fnightly/run", **sent)
@@ -169,6 +187,10 @@ async def test_a_deployment_is_run_with_what_its_form_says(api: Api) -> None:
 async def test_switches_of_pools_and_deployments_work(api: Api) -> None:
     assert (await _send(api, "/work/default/pause"))[0] == 303
     assert (await api.get("/api/v1/work-pools/default"))["paused"] is True
+    assert (await _send(api, "/work/default/queues/default/pause"))[0] == 303
+    (queue,) = (await api.get("/api/v1/work-pools/default"))["queues"]
+    assert queue["paused"] is True
+    assert (await _send(api, "/work/default/queues/default/resume"))[0] == 303
     assert (await _send(api, "/deployments/etl%2Fnightly/pause"))[0] == 303
     assert "Paused" in await _page(api, "/deployments")
     assert (await _send(api, "/deployments/etl%2Fnightly/resume"))[0] == 303

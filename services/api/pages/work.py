@@ -25,6 +25,20 @@ async def show(parts: Served) -> Response:
     return page("work.html", pools=pools, workers=workers, live=live)
 
 
+@router.post("/work/{name:path}/queues/{queue}/pause")
+async def pause_queue(parts: Served, name: str, queue: str) -> Response:
+    """Let no run of a pool's queue begin."""
+    await work.pause_work_queue(parts, name, queue)
+    return back("/work")
+
+
+@router.post("/work/{name:path}/queues/{queue}/resume")
+async def resume_queue(parts: Served, name: str, queue: str) -> Response:
+    """Let runs of a pool's queue begin again."""
+    await work.resume_work_queue(parts, name, queue)
+    return back("/work")
+
+
 @router.post("/work/{name:path}/pause")
 async def pause(parts: Served, name: str) -> Response:
     """Let the pool's workers take no new runs."""

@@ -39,13 +39,23 @@ let followed = "";
 function listen() {
   const wanted = document.hidden ? "" : live().dataset.live || "";
   if (wanted === followed) return;
-  if (news) news.close();
-  [news, followed] = [null, wanted];
+  deafen();
+  followed = wanted;
   if (!wanted) return;
   news = new EventSource(wanted);
   news.onmessage = look;
   news.onopen = () => { away(false); look(); }; // what came before it was open is news, too
-  news.onerror = () => away(true);
+  news.onerror = () => {
+    away(true);
+    if (news.readyState !== EventSource.CLOSED) return; // the browser asks again by itself
+    deafen();
+    setTimeout(listen, AGAIN);
+  };
+}
+
+function deafen() {
+  if (news) news.close();
+  [news, followed] = [null, ""];
 }
 
 function away(isAway) {
@@ -104,7 +114,8 @@ function attend() {
 }
 
 document.addEventListener("visibilitychange", attend);
-window.addEventListener("pagehide", () => { if (news) news.close(); unfollow(); });
+window.addEventListener("pagehide", () => { deafen(); unfollow(); });
+window.addEventListener("pageshow", (event) => event.persisted && attend());
 setInterval(() => { if ("ticks" in live().dataset && !document.hidden) look(); }, TICK);
 listen();
 follow();
