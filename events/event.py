@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -114,6 +114,18 @@ class Event(BaseModel):
     follows: EventId | None = None
     causation: Causation | None = Field(default=None, exclude_if=lambda value: value is None)
 
+    @classmethod
+    def of(cls, **fields: Any) -> Self:
+        """Make an event of fields that people gave.
+
+        Raises:
+            InvalidEvent: naming each field that is wrong.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise InvalidEvent(describe(error)) from error
+
     def to_json(self) -> bytes:
         """Return the event as the log keeps it.
 
@@ -179,18 +191,6 @@ def refuse_impostor(event: Event) -> None:
     """Do nothing, or raise InvalidEvent where :func:`impostor` has a reason."""
     if why := impostor(event.event, event.resource["id"]):
         raise InvalidEvent(f"event: {why}")
-
-
-def parse_event(body: bytes | str) -> Event:
-    """Check one event that came as JSON.
-
-    Raises:
-        InvalidEvent: with one line for each field that is wrong.
-    """
-    try:
-        return Event.model_validate_json(body)
-    except ValidationError as error:
-        raise InvalidEvent(describe(error)) from error
 
 
 def describe(error: ValidationError) -> str:

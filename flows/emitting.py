@@ -80,15 +80,9 @@ def made_event(
 
 
 def _checked(fields: dict[str, Any]) -> Event:
-    from pydantic import ValidationError
+    from upshot.events.event import Event, refuse_impostor
 
-    from upshot.events.event import Event, describe, refuse_impostor
-    from upshot.events.exceptions import InvalidEvent
-
-    try:
-        event = Event(**fields)
-    except ValidationError as error:
-        raise InvalidEvent(describe(error)) from error
+    event = Event.of(**fields)
     refuse_impostor(event)
     return event
 

@@ -36,27 +36,21 @@ def build(
     Raises:
         BadParameter: an option has a wrong form. InvalidEvent: the event breaks a rule.
     """
-    from pydantic import ValidationError
-
-    from upshot.events.event import Event, describe
-    from upshot.events.exceptions import InvalidEvent
+    from upshot.events.event import Event
 
     if name is None or resource is None:
         raise typer.BadParameter("give the event's NAME and --resource ID (or --file)")
     given: dict[str, Any] = {"id": event_id, "occurred": occurred and occurred.astimezone()}
-    try:
-        return Event(
-            event=name,
-            resource={"id": resource, **dict(pair(text, "--label") for text in labels)},
-            related=[
-                {"id": identity, "role": role}
-                for role, identity in (pair(text, "--related") for text in related)
-            ],
-            payload=json_object(payload, "--payload"),
-            **{key: value for key, value in given.items() if value is not None},
-        )
-    except ValidationError as error:
-        raise InvalidEvent(describe(error)) from error
+    return Event.of(
+        event=name,
+        resource={"id": resource, **dict(pair(text, "--label") for text in labels)},
+        related=[
+            {"id": identity, "role": role}
+            for role, identity in (pair(text, "--related") for text in related)
+        ],
+        payload=json_object(payload, "--payload"),
+        **{key: value for key, value in given.items() if value is not None},
+    )
 
 
 def send_file(client: Client, path: Path) -> dict[str, int]:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from tests.services.api_served import served
 from upshot.events.embedded import EmbeddedStore
-from upshot.events.event import parse_event
+from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.services.api.intake import opening
@@ -33,7 +33,7 @@ async def listeners(store: Store) -> int:
 
 def test_the_opening_is_an_event_once_its_payload_is_added() -> None:
     event_id, prefix = opening()
-    event = parse_event(prefix + b'{"closed_from":1,"closed_until":2}}')
+    event = Event.model_validate_json(prefix + b'{"closed_from":1,"closed_until":2}}')
     assert (event.id, event.event, event.payload["closed_until"]) == (event_id, "log.reopened", 2)
     assert list(json.loads(prefix + b"{}}"))[-1] == "payload"
 

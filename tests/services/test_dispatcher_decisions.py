@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from tests.services.dispatching import call, entry
-from upshot.events.event import Event, parse_event
+from upshot.events.event import Event
 from upshot.events.exceptions import Conflict, StoreFull, StoreUnavailable
 from upshot.flows.exceptions import NotRetryable
 from upshot.services.dispatcher.entry import Entry, parse_entry
@@ -207,7 +207,7 @@ def test_a_wrong_entry_is_refused_by_the_field(field: str, value: Any) -> None:
 
 
 def told(of: Entry, outcome: Outcome) -> list[Event]:
-    return [parse_event(body) for body in outcome_events(of, 0, outcome)]
+    return [Event.model_validate_json(body) for body in outcome_events(of, 0, outcome)]
 
 
 def test_what_was_given_up_is_told_twice_and_its_letter_leads_back() -> None:
