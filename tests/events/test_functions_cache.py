@@ -72,36 +72,51 @@ def test_who_was_fenced_locks_notes_and_commits_nothing(store: SyncStore) -> Non
     before = everything(store)
     for call in (
         ("lock", "l", "r", 7, "t"),
-        ("note_transaction", "r", 7, "f", "active"),
-        ("commit_transaction", "r", 7, "f", "k", "{}", 10, "a", "entry", "/a", 0),
+        ("note_transaction", "r", 7, "f/set/x", "1"),
+        ("enter_stage", "r", 7, "r", "f", "active"),
+        ("commit_transaction", "r", 7, "r", "f", "k", "{}", "[]", 10, "a", "entry", "/a", 0),
     ):
         with pytest.raises(StaleEpoch):
             store.call(*call)
     with pytest.raises(NotFound):
-        store.call("note_transaction", "nobody", 1, "f", "active")
+        store.call("note_transaction", "nobody", 1, "f/set/x", "1")
     assert everything(store) == before
 
 
 def test_a_commit_is_one_step(store: SyncStore) -> None:
-    store.call("note_transaction", "r", 1, "f", "active", "f/set/x", "1")
+    store.call("enter_stage", "r", 1, "r", "f", "active", "f/set/x", "1")
+    assert fields(store, "open", "r") == {"r": "1"}
     entries = ("a", "1", "/a", 0, "b", "2", "/b", 0, "c", "3", "/c", 0)
-    store.call("commit_transaction", "r", 1, "f", "k", "{}", 2, *entries)
+    store.call("commit_transaction", "r", 1, "r", "f", "k", "{}", '["/d"]', 2, *entries)
     assert fields(store, "transactions", "r") == {"f": "committed", "f/set/x": "1"}
     assert fields(store, "committed") == {"k": "{}"}
     assert set(fields(store, "cache")) < {"a", "b", "c"}
     assert len(litter(store)) == 1
-    store.call("commit_transaction", "r", 1, "g", "", "{}", 2)
+    assert set(fields(store, "held")) > {"/d"}
+    assert store.execute("EXISTS", store.keys("open"), store.keys("open", "r")) == 0
+    store.call("commit_transaction", "r", 1, "r", "g", "", "{}", "[]", 2)
     assert fields(store, "committed") == {"k": "{}"}
 
 
 def test_the_files_of_a_forgotten_run_are_litter(sync_store: SyncStore) -> None:
     create(sync_store, "r", kind="Completed")
     sync_store.execute("SADD", sync_store.keys("files", "r"), "/results", "s3://there")
-    sync_store.call("note_transaction", "r", 1, "f", "active")
+    sync_store.call("enter_stage", "r", 1, "r", "f", "active")
     assert sync_store.call("forget_runs", FAR, 10) == 1
     assert litter(sync_store) == [b"run /results/r", b"run s3://there/r"]
-    left = sync_store.execute("EXISTS", sync_store.keys("transactions", "r"))
-    assert left + sync_store.execute("EXISTS", sync_store.keys("files", "r")) == 0
+    gone = [("transactions", "r"), ("files", "r"), ("open", "r"), ("open",)]
+    assert sync_store.execute("EXISTS", *(sync_store.keys(*parts) for parts in gone)) == 0
+
+
+def test_open_transactions_are_counted_once_however_often_it_is_said(store: SyncStore) -> None:
+    stages = [("f", "active"), ("f", "active"), ("g", "active"), ("f", "rolling-back")]
+    for transaction, stage in stages:
+        store.call("enter_stage", "r", 1, "whole", transaction, stage)
+    assert fields(store, "open", "whole") == {"r": "2"}
+    assert store.execute("SMEMBERS", store.keys("open")) == [b"whole"]
+    for transaction in ("f", "f", "g"):
+        store.call("enter_stage", "r", 1, "whole", transaction, "rolled-back")
+    assert store.execute("EXISTS", store.keys("open"), store.keys("open", "whole")) == 0
 
 
 def test_a_task_that_completed_may_be_undone_and_no_more(store: SyncStore) -> None:
