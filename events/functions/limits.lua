@@ -36,12 +36,12 @@ end
 
 -- Serves the lines of these limits, and of those that this makes room in; calls workers for runs of
 -- pools and queues.
-local function advance(root, names, after_change)
+local function advance(root, names, to_tell)
   local i, called = 1, {}
   while names[i] do
     local pool = pool_of_limit(names[i])
     if pool and not called[pool] then
-      call_workers(root, pool, after_change)
+      call_workers(root, pool, to_tell)
       called[pool] = true
     end
     local ask = not pool and serve_first(root, names[i])

@@ -1,12 +1,14 @@
 -- Queues of work pools: which of the runs that wait is the next one. An entry of the stream queue:<pool>
 -- calls a worker; for which run is decided when it has a place, by the queues' priorities, limits and
 -- pauses, and the pool's limit. A pool has at least as many entries without a run as it has runs that
--- may begin. An entry for which none may begin is gone, when one may again a worker is called anew.
+-- may begin. An entry for which none may begin is gone; when one may again a worker is called anew.
 
 -- The slots of a run that a worker begins with, or has: one of its pool, one of its queue.
 local QUEUED = '/@queue'
 local PRIORITY = 100
 local LOOKED_AT = 100
+-- Before the run of an entry whose worker does not begin with it, but tells that it has to wait.
+local TELLS = '?'
 
 local function ready(root, pool, queue)
   return root .. ':ready:' .. pool .. '/' .. queue
@@ -93,9 +95,9 @@ local function next_run(root, pool)
   return best
 end
 
--- Calls as many workers as there are runs that may begin, where fewer are called. After a change
--- of what is defined each run is looked at that a limit keeps from beginning now.
-local function call_workers(root, pool, after_change)
+-- Calls as many workers as there are runs that may begin, where fewer are called; or also for those
+-- that a limit keeps from beginning, where that is to be told yet.
+local function call_workers(root, pool, to_tell)
   local queues = redis.call('SMEMBERS', root .. ':queues:' .. pool)
   if #queues == 0 then return end
   local pool_is, may, looked_at, first = standing(root, pool), 0, 0, nil
@@ -104,7 +106,9 @@ local function call_workers(root, pool, after_change)
     local free, limit = room(root, pool, pool_is, queue)
     local waiting = redis.call('ZCARD', key)
     may = may + math.min(free, waiting)
-    if after_change and (free > 0 or limit) then looked_at = looked_at + waiting end
+    if to_tell and (free > 0 or limit) then
+      looked_at = looked_at + waiting - redis.call('SCARD', told_to_wait(root, pool, queue))
+    end
     first = first or redis.call('ZRANGE', key, 0, 0)[1]
   end
   local called = redis.call('XLEN', root .. ':queue:' .. pool) - redis.call('HLEN', root .. ':picks:' .. pool)
@@ -143,25 +147,43 @@ local function first_untold(root, pool, queue)
 end
 
 -- Returns a run that a limit keeps from beginning, where that is to be told, or acted on, and the
--- limit: the run that a worker was called for, or any.
+-- limit, and its queue: the run that a worker was called for, or any.
 local function kept_waiting(root, pool, named)
   local pool_is, queue = standing(root, pool), redis.call('HGET', root .. ':run:' .. named, 'queue') or 'default'
   local queues = redis.call('SMEMBERS', root .. ':queues:' .. pool)
   if redis.call('ZSCORE', ready(root, pool, queue), named) then
     local _, limit = room(root, pool, pool_is, queue)
     if limit and redis.call('SISMEMBER', told_to_wait(root, pool, queue), named) == 0 then
-      return named, collision(root, named) or limit
+      return named, collision(root, named) or limit, queue
     end
   end
   for _, other in ipairs(queues) do
     local _, limit = room(root, pool, pool_is, other)
     local id = limit and first_untold(root, pool, other)
-    if id then return id, collision(root, id) or limit end
+    if id then return id, collision(root, id) or limit, other end
   end
 end
 
 local function told_of(root, id, limit)
   return {id, redis.call('ZSCORE', root .. ':due', id) or '', redis.call('HGETALL', root .. ':run:' .. id), limit or ''}
+end
+
+-- Uses an entry to tell that a run must wait, where that is to be told; else it is gone.
+local function tell(root, pool, entry, named)
+  local id, limit, queue = kept_waiting(root, pool, named)
+  if not id then
+    finish_entry(root, pool, entry)
+    return {}
+  end
+  redis.call('SADD', told_to_wait(root, pool, queue), id)
+  redis.call('HSET', root .. ':picks:' .. pool, entry, TELLS .. id)
+  return told_of(root, id, limit)
+end
+
+-- A worker that was to tell something may not have done so: then another one is to.
+local function untell(root, pool, id)
+  if asked_for(root, id .. QUEUED) then return end
+  redis.call('SREM', told_to_wait(root, pool, redis.call('HGET', root .. ':run:' .. id, 'queue') or 'default'), id)
 end
 
 -- upshot_pick root | pool, entry, run that the entry names
@@ -170,11 +192,12 @@ end
 -- Decides which run a worker begins with that has an entry of the pool's stream: the one it was for already, or else
 -- the next, which has its slots then. An entry from before there were queues is for the run that it names.
 -- Returns the run's id, its place in due or '', its fields, and '' or the limit for which it has to wait.
--- Without a run that may begin the entry is gone, and there is nothing to return where nothing is to be told.
+-- Without a run that may begin the entry calls nobody any more, and there is nothing to return where nothing is to
+-- be told.
 redis.register_function{function_name='upshot_pick', flags={'allow-oom'}, callback=function(keys, args)
   local root, pool, picks = keys[1], args[1], keys[1] .. ':picks:' .. args[1]
   local id = redis.call('HGET', picks, args[2])
-  if id then return told_of(root, id) end
+  if id then return string.sub(id, 1, 1) ~= TELLS and told_of(root, id) or {} end
   -- Somebody took it for left behind, and has called another worker.
   if #redis.call('XRANGE', root .. ':queue:' .. pool, args[2], args[2]) == 0 then return {} end
   local found = next_run(root, pool)
@@ -185,9 +208,7 @@ redis.register_function{function_name='upshot_pick', flags={'allow-oom'}, callba
   elseif not redis.call('HGET', root .. ':run:' .. args[3], 'place') then
     id = args[3]
   else
-    finish_entry(root, pool, args[2])
-    local waits, limit = kept_waiting(root, pool, args[3])
-    return waits and told_of(root, waits, limit) or {}
+    return tell(root, pool, args[2], args[3])
   end
   redis.call('HSET', picks, args[2], id)
   return told_of(root, id)
@@ -203,7 +224,10 @@ redis.register_function{function_name='upshot_wait', flags={'allow-oom'}, callba
   local pool, queue = run[2], run[3] or 'default'
   if not redis.call('ZSCORE', ready(root, pool, queue), id) then enqueue(root, id, pool) end
   local _, limit = room(root, pool, standing(root, pool), queue)
-  if not limit then return 0 end
+  if not limit then
+    untell(root, pool, id)
+    return 0
+  end
   redis.call('SADD', told_to_wait(root, pool, queue), id)
   if ask then return 1 end
   append(root, args[2])

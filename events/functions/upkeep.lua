@@ -23,13 +23,17 @@ redis.register_function{function_name='upshot_requeue', flags={'allow-oom'}, cal
   local picked = redis.call('HGET', root .. ':picks:' .. pool, args[2])
   if not finish_entry(root, pool, args[2]) then return 0 end
   local mine = picked or not redis.call('HGET', root .. ':run:' .. args[3], 'place') and args[3]
+  if mine and string.sub(mine, 1, 1) == TELLS then
+    untell(root, pool, string.sub(mine, 2))
+    mine = nil
+  end
   if mine and still_waits(root, mine) then
     advance(root, give_up(root, mine .. QUEUED))
     enqueue(root, mine, pool)
     return 1
   end
   local before = redis.call('XLEN', root .. ':queue:' .. pool)
-  call_workers(root, pool)
+  call_workers(root, pool, true)
   return redis.call('XLEN', root .. ':queue:' .. pool) > before and 1 or 0
 end}
 

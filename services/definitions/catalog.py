@@ -243,9 +243,7 @@ def _concerned(change: Change) -> list[dict[str, str]]:
     if change.kind != "work-queue":
         return []
     pool = change.name.partition("/")[0]
-    return [
-        {"id": f"work-pool.{derived_id('work-pool', pool)}", "role": "work-pool", "name": pool}
-    ]
+    return [{"id": f"work-pool.{derived_id('work-pool', pool)}", "role": "work-pool", "name": pool}]
 
 
 def _parse(value: bytes) -> tuple[int, Doc]:

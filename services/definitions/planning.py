@@ -132,7 +132,9 @@ def pausing(kind: str, name: str, version: int, doc: Doc, paused: bool) -> Chang
     return Change(kind, name, Verb.UPDATED, version, new, told="paused" if paused else "resumed")
 
 
-def queue_pausing(kind: str, name: str, version: int, is_paused: bool, paused: bool) -> Change | None:
+def queue_pausing(
+    kind: str, name: str, version: int, is_paused: bool, paused: bool
+) -> Change | None:
     """Decide what pausing or resuming a pool's queue changes; None where it is so already.
 
     What is said of it stays as it is said, as the pool's definition may say the contrary.

@@ -166,7 +166,9 @@ async def test_a_queue_is_paused_from_the_command_line(api: Api) -> None:
     await api.post("/api/v1/deployments", 201, json=doc)
     for verb, paused in (("pause", "yes"), ("resume", "no")):
         await asyncio.to_thread(printed, api, "work-pool", "queue", verb, "heavy", "bulk")
-        _, row, _ = (await asyncio.to_thread(printed, api, "work-pool", "queues", "heavy")).splitlines()
+        _, row, _ = (
+            await asyncio.to_thread(printed, api, "work-pool", "queues", "heavy")
+        ).splitlines()
         assert (row.split()[0], paused in row.split()) == ("bulk", True)
 
 

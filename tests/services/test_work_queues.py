@@ -388,7 +388,10 @@ async def test_runs_too_many_of_a_deployment_are_cancelled_also_where_the_pool_i
     second = await wait(store, deployment="etl/a")
     assert await taking.all() == []
     kinds = [(await Runs(store).get(run.id)).state.name for run in (first, second)]
-    expected = {"CANCEL_NEW": ["Pending", "Cancelled"], "CANCEL_RUNNING": ["Cancelling", "Scheduled"]}
+    expected = {
+        "CANCEL_NEW": ["Pending", "Cancelled"],
+        "CANCEL_RUNNING": ["Cancelling", "Scheduled"],
+    }
     assert kinds == expected[strategy]
 
 

@@ -1,4 +1,4 @@
-"""Whatever workers do and whenever they die or are late: limits hold, order is kept, nothing is lost."""
+"""Whenever workers die or are late: limits hold, order is kept, nothing is lost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ POOL = st.fixed_dictionaries(
 LIMITED = st.fixed_dictionaries(
     {
         "limit": st.sampled_from([1, 2]),
-        "collision_strategy": st.sampled_from(["ENQUEUE", "ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"]),
+        "collision_strategy": st.sampled_from(
+            ["ENQUEUE", "ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"]
+        ),
     }
 )
 RUN = st.tuples(
@@ -117,7 +119,11 @@ class Queues(RuleBasedStateMachine):
 
     # What people do.
 
-    @initialize(pool=POOL, runs=st.lists(RUN, min_size=3, max_size=8), limits=st.lists(LIMITED, min_size=2, max_size=2))
+    @initialize(
+        pool=POOL,
+        runs=st.lists(RUN, min_size=3, max_size=8),
+        limits=st.lists(LIMITED, min_size=2, max_size=2),
+    )
     def it_begins(self, pool: dict[str, Any], runs: list[Any], limits: list[Any]) -> None:
         self.the_pool_is_defined({**pool, "paused": False})
         for name, limit in zip(DEPLOYMENTS, limits, strict=True):
@@ -129,8 +135,9 @@ class Queues(RuleBasedStateMachine):
     @precondition(lambda self: len(self.made) < MOST_RUNS)
     def a_run_is_made(self, run: tuple[str, int, str | None]) -> None:
         queue, priority, deployment = run
-        made = new_run("f", state=State("Scheduled"), entrypoint="x.py:f", pool="default", queue=queue,
-                      priority=priority, deployment=deployment)  # fmt: skip
+        place: dict[str, Any] = {"pool": "default", "queue": queue, "priority": priority}
+        scheduled = State("Scheduled")
+        made = new_run("f", state=scheduled, entrypoint="x.py:f", deployment=deployment, **place)
         self.do(self.runs.create(made))
         self.made.append(made.id)
 
@@ -233,23 +240,29 @@ class Queues(RuleBasedStateMachine):
         ]
         return min(places)[2].encode() if there and places else None
 
-    @rule(which=WHICH)
+    @rule(which=WHICH, steps=st.integers(0, 3))
     @precondition(lambda self: self.takers)
-    def a_worker_dies(self, which: int) -> None:
-        taker = self.takers.pop(which % len(self.takers))
-        self.do(taker.work.die())
-        self.left.append(taker.waiting)
+    def a_worker_dies(self, which: int, steps: int) -> None:
+        taker = self._after(steps, which)
+        if taker in self.takers:
+            self.takers.remove(taker)
+            self.do(taker.work.die())
+            self.left.append(taker.waiting)
 
-    @rule(which=WHICH, steps=st.integers(0, 2))
-    @precondition(lambda self: self.takers)
-    def a_worker_is_late(self, which: int, steps: int) -> None:
-        """It is taken for dead after some steps, and goes on afterwards."""
+    def _after(self, steps: int, which: int) -> Taker:
+        """Return a worker that has done some more steps."""
         taker = self.takers[which % len(self.takers)]
         for _ in range(steps):
             if taker in self.takers:
                 self._step(taker)
                 self.all_is_well()
-        self._sweep(taker.waiting)
+        return taker
+
+    @rule(which=WHICH, steps=st.integers(0, 2))
+    @precondition(lambda self: self.takers)
+    def a_worker_is_late(self, which: int, steps: int) -> None:
+        """It is taken for dead after some steps, and goes on afterwards."""
+        self._sweep(self._after(steps, which).waiting)
 
     @rule(which=WHICH)
     @precondition(lambda self: self.left)
@@ -286,7 +299,8 @@ class Queues(RuleBasedStateMachine):
         return max(0, min(of_queue, pool))
 
     def see(self) -> Seen:
-        return self.do(self._see())
+        seen: Seen = self.do(self._see())
+        return seen
 
     async def _see(self) -> Seen:
         keys, seen = self.store.keys, Seen()
@@ -340,7 +354,7 @@ class Queues(RuleBasedStateMachine):
 
     def _slots_are_of_those_who_began(self, seen: Seen) -> None:
         of_pool = seen.slots["work-pool:default"]
-        under_way = {id for id, run in seen.runs.items() if run["type"] in UNDER_WAY}
+        under_way = {each for each, run in seen.runs.items() if run["type"] in UNDER_WAY}
         assert under_way <= of_pool <= under_way | seen.picked
         for run in of_pool:
             assert run in seen.slots[f"work-queue:default/{seen.runs[run]['queue']}"]
@@ -377,14 +391,25 @@ class Queues(RuleBasedStateMachine):
             while self.takers:
                 self._step(self.takers[0])
                 self.all_is_well()
-            if not self._read() and not self._end_all():
-                break
+            if not self._read():
+                self._all_are_told_to_wait()
+                if not self._end_all():
+                    break
         assert not [run for run in self.see().runs.values() if run["type"] == "Scheduled"]
         keys = self.do(self.store.execute("KEYS", self.store.keys("*")))
         left = [key.decode().split(":", 2)[2] for key in keys]
         kinds = ("slots", "line:", "asked", "ready", "told", "picks")
         assert not [key for key in left if key.startswith(kinds)]
         assert self.do(self.store.execute("XLEN", self.key)) == 0
+
+    def _all_are_told_to_wait(self) -> None:
+        """Once all entries are looked at, it is known of each run that a limit holds it."""
+        seen = self.see()
+        for queue in NAMES:
+            told = self.do(
+                self.store.execute("SMEMBERS", self.store.keys("told", f"default/{queue}"))
+            )
+            assert {run.decode() for run in told} == {run for run, _ in seen.ready[queue]}
 
     def _end_all(self) -> bool:
         going = self._under_way()
@@ -393,7 +418,7 @@ class Queues(RuleBasedStateMachine):
         return bool(going)
 
     def _under_way(self) -> list[str]:
-        return [id for id, run in self.see().runs.items() if run["type"] in UNDER_WAY]
+        return [each for each, run in self.see().runs.items() if run["type"] in UNDER_WAY]
 
     def _look_at_waits(self) -> None:
         """Check that each wait was told once, and that none ended that was not told."""
