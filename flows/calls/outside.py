@@ -1,4 +1,4 @@
-"""Tasks that are submitted where no flow is under way: plain calls, beside the caller in threads.
+"""Tasks where no flow is under way: plain calls, beside the caller in threads when submitted.
 
 No run is recorded, so nothing is tried again, cached or kept either.
 """
@@ -19,14 +19,35 @@ from upshot.events.ids import new_id
 
 from ..exceptions import UpstreamFailed
 from ..states import State
-from .arguments import resolve
+from .arguments import futures_in, resolve
 from .futures import TaskFuture
-from .outcomes import ended_by
+from .outcomes import ended_by, give
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
 
 _THREADS: Final = 64
+
+
+def call_outside(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a task's function right here; what a call of its own may ask for is understood.
+
+    A coroutine function gives a coroutine, as ever.
+    """
+    as_state, waited = task.call_options(kwargs)
+    if not (as_state or waited or futures_in([args, kwargs])):
+        return task.fn(*args, **kwargs)
+    task.signature.bind(args, kwargs)
+    call = _Call(task, args, kwargs, waited)
+    if task.is_async:
+        return _later(call, as_state)
+    call.run()
+    return give(call.future.state, as_state)
+
+
+async def _later(call: _Call, as_state: bool) -> Any:
+    await asyncio.to_thread(call.run)
+    return give(call.future.state, as_state)
 
 
 def submit_outside(

@@ -87,7 +87,9 @@ class Task(Submittable[P, R]):
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         place = here()
         if place is None:
-            return self.fn(*args, **kwargs)
+            from ..calls.outside import call_outside
+
+            return call_outside(self, args, kwargs)
         from ..taskruns.calling import call_task
 
         return call_task(self, place, args, kwargs)

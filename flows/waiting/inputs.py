@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic_core import to_json, to_jsonable_python
 
 from upshot.events.exceptions import NotFound
@@ -152,7 +152,7 @@ def receive_input(
         poll_interval: without effect, as nothing polls here; for code written for Prefect.
         raise_timeout_error: the end of the time is an EventTimeout instead.
         key_prefix: which kind of message; by default the name of the type.
-        with_metadata: each is a :class:`Received`.
+        with_metadata: each is a :class:`Received`, but for a ``RunInput``, which knows its own.
         stay: after so many seconds the process leaves, and another one goes on when something
             comes; it stays by default.
     """
@@ -227,5 +227,5 @@ class Inputs(Generic[T]):
         metadata = InputMetadata(self.key, payload.get("sender"), receiver)
         if isinstance(value, RunInput):
             value._metadata = metadata
-        plain = isinstance(value, BaseModel) or not self.with_metadata
+        plain = isinstance(value, RunInput) or not self.with_metadata
         return value if plain else Received(value, metadata)

@@ -62,6 +62,17 @@ def test_what_is_wrong_with_a_submitted_task_is_raised_where_its_result_is_asked
         double.submit()
 
 
+def test_a_task_is_called_as_a_plain_function_that_understands_what_calls_ask_for() -> None:
+    state = broken(return_state=True)
+    assert (state.name, state.message) == ("Failed", "ValueError: oh")
+    assert double(double.submit(2)) == 8  # type: ignore[call-overload]
+    with pytest.raises(UpstreamFailed):
+        double(1, wait_for=[broken.submit()])
+    later = doubled_later(double.submit(1))  # type: ignore[call-overload]
+    assert asyncio.run(later) == 4
+    assert asyncio.run(doubled_later(1, return_state=True)).result() == 2
+
+
 def test_an_allowed_failure_is_passed_on() -> None:
     @task
     def shown(error: object) -> str:
