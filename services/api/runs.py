@@ -31,6 +31,7 @@ from .answers import (
     place_of,
     stream,
 )
+from .holdups import Waits
 from .ingest import idempotency_key
 from .parts import Parts, Served
 from .routing import StrictRoute
@@ -39,6 +40,7 @@ from .task_runs import page_of, require_state, wanted
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"], route_class=StrictRoute)
 
 _POLL: Final = 0.5
+_LOOK: Final = 2.0
 _LINES: Final = 1000
 
 
@@ -163,6 +165,7 @@ async def run_logs(
 ) -> Response:
     """List what a run logged and printed; `follow=1` streams it until the run ends.
 
+    The stream has a message named `waits` with what the run waits for, when that changes.
     The log of a run is kept as long as the store keeps the run (`run_retention`).
     """
     found = await parts.recorded_runs.find(run)
@@ -176,7 +179,7 @@ async def run_logs(
 async def _follow(parts: Parts, run_id: str, after: str) -> AsyncIterator[bytes]:
     """Yield log lines, and a message named `end` with the run once it ended and all is said."""
     yield comment("from here on")
-    idle = 0.0
+    idle, waits = 0.0, Waits(parts)
     while not parts.stopping.is_set():
         # Before the lines: then none comes after the end.
         run = await parts.recorded_runs.find(run_id)
@@ -188,6 +191,8 @@ async def _follow(parts: Parts, run_id: str, after: str) -> AsyncIterator[bytes]
             yield message(run, name="end")
             return
         else:
+            if idle % _LOOK < _POLL and (news := await waits.news(run)) is not None:
+                yield message(news, name="waits")
             await asyncio.sleep(_POLL)
             idle += _POLL
             if idle % HEARTBEAT < _POLL:
@@ -213,5 +218,6 @@ async def list_tasks_of_run(
 
 @router.get("/{run:path}")
 async def show_run(parts: Served, run: str) -> Response:
-    """Show a run, given by its id or name."""
-    return answer(await parts.recorded_runs.find(run))
+    """Show a run, given by its id or name; `waits_for` says what keeps it from going on."""
+    found = await parts.recorded_runs.find(run)
+    return answer({**found, "waits_for": await Waits(parts).of(found)})

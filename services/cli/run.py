@@ -120,7 +120,7 @@ def _show_summary(run: dict[str, Any]) -> None:
         "id": run["id"],
         "state": state["name"],
         "message": state.get("message"),
-        "waits for": _waits_for(run.get("pause")),
+        "waits for": _waits_for(run.get("pause"), run.get("waits_for")),
         "flow": run["flow"],
         "deployment": run.get("deployment"),
         "parameters": run.get("parameters") or None,
@@ -132,10 +132,10 @@ def _show_summary(run: dict[str, Any]) -> None:
     show_one(run, Format.TABLE, rows)
 
 
-def _waits_for(pause: dict[str, Any] | None) -> object:
-    """Return what a paused run asks for, or which event."""
+def _waits_for(pause: dict[str, Any] | None, holdup: dict[str, Any] | None) -> object:
+    """Return what a paused run asks for, or which event; or what holds another one up."""
     if pause is None:
-        return None
+        return holdup and holdup["message"]
     return pause["description"] or pause["awaits"] or pause["schema"] or pause["key"]
 
 

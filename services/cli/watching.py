@@ -17,12 +17,17 @@ _LEVELS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "
 
 
 def watch(client: Client, run_id: str, *, quiet: bool = False) -> dict[str, Any]:
-    """Return a run when it has ended; print its log until then unless ``quiet``."""
+    """Return a run when it has ended; print its log until then unless ``quiet``.
+
+    What it waits for before it begins is told at once.
+    """
     for message in follow(client, f"/runs/{run_id}/logs", {"follow": True}):
         if message.name == "end":
             ended: dict[str, Any] = message.data
             return ended
-        if not quiet:
+        if message.name == "waits":
+            note(message.data["message"])
+        elif not quiet:
             print_line(message.data)
     raise AssertionError("a followed log ends with its run")
 

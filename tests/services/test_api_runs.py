@@ -293,7 +293,7 @@ async def test_a_limit_in_use_is_shown_and_its_slots_can_be_taken(api: Api) -> N
     with pytest.raises(LimitReached):
         await Runs(api.store).transition(second, State("Pending"), own=False)
     (use,) = (await api.get("/api/v1/limits-in-use"))["items"]
-    assert (use["name"], use["used"], use["waiting"]) == ("work-pool:default", 1, 0)
+    assert (use["name"], use["used"], use["waiting"]) == ("work-pool:default", 1, 1)
     assert use["holders"] == [{"run": first.id, "slots": 1}]
     assert (await api.post("/api/v1/limits/work-pool:default/reset"))["released"] == 1
     await Runs(api.store).transition(second, State("Pending"), own=False)
