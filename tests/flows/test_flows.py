@@ -15,11 +15,7 @@ from upshot.flows.exceptions import InvalidParameters
 from upshot.flows.states import State, completed, failed
 
 from .conftest import Seen
-
-
-@task
-def double(x: int) -> int:
-    return 2 * x
+from .simple import double
 
 
 @task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import Any
 
@@ -13,22 +12,7 @@ from upshot.flows import TaskFuture, as_completed, wait
 from upshot.flows.exceptions import OutsideRun
 
 from .conftest import Seen
-
-
-@task
-def double(x: int) -> int:
-    return 2 * x
-
-
-@task
-def total(numbers: list[int]) -> int:
-    return sum(numbers)
-
-
-@task
-async def triple(x: int) -> int:
-    await asyncio.sleep(0)
-    return 3 * x
+from .simple import double, total, triple
 
 
 def test_futures_in_arguments_are_resolved_also_in_lists_and_dicts(seen: Seen) -> None:

@@ -15,11 +15,7 @@ from upshot.flows.logs.capturing import disable_run_logger
 from upshot.flows.testing import own_store
 
 from .conftest import Seen
-
-
-@task
-def double(x: int) -> int:
-    return 2 * x
+from .simple import double
 
 
 @task

@@ -17,11 +17,7 @@ from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen, eventually
-
-
-@task
-def double(x: int) -> int:
-    return 2 * x
+from .simple import double
 
 
 @task

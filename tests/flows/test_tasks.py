@@ -16,27 +16,12 @@ from upshot.flows.exceptions import MappingError, UpstreamFailed
 from upshot.flows.states import State, failed
 
 from .conftest import Seen
-
-
-@task
-def double(x: int) -> int:
-    return 2 * x
-
-
-@task
-def total(numbers: list[int]) -> int:
-    return sum(numbers)
+from .simple import double, total, triple
 
 
 @task
 def fail(x: Any = None) -> Any:
     raise ValueError(f"no {x}")
-
-
-@task
-async def triple(x: int) -> int:
-    await asyncio.sleep(0)
-    return 3 * x
 
 
 def test_a_task_outside_of_a_flow_is_the_plain_function() -> None:
