@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,15 +102,17 @@ class Deployed:
         pool = WorkPool.model_validate({"name": "default", "type": "docker", "job": self.job})
         await Catalog(self.store).put("work-pool", "default", pool.model_dump(mode="json"))
 
-    async def start(self, function: str, **job: Any) -> FlowRun:
-        entrypoint = f"{self._file}:{function}"
-        made = Deployment(name=f"{function}/d", entrypoint=entrypoint, job=job)
+    async def start(self, function: str, source: Any = None, **job: Any) -> FlowRun:
+        """Start a run of a flow above, or of ``path.py:function`` in a source."""
+        entrypoint = function if source else f"{self._file}:{function}"
+        name = f"{function.rpartition(':')[2]}/d"
+        made = Deployment(name=name, entrypoint=entrypoint, source=source, job=job)
         run = run_of(made.model_dump(mode="json"), {"path": str(self.notes)})
         await Runs(self.store).create(run)
         return run
 
-    async def run(self, function: str, **job: Any) -> FlowRun:
-        run = await self.start(function, **job)
+    async def run(self, function: str, source: Any = None, **job: Any) -> FlowRun:
+        run = await self.start(function, source, **job)
         return await until_state(self.store, run, "Completed", "Crashed", "Failed", "TimedOut")
 
 
@@ -120,11 +123,29 @@ async def deployed(store: Store, tmp_path: Path) -> Deployed:
     return made
 
 
+def repository(folder: Path) -> Path:
+    """Make a git repository with a flow that tells where it lies."""
+    folder.mkdir()
+    flow = "from upshot import flow\n\n\n@flow\ndef told(path):\n    return __file__\n"
+    (folder / "told.py").write_text(flow)
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "first")):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
 async def until_no_container(boxes: Engine) -> None:
     async def none() -> bool:
         return not await asyncio.to_thread(boxes.states)
 
     await until("its container is removed", none)
+
+
+async def until_over(boxes: Engine) -> None:
+    async def over() -> bool:
+        return "running" not in (await asyncio.to_thread(boxes.states)).values()
+
+    await until("its container has ended", over)
 
 
 async def test_a_run_completes_in_a_container_and_its_logs_arrive(
@@ -163,11 +184,44 @@ async def test_a_killed_worker_leaves_its_run_to_the_container_that_goes_on(
     deployed.notes.with_name("notes.enough").touch()
     ended = await until_state(deployed.store, run, "Completed", "Crashed")
     assert (ended.state.name, ended.attempt, ended.result) == ("Completed", 1, "done")
+    await until_over(boxes)
 
-    async def over() -> bool:
-        return "running" not in (await asyncio.to_thread(boxes.states)).values()
 
-    await until("the container has ended with its run", over)
+async def test_a_run_whose_worker_was_killed_is_cancelled_by_itself(
+    boxes: Engine, deployed: Deployed
+) -> None:
+    with worker(deployed.store.url) as process:
+        run = await deployed.start("waits")
+        await until_line(deployed.notes)
+        process.kill()
+        process.wait()
+    await Runs(deployed.store).cancel(run.id)
+    await until_state(deployed.store, run, "Cancelled")
+    await until_over(boxes)
+
+
+async def test_a_worker_that_leaves_waits_for_no_container(
+    boxes: Engine, deployed: Deployed
+) -> None:
+    with worker(deployed.store.url, lease=600) as process:
+        run = await deployed.start("waits")
+        await until_line(deployed.notes)
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 30) == 0
+    assert (await Runs(deployed.store).get(run.id)).state.name == "Running"
+    deployed.notes.with_name("notes.enough").touch()
+    await until_state(deployed.store, run, "Completed")
+    await until_over(boxes)
+
+
+async def test_a_container_fetches_the_code_itself(
+    boxes: Engine, deployed: Deployed, tmp_path: Path
+) -> None:
+    code = await asyncio.to_thread(repository, tmp_path / "code")
+    with worker(deployed.store.url, lease=600, data_dir=tmp_path / "data"):
+        run = await deployed.run("told.py:told", {"git": str(code)})
+    assert run.state.name == "Completed", run.state.message
+    assert str(run.result).startswith(str(tmp_path / "data" / "code"))
 
 
 async def test_a_container_that_ends_before_its_run_is_explained(
