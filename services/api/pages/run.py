@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -102,7 +103,8 @@ async def _shown(
 ) -> Response:
     run = await told(runs.show_run(parts, wanted))
     kind = run["state"]["type"]
-    return page(
+    return await asyncio.to_thread(  # markdown can be made to take seconds
+        page,
         "run.html",
         problem["status"] if problem else 200,
         live=None if kind in ENDED else f"/live?concerning=flow-run.{run['id']}",

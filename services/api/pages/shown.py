@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 _MOST_ROWS: Final = 200
-_LONGEST: Final = 200_000
+_LONGEST: Final = 50_000
 """Characters of markdown that are made HTML: more is shown as it was written."""
 
 # No HTML of its own; its links are checked, and images are asked for from nowhere by the text.
@@ -33,6 +34,7 @@ class Table:
     left_out: int = 0
 
 
+@lru_cache(maxsize=64)  # a page that goes on is made again and again
 def markdown(text: str | None) -> Markup:
     """Return markdown as HTML, with whatever HTML it has as text."""
     if not text:
