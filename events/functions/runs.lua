@@ -161,8 +161,8 @@ local function enter(root, id, to, pool, due, lease, now, at)
   end
 end
 
-redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, callback=function(keys, args)
-  local root, id, to, now = keys[1], args[1], args[4], now_ms()
+local function transition(root, args)
+  local id, to, now = args[1], args[4], now_ms()
   local key = root .. ':run:' .. id
   local run = redis.call('HMGET', key, 'type', 'version', 'epoch', 'pool', 'event', 'deployment', 'flow', 'state', 'queued', 'queue')
   if run[5] and run[5] == args[8] then return {number(run[2]), number(run[3])} end
@@ -184,6 +184,19 @@ redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, 
   local waits_again = run[1] ~= to and (to == 'Scheduled' or (to == 'Paused' and run[1] == 'Scheduled'))
   if ENDED[to] or waits_again then release_run(root, id) end
   return {version, epoch}
+end
+
+redis.register_function{function_name='upshot_transition', flags={'allow-oom'}, callback=function(keys, args)
+  return transition(keys[1], args)
+end}
+
+-- upshot_take_run root | pool, entry, (as upshot_transition)
+-- Touches: as upshot_transition and upshot_finish_entry. A worker takes a run and is done with the entry
+-- that called it; where it can't take it, the entry stays. Returns {version, epoch}.
+redis.register_function{function_name='upshot_take_run', flags={'allow-oom'}, callback=function(keys, args)
+  local taken = transition(keys[1], {unpack(args, 3)})
+  if not taken.err then finish_entry(keys[1], args[1], args[2]) end
+  return taken
 end}
 
 -- upshot_record_tasks root | run id, epoch, batch number, (task run id, type, record, event)*

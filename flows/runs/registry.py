@@ -60,8 +60,21 @@ class Runs(RunReader):
         Raises:
             Conflict: it changed since. StaleEpoch: another process has it. IllegalTransition.
         """
+        return await self._transition(("transition",), run, state, **how)
+
+    async def take(self, run: FlowRun, state: State, entry: str) -> FlowRun:
+        """Make a run a worker's that was called by an entry of its pool's queue; that is gone then.
+
+        Raises:
+            Conflict: it changed since. LimitReached: it has to wait. IllegalTransition.
+        """
+        return await self._transition(("take_run", run.pool, entry), run, state, own=False)
+
+    async def _transition(
+        self, call: tuple[str, ...], run: FlowRun, state: State, **how: Any
+    ) -> FlowRun:
         arguments = transition_arguments(run, state, lease_ms=self.lease_ms, **how)
-        version, epoch = await self._store.call("transition", *arguments)
+        version, epoch = await self._store.call(*call, *arguments)
         changed = after(
             run,
             state,

@@ -54,7 +54,7 @@ class Claims:
         self._limited = Limited(store, runs)
 
     async def claim(self, waiting: Waiting) -> FlowRun | None:
-        """Make a run Pending for this worker; None: there is none to be had. Then settle the entry.
+        """Make a run Pending for this worker; None: there is none to be had. Settle the entry then.
 
         Raises:
             StoreUnavailable: it is not known; the entry stays and comes again.
@@ -72,25 +72,25 @@ class Claims:
         try:
             if limit and not await self._limited.meet(run, limit.decode()):
                 return None
-            return await self._pending(run)
+            return await self._pending(run, waiting.entry)
         except (Conflict, IllegalTransition, NotFound):
             return None  # somebody else was faster
 
     async def settle(self, waiting: Waiting) -> None:
-        """Take the entry away; nobody needs to wait for that, as its run is Scheduled no more."""
+        """Take the entry away that no run was taken for."""
         try:
             await self._store.call("finish_entry", self._pool, waiting.entry)
-        except EventsError as error:  # the sweep drops the entry of a run that was taken
+        except EventsError as error:  # the sweep gives it to somebody, who drops it
             log.warning("entry not settled", entry=waiting.entry, reason=str(error))
 
-    async def _pending(self, run: FlowRun) -> FlowRun | None:
-        """Make a run Pending, unless a limit keeps it from beginning now."""
+    async def _pending(self, run: FlowRun, entry: str) -> FlowRun | None:
+        """Make a run Pending, and take its entry away; unless a limit keeps it from beginning."""
         state = State("Pending", f"taken by worker {self._worker}")
         try:
-            return await self._runs.transition(run, state, own=False)
+            return await self._runs.take(run, state, entry)
         except LimitReached as error:
             there_is_room = await self._limited.meet(run, limit_of(error))
-        return await self._pending(run) if there_is_room else None
+        return await self._pending(run, entry) if there_is_room else None
 
     async def give_back(self, run: FlowRun, reason: str) -> None:
         """Put a run that could not be started back, for another try a little later."""

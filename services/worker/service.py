@@ -109,21 +109,19 @@ class Worker:
         await self._slots.free()
 
     async def _begin(self, waiting: Waiting, pool: Pool) -> None:
+        run = None
         try:
             run = await self._claims.claim(waiting)
+            if run is None:
+                await self._claims.settle(waiting)
         except EventsError as error:
             # The entry stays where it is; the sweep gives it to somebody.
             log.warning("run not taken", run=waiting.run_id, reason=str(error))
-            run = None
-        except BaseException:
-            self._slots.release()
-            raise
-        else:
-            self._spawn(self._claims.settle(waiting))
-        if run is None:
-            self._slots.release()
-            return
-        await self._launch(run, pool)
+        finally:
+            if run is None:
+                self._slots.release()
+        if run is not None:
+            await self._launch(run, pool)
 
     async def _launch(self, run: FlowRun, pool: Pool) -> None:
         job = Job(next(self._numbers), run.id, run.epoch, run.name, run.entrypoint)

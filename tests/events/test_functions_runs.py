@@ -9,6 +9,7 @@ import pytest
 from tests.events.runs import (
     FAR,
     KINDS,
+    LEASE,
     LEASED,
     bodies,
     check_consistent,
@@ -18,6 +19,7 @@ from tests.events.runs import (
     members,
     move,
     queued,
+    told,
 )
 from upshot.events.exceptions import (
     Conflict,
@@ -43,6 +45,22 @@ def test_the_store_allows_exactly_the_transitions_that_the_states_know(
             with pytest.raises(IllegalTransition, match=f"is {start.value} and can not become"):
                 move(sync_store, end.value, 1, run=run)
         check_consistent(sync_store, run)
+
+
+def test_a_worker_that_takes_a_run_is_done_with_the_entry_and_keeps_it_where_it_can_not(
+    sync_store: SyncStore,
+) -> None:
+    create(sync_store)
+    ((entry, _),) = sync_store.execute("XRANGE", sync_store.keys("queue", "p"), "-", "+")
+    event = ("r-2", told("r", "Pending", "r-2"), "state", "Pending")
+    with pytest.raises(Conflict):
+        sync_store.call("take_run", "p", entry, "r", 7, "", "Pending", 0, LEASE, 0, *event)
+    assert queued(sync_store) == ["r"]
+    for _ in range(2):  # sent again, it is answered again
+        taken = sync_store.call("take_run", "p", entry, "r", 1, "", "Pending", 0, LEASE, 0, *event)
+        assert taken == [2, 2]
+        assert queued(sync_store) == []
+    check_consistent(sync_store)
 
 
 def test_a_state_that_does_not_exist_is_illegal(sync_store: SyncStore) -> None:
