@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from upshot.flows.deployments.jobs import DockerJob
+from upshot.services.endings import describe_exit
 
 from ...exceptions import CannotLaunch
 from .base import Launch
@@ -25,6 +27,7 @@ _ENDED: Final = frozenset({"exited", "dead"})
 _CONFLICT: Final = 409
 _LEFT_SECONDS: Final = 60.0
 _LAST_LINES: Final = 20
+_KILLED: Final = 128 + signal.SIGKILL
 
 # Engines other than Docker itself, and pulls, tell of everything by the same status.
 _REFUSED: Final = re.compile(
@@ -155,10 +158,11 @@ class DockerPlatform:
     def _found(self, listed: dict[str, Any]) -> Found:
         if listed["State"] not in _ENDED:
             return Found(running=listed["State"] == "running")
-        state = self._client.api.inspect_container(listed["Id"])["State"]
-        why = "its container ran out of memory" if state.get("OOMKilled") else state.get("Error")
+        seen = self._client.api.inspect_container(listed["Id"])
+        state = seen["State"]
+        why = _out_of_memory(seen) or state.get("Error") or ""
         said = self._last_words(listed["Id"]) if state["ExitCode"] and not why else ""
-        return how_ended(state["ExitCode"], said, why or "")
+        return how_ended(state["ExitCode"], said, why)
 
     def _last_words(self, container: str) -> str:
         try:
@@ -173,10 +177,10 @@ class DockerPlatform:
     def kill(self, name: str) -> None:
         self._signal(name, "SIGKILL")
 
-    def _signal(self, name: str, signal: str) -> None:
+    def _signal(self, name: str, which: str) -> None:
         with _told(), suppress(NotFound):
             try:
-                self._client.api.kill(name, signal)
+                self._client.api.kill(name, which)
             except APIError as error:
                 if not _OVER.search(_said(error)):
                     raise
@@ -184,6 +188,16 @@ class DockerPlatform:
     def remove(self, name: str) -> None:
         with _told(), suppress(NotFound):
             self._client.api.remove_container(name, v=True, force=True)
+
+
+def _out_of_memory(seen: dict[str, Any]) -> str:
+    """Tell whether memory was lacking; not every engine says so of a process within a container."""
+    limit = seen.get("HostConfig", {}).get("Memory")
+    if seen["State"].get("OOMKilled"):
+        return "its container ran out of memory"
+    if seen["State"]["ExitCode"] == _KILLED and limit:
+        return f"{describe_exit(-signal.SIGKILL)}; it may have needed more than {limit:,} bytes"
+    return ""
 
 
 def connected() -> docker.DockerClient:
