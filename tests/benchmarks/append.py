@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from upshot.events.event import Event, parse_event
+from upshot.events.event import Event
 from upshot.events.log import BATCH, Log
 from upshot.events.store import Store
 
@@ -54,7 +54,7 @@ async def _round(store: Store, first: int, count: int) -> tuple[float, float, fl
     texts = [to_json({**each, "id": f"again-{each['id']}"}) for each in raw]
     log = Log(store)
     ours = await _rate(events, log.append)
-    validated = await _rate(texts, lambda batch: log.append(map(parse_event, batch)))
+    validated = await _rate(texts, lambda batch: log.append(map(Event.model_validate_json, batch)))
     bare = xadd_rate(store.url, [event.to_json() for event in events])
     client = await _rate([event.to_json() for event in events], lambda batch: _xadd(store, batch))
     return ours, validated, bare, client
