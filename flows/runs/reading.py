@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from upshot.events.clock import unix_ms
 from upshot.events.exceptions import NotFound
 from upshot.events.log import milliseconds
 from upshot.events.places import Place, newest_first
@@ -117,7 +118,7 @@ class RunReader:
     async def now(self) -> int:
         """Return the store's time in Unix ms."""
         clock = await self._store.execute("TIME")
-        return int(clock[0]) * 1000 + int(clock[1]) // 1000
+        return unix_ms(clock)
 
     async def counts(self) -> dict[str, int]:
         """Return how many runs are in each state type."""

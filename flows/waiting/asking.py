@@ -15,6 +15,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from upshot.events.clock import unix_ms
+
 from ..context import Here, here
 from ..exceptions import Interrupted, InvalidInput, OutsideRun, Suspending
 from ..runs.flowrun import ANSWER, MAX_KEY, Pause
@@ -126,7 +128,7 @@ class _Asking:
         seconds, pause = self._question.seconds, self._question.pause
         if seconds is not None:
             clock = self._journal.execute("TIME")
-            pause = replace(pause, until=int(clock[0]) * 1000 + int(seconds * 1000))
+            pause = replace(pause, until=unix_ms(clock) + int(seconds * 1000))
         name = "Suspended" if self._leaves() else "Paused"
         more = {"pause": pause.to_json(), ANSWER + pause.key: b""}
         self._journal.transition(self._held, State(name, self._message), more=more)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, TypeVar
 from pydantic import BaseModel, PrivateAttr, TypeAdapter, ValidationError, create_model
 from pydantic_core import to_json, to_jsonable_python
 
+from upshot.events.clock import unix_ms
 from upshot.events.event import describe
 from upshot.events.exceptions import Conflict, NotFound
 from upshot.events.store import SyncStore
@@ -182,7 +183,7 @@ def _resume(run_id: str, given: Any) -> None:
     for _ in range(_ATTEMPTS):
         run = _read_run(store, run_id)
         lease, clock = store.pipeline([("ZSCORE", store.keys("leases"), run_id), ("TIME",)])
-        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        now = unix_ms(clock)
         occupied = lease is not None
         change = resumed(run, "resumed by a program", occupied=occupied, given=given, now_ms=now)
         if change is None:

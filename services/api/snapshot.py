@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from upshot.events.clock import unix_ms
 from upshot.events.keys import DISPATCHERS, Keys
 from upshot.events.log import START, milliseconds
 from upshot.events.store import Argument, Store
@@ -110,7 +111,7 @@ async def take(store: Store) -> Snapshot:
     started = time.perf_counter()
     clock = await store.execute("TIME")
     took = (time.perf_counter() - started) * 1000
-    now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+    now = unix_ms(clock)
     told = await _ask(store, _questions(store.keys))
     told |= await _ask(store, _further_questions(store.keys, told))
     return _put_together(took, now, told)

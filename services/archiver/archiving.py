@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 
+from upshot.events.clock import unix_ms
 from upshot.events.exceptions import RetryableEventsError
 from upshot.events.log import Log
 from upshot.events.store import Store
@@ -141,7 +142,7 @@ class Archiver:
         if time.monotonic() < self._forget_at:
             return False
         clock = await self._store.execute("TIME")
-        before = int(clock[0]) * 1000 - self._retention_ms
+        before = unix_ms(clock) - self._retention_ms
         dropped = await forget(self._database, before, FORGOTTEN_AT_ONCE)
         if dropped >= FORGOTTEN_AT_ONCE:
             return True

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from upshot.events.clock import unix_ms
 from upshot.events.event import Recorded
 from upshot.events.exceptions import EventsError
 from upshot.events.log import BATCH, some_recorded
@@ -68,7 +69,7 @@ class Reader:
         ]
         answers = await self._answers(commands, wait_ms)
         *_, subscribers, mark, gaps, clock, entries = answers
-        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        now = unix_ms(clock)
         # Where no API ever ran, nobody outside could have been kept from sending.
         closed = mark is not None and not (
             _subscribers(subscribers) and now - int(mark) <= SILENT_MS

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from upshot.events.clock import unix_ms
 from upshot.events.store import Store
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ class Litter:
             pass
         await self._store.call("sweep_locks")
         clock = await self._store.execute("TIME")
-        unused_since = int(clock[0]) * 1000 - self._key_retention_ms
+        unused_since = unix_ms(clock) - self._key_retention_ms
         while await self._store.call("sweep_committed", unused_since, _LIMIT):
             pass
         key = self._store.keys("litter")

@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 from pydantic_core import from_json
 
+from upshot.events.clock import unix_ms
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.services.worker.presence import worker_event
@@ -66,4 +67,4 @@ class Upkeep:
 
     async def _now(self) -> int:
         clock = await self._store.execute("TIME")
-        return int(clock[0]) * 1000 + int(clock[1]) // 1000
+        return unix_ms(clock)

@@ -12,6 +12,7 @@ import structlog
 from pydantic_core import to_json
 
 import upshot
+from upshot.events.clock import unix_ms
 from upshot.events.event import Event
 from upshot.events.exceptions import EventsError
 from upshot.events.ids import derived_id
@@ -87,7 +88,7 @@ class Presence:
         if starting:  # what was asked of one that had the name before
             await self.store.execute("SREM", self._drains, self.name)
         clock = await self.store.execute("TIME")
-        record = self.record(int(clock[0]) * 1000 + int(clock[1]) // 1000)
+        record = self.record(unix_ms(clock))
         event = worker_event(self.name, "online", record)
         await self.store.call(
             "show_worker", self.name, to_json(record), int(starting), event.to_json()
