@@ -135,6 +135,18 @@ async def test_a_form_that_is_filled_in_lets_a_run_go_on(api: Api) -> None:
     assert resumed.pause is None
 
 
+async def test_a_run_that_asks_again_says_why(api: Api) -> None:
+    run = await _paused(api, SCHEMA)
+    runs = Runs(api.store)
+    more = {"pause": Pause("ship", "Ship it?", SCHEMA).to_json()}
+    await runs.transition(
+        await runs.get(run.id), State("Suspended", "copies: too many"), own=True, more=more
+    )
+    text = await _page(api, f"/runs/{run.id}")
+    assert "copies: too many" in text
+    assert "Ship it?" in text
+
+
 async def test_what_the_api_refuses_stands_beside_its_field(api: Api) -> None:
     run = await _paused(api, SCHEMA)
     status, text = await _send(api, f"/runs/{run.id}/resume", **{"field.copies": "2.5"})
