@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import yaml
 
+from upshot.events.finite import NOT_FINITE, not_finite
+
 MAX_BYTES: Final = 1024 * 1024
 MAX_NODES: Final = 200_000
 MAX_DEPTH: Final = 64
@@ -33,6 +35,7 @@ for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", "-+0123456789"),
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+0123456789."),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
     ("merge", r"<<", "<"),
 ):
     _Loader.add_implicit_resolver(
@@ -140,6 +143,8 @@ class _Walk:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(each, (*path, index)) for index, each in enumerate(node.value)]
         value = self._loader.construct_object(node)
+        if not_finite(value) is not None:
+            self._problem(node, f"{NOT_FINITE}; quote it where text is meant")
         return self._filled_in(value, node) if isinstance(value, str) else value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
