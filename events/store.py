@@ -30,8 +30,10 @@ _PARTS: Final = (
     "limits",
     "docs",
     "data",
+    "files",
     "runs",
     "cache",
+    "transactions",
     "engine",
     "actions",
     "upkeep",
@@ -63,7 +65,7 @@ Commands: TypeAlias = list[tuple[Argument, ...]]
 @cache
 def library() -> str:
     """Return the functions as one library: the parts share the helpers of ``core.lua``."""
-    folder = files(__package__).joinpath("functions")
+    folder = files("upshot.events").joinpath("functions")
     parts = [folder.joinpath(f"{part}.lua").read_text() for part in _PARTS]
     version = f"""
 redis.register_function{{function_name='upshot_version', flags={{'no-writes'}}, callback=function()

@@ -205,7 +205,7 @@ end}
 -- A record of '' is not kept: a later one of the same task run follows in the batch.
 -- What else the process has to say goes the same way, in its place, with a task run id of '':
 -- type 'event' (record: the id that the sender chose, or ''), type 'log' (event: the line), and types
--- 'artifact' and 'asset' (see data.lua).
+-- 'artifact' and 'asset' (see data.lua), 'file' (event: where one is to be written, see files.lua).
 -- An event that the flow's author makes is one from outside: it can not define automations.
 local function say(root, run, kind, id, body)
   if kind == 'log' then
@@ -214,6 +214,8 @@ local function say(root, run, kind, id, body)
     put_artifact(root, run, id, body)
   elseif kind == 'asset' then
     note_asset(root, id, body)
+  elseif kind == 'file' then
+    hold_for(root, run, body)
   elseif id ~= '' and known(root, {id})[id] then
     count(root, 'duplicates', 1)
   else

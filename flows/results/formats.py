@@ -52,8 +52,13 @@ class Kept:
     @property
     def suffix(self) -> str:
         """What the names of files of this form end with."""
-        kind = "pickle" if self.form.endswith("pickle") else "json"
-        return f".{kind}.z" if self.form.startswith(_COMPRESSED) else f".{kind}"
+        return suffix_of(self.form)
+
+
+def suffix_of(form: str) -> str:
+    """Return what the names of files end with that have a form, or are made by a serializer."""
+    kind = "pickle" if form.endswith("pickle") else "json"
+    return f".{kind}.z" if form.startswith(_COMPRESSED) else f".{kind}"
 
 
 def keep(value: Any, function: Callable[..., Any], serializer: Serializer = "json") -> Kept | None:

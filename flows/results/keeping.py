@@ -8,7 +8,7 @@ from ..calls.outcomes import explain
 from ..context import RunContext
 from ..exceptions import ResultNotKept
 from ..logs.capturing import run_logger
-from .formats import INLINE_BYTES, Kept, ResultFiles, keep
+from .formats import INLINE_BYTES, Kept, ResultFiles, keep, suffix_of
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
@@ -44,13 +44,14 @@ class Keeper:
         keeping: how, or None for a checkpoint where that is possible.
     """
 
-    __slots__ = ("_keeping", "_run", "_task", "_task_run")
+    __slots__ = ("_announced", "_keeping", "_run", "_task", "_task_run")
 
     def __init__(
         self, task: Task[..., Any], run: RunContext, task_run: TaskRun, keeping: Keeping | None
     ) -> None:
         self._task, self._run, self._task_run = task, run, task_run
         self._keeping = keeping
+        self._announced = ""
 
     @property
     def pickles(self) -> bool:
@@ -101,8 +102,7 @@ class Keeper:
         Raises:
             ResultNotKept: it had to be.
         """
-        wanted = storage or (self._keeping.storage if self._keeping is not None else None)
-        files = ResultFiles(wanted) if wanted is not None else self._run.files
+        files = self._files(storage)
         try:
             path = files.path(folder, f"{name}{kept.suffix}" if folder else name)
             self._note(files.url, folder, path)
@@ -113,16 +113,28 @@ class Keeper:
             self._fail(f"{size}: {explain(error)}", error)
             return None
 
+    def _files(self, storage: str | None) -> ResultFiles:
+        wanted = storage or (self._keeping.storage if self._keeping is not None else None)
+        return ResultFiles(wanted) if wanted is not None else self._run.files
+
+    def announce(self, folder: str, name: str, storage: str | None = None) -> None:
+        """Say ahead which file will be written, so that nobody need wait for that then."""
+        serializer = self._keeping.serializer if self._keeping is not None else "json"
+        self._announced = self._files(storage).path(folder, name + suffix_of(serializer))
+        self._run.journal.put(self._run.held, "file", self._announced.encode())
+
     def _note(self, url: str, folder: str, path: str) -> None:
         """Say in the store where files of this run lie; they go when the run is forgotten.
 
         What lies in a folder of several runs goes when nobody else needs it either.
         """
         run = self._run
-        if folder and folder != run.id:
+        if path == self._announced:
+            run.journal.flush()
+        elif folder and folder != run.id:
             self._hold(path, new=True)
         elif folder and url not in run.folders:
-            run.journal.execute("SADD", run.journal.store.keys("files", run.id), url)
+            run.journal.execute("SADD", run.journal.keys("files", run.id), url)
             run.folders.add(url)
 
     def hold(self, path: str) -> bool:

@@ -122,6 +122,10 @@ class Memo:
         return hashed(self._storage or "", self._key or "")
 
     @property
+    def _name(self) -> str:
+        return f"{self._index}-{self._task_run.id}"
+
+    @property
     def _lock_name(self) -> str:
         return f"cache:{self._index}"
 
@@ -168,8 +172,12 @@ class Memo:
             return None
         if isinstance(self._keeping.policy, StorageKey):
             return self._keeper.write("", self._key, kept, self._storage)
-        name = f"{self._index}-{self._task_run.id}"
-        return self._keeper.write(FOLDER, name, kept, self._storage)
+        return self._keeper.write(FOLDER, self._name, kept, self._storage)
+
+    def announce(self) -> None:
+        """Say that it is going to be written."""
+        if self._key is not None and not isinstance(self._keeping.policy, StorageKey):
+            self._keeper.announce(FOLDER, self._name, self._storage)
 
     def entry(self, kept: Kept | None, path: str | None) -> tuple[Argument, ...]:
         """Return an entry as ``upshot_cache`` takes it, nothing where nothing was written."""

@@ -71,6 +71,8 @@ class Checkpoint:
         if self._memo is None:
             return None
         hit = self._memo.look(args, kwargs)
+        if hit is None:
+            self._memo.announce()
         if hit is None or isinstance(hit, float | int):
             return hit
         self._enter(hit.state, *hit.place)

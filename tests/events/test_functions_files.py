@@ -162,6 +162,18 @@ def test_keys_of_an_older_version_count_from_when_they_are_first_seen(
     assert sync_store.execute("EXISTS", sync_store.keys("committed", "used")) == 0
 
 
+def test_a_process_says_ahead_what_it_will_write(sync_store: SyncStore) -> None:
+    run = new_run("f", state=State("Running"))
+    sync_store.call("create_run", *create_arguments(run, lease_ms=60_000))
+    path = "/results/cache/a.json"
+    for batch in (1, 1, 2):
+        sync_store.call("record_tasks", run.id, 1, batch, "", "file", "", path)
+    assert sync_store.execute("HGET", sync_store.keys("held"), path) == b"1"
+    assert sync_store.call("hold_file", run.id, 1, path, 1) == 1
+    assert sync_store.call("let_go_file", run.id, 1, path) == 1
+    assert sync_store.execute("SMEMBERS", sync_store.keys("litter")) == [b"file " + path.encode()]
+
+
 def test_a_key_that_is_found_counts_as_used(sync_store: SyncStore) -> None:
     used = sync_store.keys("committed", "used")
     sync_store.execute("HSET", sync_store.keys("committed"), "k", "{}")
