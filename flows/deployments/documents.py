@@ -14,7 +14,6 @@ from upshot.events.store import SyncStore
 
 from ..context import here
 from .joining import connect, join
-from .runfuture import keys_of
 
 if TYPE_CHECKING:
     from ..journal.journal import Journal
@@ -61,10 +60,9 @@ def change(
 
 def stored(store: Journal | SyncStore, kind: str, name: str) -> tuple[int, Document | None]:
     """Return a definition with its version; None for one that is not there, which counts on."""
-    keys = keys_of(store)
-    value = store.execute("HGET", keys("docs", kind), name)
+    value = store.execute("HGET", store.keys("docs", kind), name)
     if value is None:
-        latest = store.execute("LINDEX", keys("history", kind, name), 0)
+        latest = store.execute("LINDEX", store.keys("history", kind, name), 0)
         return int((latest or b"0").partition(b" ")[0]), None
     version, _, body = value.partition(b" ")
     return int(version), from_json(body)

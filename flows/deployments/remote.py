@@ -27,7 +27,7 @@ from ..runs.deployed import run_of
 from ..runs.flowrun import FlowRun, new_run
 from ..runs.transitions import create_arguments, transition_arguments
 from ..states import State
-from .runfuture import RunFuture, keys_of, reach, read
+from .runfuture import RunFuture, reach, read
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
@@ -137,7 +137,7 @@ def _run_of(deployment: dict[str, Any], parameters: dict[str, Any], wanted: Want
 
 def _deployment(name: str) -> dict[str, Any]:
     store = reach()
-    value = store.execute("HGET", keys_of(store)("docs", "deployment"), name)
+    value = store.execute("HGET", store.keys("docs", "deployment"), name)
     if value is None:
         raise DeploymentNotFound(f"no deployment has the name {name!r}")
     found: dict[str, Any] = from_json(value.partition(b" ")[2])

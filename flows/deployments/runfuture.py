@@ -90,7 +90,7 @@ class RunFuture(Generic[R]):
         return value
 
     def _kept(self) -> Any:
-        key = keys_of(self._store)("run", self._run.id)
+        key = self._store.keys("run", self._run.id)
         body, form = self._store.execute("HMGET", key, "result", "checkpoint")
         if body is None or form is None:
             raise MissingResult(f"the result of run {self._run.name} is not kept")
@@ -146,14 +146,9 @@ def reach() -> Journal | SyncStore:
     return connect(joined) if place is None else place.run.journal
 
 
-def keys_of(store: Journal | SyncStore) -> Any:
-    """Return what makes the store's keys."""
-    return store.keys if isinstance(store, SyncStore) else store.store.keys
-
-
 def read(store: Journal | SyncStore, run_id: str) -> FlowRun | None:
     """Return a run as the store has it, or None where there is none."""
-    fields = store.execute("HGETALL", keys_of(store)("run", run_id))
+    fields = store.execute("HGETALL", store.keys("run", run_id))
     return parse_run(fields) if fields else None
 
 

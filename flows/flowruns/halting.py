@@ -114,6 +114,6 @@ class Halting:
 
     def restore(self) -> None:
         """Know what its tasks did in earlier attempts."""
-        key = self._journal.store.keys("tasks", self._held.run.id)
+        key = self._journal.keys("tasks", self._held.run.id)
         stored = self._journal.execute("HGETALL", key)
         self._context.restored.update({name.decode(): body for name, body in stored.items()})

@@ -107,7 +107,7 @@ def _undo(context: RunContext, entrypoint: str) -> None:
 def _parts(context: RunContext) -> Iterator[RunContext]:
     """Yield the runs within this one that have something open, taken from who may have them."""
     journal = context.journal
-    for part_id in journal.execute("HKEYS", journal.store.keys("open", context.id)):
+    for part_id in journal.execute("HKEYS", journal.keys("open", context.id)):
         part = journal.read(part_id.decode())
         if part is None or part.id == context.id:
             continue
@@ -121,7 +121,7 @@ def _parts(context: RunContext) -> Iterator[RunContext]:
 
 def _written(journal: Journal, run_id: str) -> int:
     """Return how many batches were written of a run at its present epoch, or before."""
-    stored = journal.execute("HGET", journal.store.keys("run", run_id), "batch") or b""
+    stored = journal.execute("HGET", journal.keys("run", run_id), "batch") or b""
     number = stored.rpartition(b"/")[2]
     return int(number) if number.isdigit() else 0
 

@@ -63,7 +63,7 @@ class Journal:
     def __init__(
         self, store: SyncStore, *, lease_ms: int, lost: Callable[[str], NoReturn] = leave
     ) -> None:
-        self.store = store
+        self.store, self.keys = store, store.keys
         self.lease_ms = lease_ms
         self.slots = Slots(self)
         self._lost = lost
@@ -197,7 +197,7 @@ class Journal:
 
     def read(self, run_id: str) -> FlowRun | None:
         """Return a run as the store has it, or None where there is none."""
-        fields = self.execute("HGETALL", self.store.keys("run", run_id))
+        fields = self.execute("HGETALL", self.keys("run", run_id))
         return parse_run(fields) if fields else None
 
     def close(self) -> None:
@@ -261,7 +261,7 @@ class Journal:
         """See what others made of the runs: one that is to be cancelled, or is paused."""
         self._looked = time.monotonic()
         for held in self._held:
-            kind = self.execute("HGET", self.store.keys("run", held.run.id), "type")
+            kind = self.execute("HGET", self.keys("run", held.run.id), "type")
             cancel = held.on_cancelling
             if cancel is not None and kind == StateType.CANCELLING.encode():
                 held.on_cancelling = None

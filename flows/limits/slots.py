@@ -106,7 +106,7 @@ class Slots:
         """Return those names that limits have, as it was a second ago at most."""
         with self._looking:  # who comes meanwhile waits: what was not asked yet is not unlimited
             if time.monotonic() - self._looked > _LOOK_SECONDS:
-                found = self._journal.execute("HKEYS", self._journal.store.keys("docs", "limit"))
+                found = self._journal.execute("HKEYS", self._journal.keys("docs", "limit"))
                 self._defined = frozenset(name.decode() for name in found)
                 self._looked = time.monotonic()
         return tuple(name for name in names if name in self._defined)
@@ -161,7 +161,7 @@ class Slots:
     def _hear(self) -> None:
         """Hear who got slots, for as long as somebody waits."""
         while waiting := self._still_waiting():
-            keys = {self._journal.store.keys("granted", claim.context.id) for claim in waiting}
+            keys = {self._journal.keys("granted", claim.context.id) for claim in waiting}
             self._ears = sorted(keys)
             heard = self._journal.execute("BLPOP", *self._ears, _HEAR_SECONDS)
             if heard is not None:

@@ -61,7 +61,7 @@ def _in_file(flow: Flow[..., Any], run: RunContext, kept: Kept) -> Fields:
     if run.parent is None and not flow.persist_result:
         return {}
     files = ResultFiles(str(flow.result_storage)) if flow.result_storage else run.files
-    run.journal.execute("SADD", run.journal.store.keys("files", run.id), files.url)
+    run.journal.execute("SADD", run.journal.keys("files", run.id), files.url)
     path = files.path(run.id, f"{run.id}{kept.suffix}")
     files.write(path, kept.body)
     told = {"result_path": path, "result_digest": kept.digest}
@@ -70,7 +70,7 @@ def _in_file(flow: Flow[..., Any], run: RunContext, kept: Kept) -> Fields:
 
 def restored(journal: Journal, flow: Flow[..., Any], run: FlowRun) -> State | None:
     """Return how a part ended in an earlier attempt, with its result; None: it is to run again."""
-    key = journal.store.keys("run", run.id)
+    key = journal.keys("run", run.id)
     body, form, path, digest, code = journal.execute(
         "HMGET", key, "result", "checkpoint", "result_path", "result_digest", "code"
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
+from upshot.events.clock import unix_ms
 from upshot.events.event import Causation
 from upshot.events.exceptions import Conflict
 from upshot.events.store import Store
@@ -229,5 +230,5 @@ class Runs(RunReader):
         lease, clock, owes = await self._store.pipeline(
             [("ZSCORE", keys("leases"), run_id), ("TIME",), ("EXISTS", keys("open", run_id))]
         )
-        now = int(clock[0]) * 1000 + int(clock[1]) // 1000
+        now = unix_ms(clock)
         return _Seen(lease is not None, now, bool(owes))

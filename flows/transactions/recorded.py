@@ -54,7 +54,7 @@ class TransactionLog:
     def __init__(self, run: RunContext) -> None:
         self._run, self._whole = run, run.outermost.id
         self._lock = threading.Lock()
-        stored = run.journal.execute("HGETALL", run.journal.store.keys("transactions", run.id))
+        stored = run.journal.execute("HGETALL", run.journal.keys("transactions", run.id))
         self._fields: dict[str, str] = {}
         self._values: dict[str, dict[str, Any]] = {}
         for key, text in stored.items():

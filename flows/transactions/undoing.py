@@ -132,7 +132,7 @@ def task_run_from(run: RunContext, record: Record) -> TaskRun:
 
 def records_of(run: RunContext) -> Mapping[str, Record]:
     """Return what the store has of the run's task runs, by their ids."""
-    stored = run.journal.execute("HGETALL", run.journal.store.keys("tasks", run.id))
+    stored = run.journal.execute("HGETALL", run.journal.keys("tasks", run.id))
     return {name.decode(): from_json(body.partition(b" ")[2]) for name, body in stored.items()}
 
 

@@ -117,7 +117,7 @@ class _Asking:
             self._wait()
 
     def _found(self) -> dict[str, Any] | None:
-        key = self._journal.store.keys("run", self._held.run.id)
+        key = self._journal.keys("run", self._held.run.id)
         stored = self._journal.execute("HGET", key, ANSWER + self._question.pause.key)
         found: dict[str, Any] | None = from_json(stored) if stored else None
         # What was no answer counts for the attempt in which it was given; another one asks again.

@@ -75,4 +75,4 @@ def stand_still(journal: Journal, held: HeldRun) -> None:
 def sleep(journal: Journal, held: HeldRun, seconds: float = _SLEEP_SECONDS) -> None:
     """Sleep until a paused run goes on, or for some time."""
     timeout = max(0.01, min(seconds, _SLEEP_SECONDS))
-    journal.execute("BLPOP", journal.store.keys("wake", held.run.id), timeout)
+    journal.execute("BLPOP", journal.keys("wake", held.run.id), timeout)

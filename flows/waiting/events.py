@@ -127,7 +127,7 @@ def _since(run: RunContext, since: datetime | Seconds | None, spec: bytes) -> st
         return f"{int(since.timestamp() * 1000)}-0"
     if since is not None:
         return f"{int((time.time() - (in_seconds(since) or 0)) * 1000)}-0"
-    key = run.journal.store.keys("run", run.id)
+    key = run.journal.keys("run", run.id)
     began = run.journal.execute("HGET", key, "began")
     return began.decode() if began else "0-0"
 

@@ -13,11 +13,11 @@ from pydantic_core import to_json, to_jsonable_python
 from upshot.events.clock import unix_ms
 from upshot.events.event import describe
 from upshot.events.exceptions import Conflict, NotFound
-from upshot.events.store import SyncStore
 
 from ..deployments.joining import connect, join
+from ..deployments.runfuture import read
 from ..exceptions import FlowPauseTimeout, InvalidInput
-from ..runs.flowrun import FlowRun, Pause, parse_run
+from ..runs.flowrun import Pause
 from ..runs.pausing import resumed
 from ..runs.transitions import change_arguments
 from .asking import Question, ask, flow_place, key_of
@@ -181,7 +181,9 @@ def _resume(run_id: str, given: Any) -> None:
     joined = join()
     store = connect(joined)
     for _ in range(_ATTEMPTS):
-        run = _read_run(store, run_id)
+        run = read(store, run_id)
+        if run is None:
+            raise NotFound(f"no run has the id {run_id!r}")
         lease, clock = store.pipeline([("ZSCORE", store.keys("leases"), run_id), ("TIME",)])
         now = unix_ms(clock)
         occupied = lease is not None
@@ -194,13 +196,6 @@ def _resume(run_id: str, given: Any) -> None:
             continue
         return
     raise Conflict(f"run {run_id} keeps changing")
-
-
-def _read_run(store: SyncStore, run_id: str) -> FlowRun:
-    fields = store.execute("HGETALL", store.keys("run", run_id))
-    if not fields:
-        raise NotFound(f"no run has the id {run_id!r}")
-    return parse_run(fields)
 
 
 async def apause_flow_run(*args: Any, **kwargs: Any) -> Any:
