@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeVar, Unpack, overload
 
 from ..calls.parameters import Arguments
 from .definition import Definition, decorated
@@ -141,36 +141,39 @@ class Flow(Definition[P, R]):
         return flow_from(source, entrypoint)
 
 
-@overload
-def flow(fn: Callable[P, R], /, **options: Unpack[FlowOptions]) -> Flow[P, R]: ...
+class FlowDecorator:
+    """What ``flow`` is: it makes functions flows, and gets flows from elsewhere."""
+
+    from_source = staticmethod(Flow.from_source)
+
+    @overload
+    def __call__(self, fn: Callable[P, R], /, **options: Unpack[FlowOptions]) -> Flow[P, R]: ...
+
+    @overload
+    def __call__(
+        self, fn: None = None, /, **options: Unpack[FlowOptions]
+    ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+
+    def __call__(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Make a function a flow; as ``@flow`` or with options.
+
+        Args:
+            fn: the function, coroutine function or generator function, or a method.
+            name: the function's name with ``-`` for ``_`` by default. description: its docstring.
+            version: any text. tags: labels of each of its runs.
+            retries: how often it is run again after an exception; tasks that completed are not.
+            retry_delay_seconds: before each retry: a number, one for each, or what makes them
+                from the number of retries.
+            timeout_seconds: after this long a run fails as TimedOut.
+            validate_parameters: whether arguments are checked against annotations and converted.
+            log_prints: whether what it prints is logged; None does as the flow that calls it.
+            flow_run_name: template (``"load {table}"``) or function for the names of its runs.
+            task_runner: where its submitted tasks run; threads by default.
+            on_running, on_completion, on_failure, on_cancellation, on_crashed: functions or
+                coroutine functions, called by the process of the run with the flow, the run and
+                the state that it entered. One that fails is logged.
+        """
+        return decorated(Flow, fn, options)
 
 
-@overload
-def flow(
-    fn: None = None, /, **options: Unpack[FlowOptions]
-) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
-
-
-def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a function a flow; as ``@flow`` or with options.
-
-    Args:
-        fn: the function, coroutine function or generator function, or a method.
-        name: the function's name with ``-`` for ``_`` by default. description: its docstring.
-        version: any text. tags: labels of each of its runs.
-        retries: how often it is run again after an exception; tasks that completed are not.
-        retry_delay_seconds: before each retry: a number, one for each, or what makes them
-            from the number of retries.
-        timeout_seconds: after this long a run fails as TimedOut.
-        validate_parameters: whether arguments are checked against the annotations and converted.
-        log_prints: whether what it prints is logged; None does as the flow that calls it.
-        flow_run_name: template (``"load {table}"``) or function for the names of its runs.
-        task_runner: where its submitted tasks run; threads by default.
-        on_running, on_completion, on_failure, on_cancellation, on_crashed: functions or coroutine
-            functions, called by the process of the run with the flow, the run and the state that
-            it entered. One that fails is logged.
-    """
-    return decorated(Flow, fn, options)
-
-
-vars(flow)["from_source"] = Flow.from_source  # users of Prefect write `flow.from_source(…)`
+flow: Final = FlowDecorator()

@@ -114,7 +114,7 @@ def repository(tmp_path: Path) -> Path:
 def test_a_flow_from_a_folder_is_called_here_and_deployed_from_there(
     seen: Seen, repository: Path
 ) -> None:
-    found = flow.from_source(str(repository), "mine_elsewhere.py:mine")  # type: ignore[attr-defined]
+    found = flow.from_source(str(repository), "mine_elsewhere.py:mine")
     assert found(2) == 3
     made: Deployment = found.deploy("copied", parameters={"x": 5})
     assert (made.name, made.version) == ("My flow/copied", "3")
@@ -132,7 +132,7 @@ def test_a_flow_from_a_repository_is_deployed_at_its_commit(seen: Seen, reposito
         ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "all"],
     ):
         subprocess.run(["git", "-C", str(repository), *command], check=True)
-    found = flow.from_source(f"file://{repository}", "mine_elsewhere.py:mine")  # type: ignore[attr-defined]
+    found = flow.from_source(f"file://{repository}", "mine_elsewhere.py:mine")
     found.deploy("from-git")
     (event,) = seen.events("deployment.")
     assert len(event["payload"]["definition"]["source"]["commit"]) == 40
@@ -140,6 +140,6 @@ def test_a_flow_from_a_repository_is_deployed_at_its_commit(seen: Seen, reposito
 
 def test_a_source_that_makes_no_sense_is_refused(seen: Seen, repository: Path) -> None:
     with pytest.raises(InvalidDeployment, match="source: "):
-        flow.from_source("ftp://nowhere", "a.py:f")  # type: ignore[attr-defined]
+        flow.from_source("ftp://nowhere", "a.py:f")
     with pytest.raises(EntrypointNotFound, match="no such name"):
-        flow.from_source(repository, "mine_elsewhere.py:yours")  # type: ignore[attr-defined]
+        flow.from_source(repository, "mine_elsewhere.py:yours")
