@@ -85,7 +85,7 @@ if TYPE_CHECKING:
         ConcurrentTaskRunner as ConcurrentTaskRunner,
         ThreadPoolTaskRunner as ThreadPoolTaskRunner,
     )
-    from .running import get_run_context as get_run_context
+    from .run_contexts import get_run_context as get_run_context
     from .states import (
         Cancelled as Cancelled,
         Completed as Completed,
@@ -150,7 +150,7 @@ else:
             ".runners.dask": "DaskTaskRunner",
             ".runners.processes": "ProcessPoolTaskRunner",
             ".runners.threads": "AsyncioTaskRunner ConcurrentTaskRunner ThreadPoolTaskRunner",
-            ".running": "get_run_context",
+            ".run_contexts": "get_run_context",
             ".states": "Cancelled Completed Failed State StateType",
             ".transactions.transacting": "atransaction transaction",
             ".transactions.transaction": "CommitMode Transaction TransactionState get_transaction",

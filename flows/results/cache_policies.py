@@ -15,7 +15,7 @@ from ..exceptions import Unhashable
 from .hashing import hash_closure, hash_code, hash_value, hashed
 
 if TYPE_CHECKING:
-    from ..running import TaskRunContext
+    from ..run_contexts import TaskRunContext
 
 
 class IsolationLevel(StrEnum):

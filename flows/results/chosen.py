@@ -20,7 +20,7 @@ from .formats import Serializer
 if TYPE_CHECKING:
     from ..definitions.definition import Definition
     from ..definitions.taskdef import Task
-    from ..running import TaskRunContext
+    from ..run_contexts import TaskRunContext
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from upshot.events.store import Argument
 from ..calls.outcomes import explain
 from ..context import RunContext
 from ..logs.capturing import run_logger
-from ..running import TaskRunContext
+from ..run_contexts import TaskRunContext
 from ..states import State, timestamp
 from .chosen import StorageKey
 from .formats import Kept, ResultFiles, restore

@@ -20,7 +20,7 @@ from upshot import (
 )
 from upshot.flows.exceptions import Unhashable
 from upshot.flows.results.hashing import hash_code, hash_value
-from upshot.flows.running import TaskRunContext
+from upshot.flows.run_contexts import TaskRunContext
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text("abc"),
