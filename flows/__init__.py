@@ -101,7 +101,6 @@ if TYPE_CHECKING:
         get_transaction as get_transaction,
     )
     from .waiting.events import wait_for_event as wait_for_event
-    from .waiting.inputs import receive_input as receive_input, send_input as send_input
     from .waiting.interaction import (
         RunInput as RunInput,
         apause_flow_run as apause_flow_run,
@@ -111,6 +110,8 @@ if TYPE_CHECKING:
         resume_flow_run as resume_flow_run,
         suspend_flow_run as suspend_flow_run,
     )
+    from .waiting.receiving import receive_input as receive_input
+    from .waiting.sending import send_input as send_input
 else:
     __getattr__ = face(
         __name__,
@@ -155,10 +156,11 @@ else:
             ".transactions.transacting": "atransaction transaction",
             ".transactions.transaction": "CommitMode Transaction TransactionState get_transaction",
             ".waiting.events": "wait_for_event",
-            ".waiting.inputs": "receive_input send_input",
             ".waiting.interaction": """
                 RunInput apause_flow_run aresume_flow_run asuspend_flow_run pause_flow_run
                 resume_flow_run suspend_flow_run
             """,
+            ".waiting.receiving": "receive_input",
+            ".waiting.sending": "send_input",
         },
     )

@@ -25,7 +25,8 @@ from .asking import Question, ask, flow_place, key_of
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from .inputs import InputMetadata, Inputs
+    from .receiving import Inputs
+    from .sending import InputMetadata
 
 T = TypeVar("T")
 Seconds: TypeAlias = float | timedelta
@@ -56,19 +57,19 @@ class RunInput(BaseModel):
     @classmethod
     def receive(cls, *args: Any, **kwargs: Any) -> Inputs[Self]:
         """Return those that are sent to this flow run; see :func:`receive_input`."""
-        from .inputs import receive_input
+        from .receiving import receive_input
 
         return receive_input(cls, *args, **kwargs)
 
     def send_to(self, flow_run_id: str | UUID, sender: str | None = None) -> Any:
         """Send it to a flow run; see :func:`send_input`. In a coroutine, await it."""
-        from .inputs import send_input
+        from .sending import send_input
 
         return send_input(self, flow_run_id, sender)
 
     def respond(self, run_input: Any, sender: str | None = None) -> Any:
         """Send something to the flow run that sent this; see :func:`send_input`."""
-        from .inputs import InputMetadata, respond
+        from .sending import InputMetadata, respond
 
         return respond(self._metadata or InputMetadata("", None, ""), run_input, sender)
 

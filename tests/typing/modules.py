@@ -17,7 +17,7 @@ from upshot.concurrency.sync import concurrency
 from upshot.events import Event, emit_event
 from upshot.flows import Flow, flow
 from upshot.futures import PrefectFuture, wait
-from upshot.input import RunInput
+from upshot.input import RunInput, receive_input
 from upshot.runtime import flow_run
 from upshot.states import Completed, State
 from upshot.tasks import task
@@ -55,5 +55,7 @@ def checked() -> None:
     assert_type(Variable("a", 1).name, str)
     assert_type(flow.from_source("https://git.example.org/a.git", "a.py:f"), Flow[..., Any])
     for order in Order.receive():
-        assert_type(order, Any)
+        assert_type(order, Order)
+    assert_type(receive_input(int).next(), int)
+    assert_type(receive_input(int, with_metadata=True).next().value, int)
     upshot.flwo  # type: ignore[attr-defined]  # noqa: B018
