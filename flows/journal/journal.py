@@ -1,44 +1,34 @@
-"""The journal: one thread through which a flow process writes all that it does to the store.
+"""The journal: through it a flow process writes all that it does to the store, and changes runs.
 
 The way of a record: ``put`` by any thread → batch → ``upshot_record_tasks``, under the run's epoch.
-The same thread renews the runs' leases, and looks whether one is to be cancelled, or is paused.
+A run's own state changes once all that was put before is durable.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from upshot.events.exceptions import (
-    Conflict,
-    EventsError,
-    StaleEpoch,
-    StoreFull,
-    StoreUnavailable,
-)
+from upshot.events.exceptions import Conflict, EventsError
 from upshot.events.store import Argument, SyncStore
 
-from ..exceptions import OutsideRun
 from ..limits.slots import Slots
 from ..results.formats import Kept
 from ..runs.flowrun import FlowRun, parse_run
 from ..runs.transitions import after, transition_arguments
 from ..states import State, StateType
 from ..waiting.boundary import sleep, stand_still
-from .backlog import Backlog, Entry, flatten
+from .backlog import Entry
 from .held import HeldRun, fit
+from .patience import PatientStore
+from .tending import Tending
+from .writer import Writer
 
 EXIT_LOST: Final = 70
 """Exit code of a process whose run is not its own any more."""
-
-_LINGER: Final = 0.002  # seconds that a batch grows, unless somebody waits for it
-_LOOK_SECONDS: Final = 1.0
-_PATIENCE: Final = (StoreUnavailable, StoreFull)
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +42,11 @@ def leave(reason: str) -> NoReturn:
 
 
 class Journal:
-    """The writer of one flow process.
+    """The journal of one flow process.
+
+    What it is asked for besides is done by its parts: ``call`` and ``execute`` of the store
+    (:class:`PatientStore`), ``hold``, ``release`` and ``parts_of`` (:class:`Tending`), ``flush``
+    and ``is_me`` (:class:`Writer`).
 
     Args:
         store: used by this journal alone.
@@ -67,15 +61,13 @@ class Journal:
         self.lease_ms = lease_ms
         self.slots = Slots(self)
         self._lost = lost
-        self._backlog = Backlog()
-        self._process = os.getpid()
-        self._wake = threading.Event()
-        self._hurry = threading.Event()
-        self._held: list[HeldRun] = []
-        self._renewed = self._looked = time.monotonic()
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="upshot-journal", daemon=True)
-        self._thread.start()
+        patient = PatientStore(store)
+        self._tending = Tending(patient, lease_ms)
+        self._writer = Writer(patient, self._tending, lost)
+        self.call, self.execute = patient.call, patient.execute
+        self.hold, self.release = self._tending.hold, self._tending.release
+        self.parts_of = self._tending.parts_of
+        self.flush, self.is_me = self._writer.flush, self._writer.is_me
 
     def put(
         self, held: HeldRun, kind: str, event: bytes, *, task_run: str = "", record: bytes = b""
@@ -84,49 +76,7 @@ class Journal:
 
         Nothing is written any more once the journal is closed, or by a fork of its process.
         """
-        if self._closing or os.getpid() != self._process:
-            return
-        self._backlog.add(Entry(held, task_run, kind, record, event))
-        if not self._wake.is_set():
-            self._wake.set()
-
-    def is_me(self) -> bool:
-        """Tell whether the journal's own thread asks; what it says would never come to an end."""
-        return threading.current_thread() is self._thread
-
-    def flush(self) -> None:
-        """Return when all that was put before is durable.
-
-        Raises:
-            OutsideRun: this process is a fork of the one that has the journal.
-        """
-        if os.getpid() != self._process:
-            raise OutsideRun("a fork of a flow's process can't write for the flow's run")
-        if not self._backlog.size:  # all of it is written: the thread need not be woken for that
-            return
-        written = self._backlog.mark()
-        self._hurry.set()
-        self._wake.set()
-        written.wait()
-
-    def hold(self, run: FlowRun) -> HeldRun:
-        """Renew the lease of a run from now on."""
-        held = HeldRun(run)
-        self._held = [*self._held, held]
-        return held
-
-    def release(self, held: HeldRun) -> None:
-        """Renew its lease no more."""
-        self._held = [other for other in self._held if other is not held]
-
-    def parts_of(self, held: HeldRun) -> list[HeldRun]:
-        """Return the runs within a run that this process has, each after the one that it is in."""
-        parts, around = [], {held.run.id}
-        for each in self._held:
-            if each.run.parent in around:
-                parts.append(each)
-                around.add(each.run.id)
-        return parts
+        self._writer.put(Entry(held, task_run, kind, record, event))
 
     def transition(
         self,
@@ -203,90 +153,4 @@ class Journal:
     def close(self) -> None:
         """Write what waits and end the threads."""
         self.slots.close()
-        self.flush()
-        self._closing = True
-        self._hurry.set()
-        self._wake.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            while not self._closing:
-                self._wake.wait(max(0.0, self._until_look()))
-                self._wake.clear()
-                self._hurry.wait(_LINGER)
-                self._hurry.clear()
-                self._write_waiting()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the process must end
-            _log.exception("the journal broke")
-            self._lost(f"nothing can be recorded any more: {error}")
-
-    def _write_waiting(self) -> None:
-        while True:
-            if self._until_look() <= 0:
-                self._look()
-            if self._until_renewal() <= 0:
-                self._renew()
-            if not self._backlog:
-                return
-            if batch := self._backlog.take():
-                self._write(batch)
-
-    def _write(self, batch: list[Entry]) -> None:
-        held = batch[0].held
-        held.batch += 1
-        run = held.run
-        try:
-            self.call("record_tasks", run.id, run.epoch, held.batch, *flatten(batch))
-        except StaleEpoch:
-            if held in self._held:
-                raise
-            # A thread that a part left behind speaks of it, and that part was started again.
-            _log.info("%d late records of run %s are not written", len(batch), run.name)
-        self._backlog.settle(batch)
-
-    def _until_renewal(self) -> float:
-        return self._renewed + self.lease_ms / 3000 - time.monotonic()
-
-    def _until_look(self) -> float:
-        return self._looked + min(_LOOK_SECONDS, self.lease_ms / 3000) - time.monotonic()
-
-    def _renew(self) -> None:
-        self._renewed = time.monotonic()
-        for held in self._held:
-            if not held.left:
-                self.call("renew_run", held.run.id, held.run.epoch, self.lease_ms)
-
-    def _look(self) -> None:
-        """See what others made of the runs: one that is to be cancelled, or is paused."""
-        self._looked = time.monotonic()
-        for held in self._held:
-            kind = self.execute("HGET", self.keys("run", held.run.id), "type")
-            cancel = held.on_cancelling
-            if cancel is not None and kind == StateType.CANCELLING.encode():
-                held.on_cancelling = None
-                cancel()
-            held.halted = held.halted or kind == StateType.PAUSED.encode()
-
-    def call(self, function: str, *arguments: Argument) -> Any:
-        """Call a function of the store, as long as it takes until the store answers."""
-        return self._persist(lambda: self.store.call(function, *arguments))
-
-    def execute(self, *command: Argument) -> Any:
-        """Send a command that may be sent twice, as long as it takes until the store answers."""
-        return self._persist(lambda: self.store.execute(*command))
-
-    def _persist(self, send: Callable[[], Any]) -> Any:
-        """Send until the store answers: what is sent twice is answered twice and done once."""
-        try:
-            return send()
-        except _PATIENCE as error:
-            _log.warning("%s; trying again until it works", error)
-        from stamina import retry_context
-
-        answer: Any = None
-        for attempt in retry_context(_PATIENCE, attempts=None, timeout=None, wait_max=1.0):
-            with attempt:
-                answer = send()
-        _log.warning("the store answers again")
-        return answer
+        self._writer.close()

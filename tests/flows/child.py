@@ -39,11 +39,15 @@ class Child:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
+    def errors(self) -> str:
+        """Return what it has said on standard error so far."""
+        return self._errors.read_text()
+
     def end(self, timeout: float = 60) -> tuple[int, str]:
         """Wait for its end; return its exit code and what it said on standard error."""
         self._process.join(timeout)
         code = self._process.exitcode
         if code is None:
             self._process.kill()
-            sys.exit(f"a flow process did not end: {self._errors.read_text()}")
-        return code, self._errors.read_text()
+            sys.exit(f"a flow process did not end: {self.errors()}")
+        return code, self.errors()

@@ -320,11 +320,11 @@ def test_a_run_survives_a_restart_of_the_store(
     assert embedded.pid is not None
     os.kill(embedded.pid, signal.SIGKILL)
     embedded.wait(30)
+    eventually(lambda: "trying again until it works" in process.errors())
     embedded.start()
     (tmp_path / "go").touch()
     code, errors = process.end()
     assert code == 0, errors
-    assert "trying again until it works" in errors
     ended = seen.run(run.id)
     assert ended.result == sum(n * n for n in range(300)) + 1001**2
     completed = [event["resource"]["id"] for event in seen.events("task-run.completed")]
