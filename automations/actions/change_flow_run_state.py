@@ -14,7 +14,8 @@ from ..templates.template import Template
 from .base import Variables
 from .concerning import ChangingFlowRun
 
-_ELSEWHERE: Final = {
+_ELSEWHERE: Final[dict[str, str]] = {
+    "AwaitingUndo": "use cancel-flow-run",
     StateType.PENDING: "only a worker that takes a run makes it so",
     StateType.RUNNING: "only the process of a run makes it so",
     StateType.PAUSED: "use pause-flow-run",
@@ -51,5 +52,5 @@ def _refusal(name: str) -> str | None:
     """Return why a run can't be put into a state of this name, or None."""
     if name not in NAMES:
         return f"no state is called {name[:100]!r}{did_you_mean(name[:100], set(NAMES))}"
-    why = _ELSEWHERE.get(NAMES[name])
+    why = _ELSEWHERE.get(name) or _ELSEWHERE.get(NAMES[name])
     return f"no action puts a run into {name}: {why}" if why else None

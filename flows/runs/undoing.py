@@ -64,6 +64,7 @@ def died(run: FlowRun, undo: Undo, message: str, now_ms: int) -> Change:
 def given_up_on(run: FlowRun, undo: Undo, reason: str) -> Change:
     """Decide how a run ends that can't be undone so."""
     hint = f"`upshot run retry {run.name}` has the flow's own code undo it"
+    hint = hint if run.pool else "try again once that is mended"
     message = f"{undo.message}; what its open transaction did is not undone: {reason}; {hint}"
     return Change(State(undo.name, message), fields={"stuck": reason[:1000].encode()})
 

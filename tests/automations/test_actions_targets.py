@@ -98,6 +98,7 @@ def test_an_automation_pauses_itself_only_when_it_is_named(resource: dict[str, s
         ({"change-flow-run-state": {"state": "Faild"}}, "did you mean 'Failed'"),
         ({"change-flow-run-state": {"state": "Running"}}, "only the process of a run"),
         ({"change-flow-run-state": {"state": "Suspended"}}, "use pause-flow-run"),
+        ({"change-flow-run-state": {"state": "AwaitingUndo"}}, "use cancel-flow-run"),
         ({"change-flow-run-state": {}}, "state"),
         ({"set-variable": {"name": "no name", "value": 1}}, "is no name"),
         ({"set-variable": {"name": "x"}}, "value"),
