@@ -47,7 +47,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        self._rest = b""
+        self._rest = bytearray()
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -56,14 +56,17 @@ class Channel:
         self._socket.sendall(encode(message))
 
     def receive(self) -> tuple[list[Message], list[int]] | None:
-        """Return the messages of one reading and the descriptors that came; None at the end."""
+        """Return the messages that one reading completes, and its descriptors; None at the end."""
         data, descriptors, _, _ = socket.recv_fds(self._socket, _CHUNK, 8)
         if not data:
             return None
         return list(self._split(data)), descriptors
 
     def _split(self, data: bytes) -> Iterator[Message]:
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest += data
+        if b"\n" not in data:  # a run can be large
+            return
+        *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
             yield from_json(line)
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 from upshot.events.event import Causation
 from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
 from upshot.flows.states import State
-from upshot.services.worker.wire import Channel, encode, taken
+from upshot.services.worker.wire import Channel, Message, encode, taken
 
 
 def sent(run: FlowRun) -> FlowRun:
     """Return a run that went over a socket."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ours.sendall(encode({"start": 1, "run": run}))
-        received = Channel(theirs).receive()
-        assert received is not None
-        return taken(received[0][0])
+        line = encode({"start": 1, "run": run})
+        sending = threading.Thread(target=ours.sendall, args=(line,))
+        sending.start()
+        channel = Channel(theirs)
+        messages: list[Message] = []
+        while not messages:
+            received = channel.receive()
+            assert received is not None
+            messages = received[0]
+        sending.join()
+        return taken(messages[0])
 
 
 def test_a_run_arrives_as_it_was_taken() -> None:
@@ -29,6 +37,11 @@ def test_a_run_arrives_as_it_was_taken() -> None:
         pause=Pause("key", schema={"type": "object"}, until=5), resumed=True,
         again=(("task", "token"),), causes=frozenset({"e", "g"}), launch={"job": {"env": {}}},
     )  # fmt: skip
+    assert sent(run) == run
+
+
+def test_a_run_of_many_readings_arrives_as_well() -> None:
+    run = new_run("f", state=State("Pending"), parameters={"text": "ä" * 1_000_000})
     assert sent(run) == run
 
 
