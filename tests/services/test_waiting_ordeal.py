@@ -1,4 +1,4 @@
-"""Flows that wait for people, events and slots while everything is killed again and again."""
+"""Flows that wait for people, events, messages and slots while everything is killed again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ VICTIMS: Final = ("valkey-server", "worker", "engine", "flow process")
 FLOWS = """
 from pathlib import Path
 
-from upshot import concurrency, flow, suspend_flow_run, task, wait_for_event
+from upshot import (
+    concurrency, flow, receive_input, runtime, send_input, suspend_flow_run, task, wait_for_event,
+)
 
 
 @task(tags=["rare"])
@@ -41,6 +43,10 @@ def errand(folder: str, run: int) -> str:
     done.append(str(suspend_flow_run(int, timeout=None)))
     with concurrency("few"):
         done += step.map(folder, run, ["a", "b", "c"]).result()
+    for number in range(2):
+        send_input(f"note {number}", runtime.flow_run.id)
+    notes = receive_input(str, timeout=None, stay=0.2)
+    done += [notes.next() for _ in range(2)]
     event = wait_for_event("thing.came", match={"run": str(run)}, stay=0.2)
     done.append(event.payload["what"])
     done.append(step(folder, run, "end"))
@@ -121,6 +127,7 @@ def test_each_run_ends_as_if_nothing_had_been_killed(service: Service, tmp_path:
         time.sleep(random.uniform(0.05, 0.3))
     for run in found:
         number = runs[run["id"]]
-        assert run["result"] == f"begin {number} a b c thing {number} end"
+        assert run["result"] == f"begin {number} a b c note 0 note 1 thing {number} end"
+    assert len(client.items("/events", {"event": "run-input.sent"})) == 2 * RUNS
     (left,) = {each["used"] + each["waiting"] for each in client.get("/limits-in-use")["items"]}
     assert left == 0
