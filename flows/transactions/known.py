@@ -35,11 +35,13 @@ def _tasks() -> Iterator[Task[..., Any]]:
 
     for module in list(sys.modules.values()):
         for value in list(getattr(module, "__dict__", {}).values()):
-            inside = vars(value).values() if type(value) is type else ()
-            those: tuple[Any, ...] = (value, *inside)
+            methods = vars(value).values() if issubclass(type(value), type) else ()
+            those: tuple[Any, ...] = (value, *methods)
             for each in those:
-                if issubclass(type(each), Task):
-                    yield each
+                wrapped = issubclass(type(each), staticmethod | classmethod)
+                found: Any = each.__func__ if wrapped else each
+                if issubclass(type(found), Task):  # asks no proxy what it stands for
+                    yield found
 
 
 def _identity(task: Task[..., Any]) -> tuple[int, ...]:

@@ -369,6 +369,54 @@ def by_hand(run: FlowRun) -> bytes:
     return doc
 
 
+METHODS = """
+from abc import ABC
+
+class Shop(ABC):
+    @task
+    def sell(self, what):
+        note(what)
+
+    @sell.on_rollback
+    def undo_sell(txn):
+        note("undo sell")
+
+    @staticmethod
+    @task
+    def pack(what):
+        note(what)
+
+    @pack.on_rollback if hasattr(pack, "on_rollback") else pack.__func__.on_rollback
+    def undo_pack(txn):
+        note("undo pack")
+
+@step.on_rollback
+async def undo_late(txn):
+    note("undo late")
+
+@flow
+async def f():
+    async with transaction():
+        Shop().sell("a")
+        Shop.pack("b")
+        step("c")
+        await suspend_flow_run()
+"""
+
+
+def test_tasks_of_classes_and_hooks_that_are_coroutines_are_found(
+    processes: Processes, tmp_path: Path
+) -> None:
+    run, _ = processes.execute(processes.module(STEPS + METHODS) + ":f")
+    cancel(processes, run)
+    processes.go(run.id)
+    assert processes.seen.run(run.id).state.message == "by hand"
+    assert lines(tmp_path) == [
+        "a", "b", "c",
+        "undo late", "undo c of none", "undo pack", "undo sell",
+    ]  # fmt: skip
+
+
 NEVER_LEFT = """
 @flow
 def f():
