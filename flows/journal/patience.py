@@ -40,6 +40,7 @@ class PatientStore:
             _log.warning("%s; trying again until it works", error)
         from stamina import retry_context
 
+        answer: Any = None
         for attempt in retry_context(_PATIENCE, attempts=None, timeout=None, wait_max=1.0):
             with attempt:
                 answer = send()
