@@ -40,7 +40,7 @@ local function let_more_through(root, kind, name)
   local limited = {limit = name, deployment = 'deployment:' .. name}
   limited['work-pool'] = limit_of_pool(name)
   limited['work-queue'] = 'work-queue:' .. name
-  if limited[kind] then advance(root, {limited[kind]}, true) end
+  if limited[kind] then advance(root, {limited[kind]}) end
 end
 
 local function put(root, args, from)

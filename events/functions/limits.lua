@@ -36,12 +36,12 @@ end
 
 -- Serves the lines of these limits, and of those that this makes room in; calls workers for runs of
 -- pools and queues.
-local function advance(root, names, to_tell)
+local function advance(root, names)
   local i, called = 1, {}
   while names[i] do
     local pool = pool_of_limit(names[i])
     if pool and not called[pool] then
-      call_workers(root, pool, to_tell)
+      call_workers(root, pool)
       called[pool] = true
     end
     local ask = not pool and serve_first(root, names[i])
@@ -89,7 +89,7 @@ end
 local function leave_queue(root, id)
   local run = redis.call('HMGET', root .. ':run:' .. id, 'pool', 'queue')
   dequeue(root, id, run[1], run[2])
-  advance(root, give_up(root, id .. QUEUED))
+  advance(root, vacate(root, id))
 end
 
 -- upshot_acquire root | run id, epoch or '', token, slots, priority, wait 0|1, pool or '', reached event,

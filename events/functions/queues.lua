@@ -34,6 +34,10 @@ local function enqueue(root, id, pool)
   call_worker(root, pool, id)
 end
 
+local function is_ready(root, id, pool)
+  return redis.call('ZSCORE', ready(root, pool, redis.call('HGET', root .. ':run:' .. id, 'queue') or 'default'), id)
+end
+
 -- Who is done with an entry says so in one step: what is there without a run counts as a call.
 local function finish_entry(root, pool, entry)
   redis.call('HDEL', root .. ':picks:' .. pool, entry)
@@ -95,24 +99,22 @@ local function next_run(root, pool)
   return best
 end
 
--- Calls as many workers as there are runs that may begin, where fewer are called; or also for those
--- that a limit keeps from beginning, where that is to be told yet.
-local function call_workers(root, pool, to_tell)
+-- Calls as many workers as there are runs that may begin, or of which it is to be told yet that a limit
+-- keeps them from it, where fewer are called.
+local function call_workers(root, pool)
   local queues = redis.call('SMEMBERS', root .. ':queues:' .. pool)
   if #queues == 0 then return end
-  local pool_is, may, looked_at, first = standing(root, pool), 0, 0, nil
+  local pool_is, wanted, first = standing(root, pool), 0, nil
   for _, queue in ipairs(queues) do
     local key = ready(root, pool, queue)
     local free, limit = room(root, pool, pool_is, queue)
     local waiting = redis.call('ZCARD', key)
-    may = may + math.min(free, waiting)
-    if to_tell and (free > 0 or limit) then
-      looked_at = looked_at + waiting - redis.call('SCARD', told_to_wait(root, pool, queue))
-    end
+    local untold = (free > 0 or limit) and waiting - redis.call('SCARD', told_to_wait(root, pool, queue)) or 0
+    wanted = wanted + math.min(waiting, free + untold)
     first = first or redis.call('ZRANGE', key, 0, 0)[1]
   end
   local called = redis.call('XLEN', root .. ':queue:' .. pool) - redis.call('HLEN', root .. ':picks:' .. pool)
-  for _ = called + 1, math.max(looked_at, math.min(may, pool_is.free)) do call_worker(root, pool, first) end
+  for _ = called + 1, wanted do call_worker(root, pool, first) end
 end
 
 -- Gives a run the slots with which it begins; where it was told to wait for them, that is over.
@@ -121,6 +123,12 @@ local function occupy(root, id, pool, queue)
   if waited and not waited.held then tell_acquired(root, waited) end
   redis.call('SREM', told_to_wait(root, pool, queue), id)
   take(root, token, {limits = {limit_of_pool(pool), limit_of_queue(pool, queue)}, slots = 1, pool = '', told = '', since = 0})
+end
+
+-- Takes from a run the slots with which it was to begin; a wait for them goes on. Returns the limits' names.
+local function vacate(root, id)
+  local ask = asked_for(root, id .. QUEUED)
+  return ask and ask.held and give_up(root, id .. QUEUED) or {}
 end
 
 -- Returns the limit of a run's deployment, where it is full and that is to cancel something.
@@ -222,10 +230,11 @@ redis.register_function{function_name='upshot_wait', flags={'allow-oom'}, callba
   local run, ask = redis.call('HMGET', root .. ':run:' .. id, 'type', 'pool', 'queue'), asked_for(root, token)
   if run[1] ~= 'Scheduled' or redis.call('ZSCORE', root .. ':due', id) or (ask and ask.held) then return 0 end
   local pool, queue = run[2], run[3] or 'default'
-  if not redis.call('ZSCORE', ready(root, pool, queue), id) then enqueue(root, id, pool) end
+  if not is_ready(root, id, pool) then enqueue(root, id, pool) end
   local _, limit = room(root, pool, standing(root, pool), queue)
-  if not limit then
+  if not limit then  -- others may begin in its place: it is looked at again
     untell(root, pool, id)
+    call_workers(root, pool)
     return 0
   end
   redis.call('SADD', told_to_wait(root, pool, queue), id)

@@ -27,14 +27,13 @@ redis.register_function{function_name='upshot_requeue', flags={'allow-oom'}, cal
     untell(root, pool, string.sub(mine, 2))
     mine = nil
   end
-  if mine and still_waits(root, mine) then
-    advance(root, give_up(root, mine .. QUEUED))
-    enqueue(root, mine, pool)
-    return 1
+  local before, again = redis.call('XLEN', root .. ':queue:' .. pool), mine and still_waits(root, mine)
+  if again then
+    vacate(root, mine)
+    if not is_ready(root, mine, pool) then enqueue(root, mine, pool) end
   end
-  local before = redis.call('XLEN', root .. ':queue:' .. pool)
-  call_workers(root, pool, true)
-  return redis.call('XLEN', root .. ':queue:' .. pool) > before and 1 or 0
+  call_workers(root, pool)
+  return (again or redis.call('XLEN', root .. ':queue:' .. pool) > before) and 1 or 0
 end}
 
 -- upshot_show_worker root | name, record, starting 0|1, event
