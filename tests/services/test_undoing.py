@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.services.api_served import served
+from upshot.automations.files.declarations import Deployment
 from upshot.events.store import Store
+from upshot.flows.runs.deployed import run_of
+from upshot.flows.runs.registry import Runs
 from upshot.services.cli.app import FAILED
 from upshot.services.cli.app import run as upshot
+from upshot.services.definitions.catalog import Catalog
 
-from .running import PATIENCE, service, submit, until_state, worker
+from .running import PATIENCE, service, submit, until, until_state, worker
 
 FLOWS = """
 import os, signal, sys, time
@@ -50,6 +54,11 @@ def made(path: str, dies: bool = False):
             time.sleep(0.1)  # for what was done to be written
             os.kill(os.getpid(), signal.SIGKILL)
         suspend_flow_run()
+
+@flow
+def holds(path: str):
+    while not Path(path).exists():
+        time.sleep(0.01)
 
 if __name__ == "__main__":
     made(sys.argv[1], True)
@@ -108,6 +117,35 @@ async def test_a_crashed_run_is_undone_at_once_when_somebody_says_so(
         assert lines(told) == DONE + UNDONE
         problem = await api.post(f"/api/v1/runs/{run.id}/undo", 409)
         assert problem["type"].endswith("not-undoable")
+
+
+@pytest.mark.parametrize("strategy", ["CANCEL_NEW", "CANCEL_RUNNING"])
+async def test_a_run_that_is_undone_waits_for_its_slot_and_takes_nobodys(
+    store: Store, store_url: str, flows: Path, tmp_path: Path, strategy: str
+) -> None:
+    limit = {"limit": 1, "collision_strategy": strategy}
+    doc = {"name": "made/one", "entrypoint": f"{flows}:made", "concurrency_limit": limit}
+    checked = Deployment.model_validate(doc).model_dump(mode="json")
+    await Catalog(store).put("deployment", "made/one", checked)
+    runs, told, over = Runs(store), tmp_path / "told", tmp_path / "over"
+    with worker(store_url):
+        first = run_of(checked, {"path": str(told)})
+        await runs.create(first)
+        await until_state(store, first, "Suspended")
+        second = run_of({**checked, "entrypoint": f"{flows}:holds"}, {"path": str(over)})
+        await runs.create(second)
+        await until_state(store, second, "Running")
+        await runs.cancel(first.id, "by hand")
+
+        async def waits() -> bool:
+            key = store.keys("line", "deployment:made/one")
+            return bool(await store.execute("ZCARD", key))
+
+        await until("it waits", waits)
+        over.touch()
+        await until_state(store, first, "Cancelled")
+    assert (await runs.get(second.id)).state.name == "Completed"
+    assert lines(told) == DONE + UNDONE
 
 
 def test_a_run_by_hand_says_what_is_not_undone_and_a_command_does_it(
