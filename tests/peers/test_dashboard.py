@@ -152,6 +152,7 @@ def test_a_form_answers_a_pause_and_says_what_is_wrong(browser: Browser, deploye
     browser.press("Resume")
     browser.wait_for("Unprocessable", "reviewer")
     assert any("422" in each for each in browser.complaints())  # Chromium notes it itself
+    assert browser.driver.current_url == f"{deployed}/runs/{run}"
     assert browser.field("copies").get_attribute("value") == "3"
     assert browser.field("approve").is_selected()
     browser.field("reviewer").send_keys("na")

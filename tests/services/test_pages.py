@@ -159,6 +159,7 @@ async def test_a_button_that_comes_too_late_says_so_and_shows_the_run(api: Api) 
     run = await _make(api, "Pending", "Running", "Completed")
     status, text = await _send(api, f"/runs/{run.id}/retry")
     assert (status, "Conflict" in text, run.name in text) == (409, True, True)
+    assert f'data-at="/runs/{run.id}"' in text
 
 
 async def test_a_button_of_another_site_does_nothing(api: Api) -> None:

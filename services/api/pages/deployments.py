@@ -109,6 +109,7 @@ async def _shown(
     return page(
         "deployment.html",
         problem["status"] if problem else 200,
+        at=_address(found["name"]),
         deployment=found,
         form=fields,
         name=(sent or {}).get("name", ""),

@@ -107,6 +107,7 @@ async def _shown(
         page,
         "run.html",
         problem["status"] if problem else 200,
+        at=_address(run["id"]),
         live=None if kind in ENDED else f"/live?concerning=flow-run.{run['id']}",
         run=run,
         may=_may(run),

@@ -116,6 +116,8 @@ function attend() {
 document.addEventListener("visibilitychange", attend);
 window.addEventListener("pagehide", () => { deafen(); unfollow(); });
 window.addEventListener("pageshow", (event) => event.persisted && attend());
+// What a form was refused with is shown at the form's own address, where nothing is to be asked for.
+if (live().dataset.at) history.replaceState(null, "", live().dataset.at);
 setInterval(() => { if ("ticks" in live().dataset && !document.hidden) look(); }, TICK);
 listen();
 follow();
