@@ -27,6 +27,8 @@ from .opening import OnePool
 from .shipping import Shipped, ship
 
 if TYPE_CHECKING:
+    from upshot.events.keys import Keys
+
     from ..definitions.taskdef import Task
 
 
@@ -155,6 +157,10 @@ class Relay:
         if self._connection is None:
             self._connection = SyncStore(self._url)
         return self._connection
+
+    @property
+    def keys(self) -> Keys:
+        return self.store.keys
 
     def call(self, function: str, *arguments: Any) -> Any:
         return self.store.call(function, *arguments)
