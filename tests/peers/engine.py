@@ -84,7 +84,7 @@ def engine(folder: Path) -> Iterator[Engine]:
     configuration = folder / "containers.conf"
     configuration.write_text(_configuration())
     podman = (
-        *("env", f"CONTAINERS_CONF={configuration}", program("podman")),
+        *("env", "-C", str(folder), f"CONTAINERS_CONF={configuration}", program("podman")),
         *("--root", str(folder / "images"), "--runroot", str(folder / "run")),
         *("--storage-driver", "vfs"),
     )
