@@ -101,8 +101,9 @@ def _password(credentials: str) -> str:
 
 
 def _unauthorized(headers: Headers) -> Response:
-    page = "text/html" in headers.get("accept", "")
-    challenge = 'Basic realm="Upshot", charset="UTF-8"' if page else 'Bearer realm="Upshot"'
+    # What a page loads is asked for with other types; only browsers send the other header.
+    browser = "text/html" in headers.get("accept", "") or "sec-fetch-mode" in headers
+    challenge = 'Basic realm="Upshot", charset="UTF-8"' if browser else 'Bearer realm="Upshot"'
     return problem(
         401,
         "unauthorized",

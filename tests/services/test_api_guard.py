@@ -57,6 +57,10 @@ async def test_a_browser_may_give_the_token_as_password(store_url: str) -> None:
         async with api.http.get(api.url, headers={"Accept": "text/html"}) as answer:
             assert answer.status == 401
             assert answer.headers["WWW-Authenticate"].startswith("Basic")
+        loads = {"Accept": "text/css,*/*;q=0.1", "Sec-Fetch-Mode": "no-cors"}
+        async with api.http.get(api.url + "/static/app.css", headers=loads) as answer:
+            assert answer.status == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Basic")
         async with api.http.get(api.url, headers=headers) as answer:
             assert answer.status == 200
         origin = {"Origin": "https://evil.example"}

@@ -116,6 +116,8 @@ function attend() {
 document.addEventListener("visibilitychange", attend);
 window.addEventListener("pagehide", () => { deafen(); unfollow(); });
 window.addEventListener("pageshow", (event) => event.persisted && attend());
+// Of an address with a password in it browsers ask for nothing more; by now they know the password.
+if (new URL(document.baseURI).username) location.replace(location.href);
 // What a form was refused with is shown at the form's own address, where nothing is to be asked for.
 if (live().dataset.at) history.replaceState(null, "", live().dataset.at);
 setInterval(() => { if ("ticks" in live().dataset && !document.hidden) look(); }, TICK);
