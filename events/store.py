@@ -21,6 +21,10 @@ from .keys import Keys
 FUNCTIONS_VERSION: Final = 3
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
 
+PREFIX: Final = f"upshot{FUNCTIONS_VERSION}_"
+"""Before the functions' names in the store: a process of another version that still runs finds none
+of its own, looks which version is there, and is refused or upgrades the store."""
+
 _PARTS: Final = (
     "core",
     "log",
@@ -67,6 +71,7 @@ def library() -> str:
     """Return the functions as one library: the parts share the helpers of ``core.lua``."""
     folder = files("upshot.events").joinpath("functions")
     parts = [folder.joinpath(f"{part}.lua").read_text() for part in _PARTS]
+    parts = [part.replace("function_name='upshot_", f"function_name='{PREFIX}") for part in parts]
     version = f"""
 redis.register_function{{function_name='upshot_version', flags={{'no-writes'}}, callback=function()
   return {FUNCTIONS_VERSION}
@@ -125,7 +130,7 @@ class Store:
         self.client.response_callbacks.clear()  # answers stay as the server gives them
 
     async def load_functions(self) -> None:
-        """Put this version's functions into the store.
+        """Put this version's functions into the store, and bring what older ones left to its form.
 
         Raises:
             StoreUnsuitable: a newer Upshot uses this store.
@@ -140,10 +145,11 @@ class Store:
             raise translate(error) from error
         _refuse_newer(int(there))
         await self.execute("FUNCTION", "LOAD", "REPLACE", library())
+        await self.execute("FCALL", f"{PREFIX}upgrade", 1, self.keys.root)
 
     async def call(self, function: str, *args: Argument) -> Any:
         """Call ``upshot_<function>``; a store that lost its functions gets them again."""
-        command = ("FCALL", f"upshot_{function}", 1, self.keys.root, *args)
+        command = ("FCALL", PREFIX + function, 1, self.keys.root, *args)
         try:
             return await self._send(*command)
         except ResponseError as error:
@@ -206,6 +212,7 @@ class SyncStore:
         """Put this version's functions into the store; refuse one that a newer Upshot uses."""
         _refuse_newer(int(self._known("FCALL_RO", "upshot_version", 0) or 0))
         self.execute("FUNCTION", "LOAD", "REPLACE", library())
+        self.execute("FCALL", f"{PREFIX}upgrade", 1, self.keys.root)
 
     def _known(self, *command: Argument) -> Any:
         """Return the answer, or None when the store does not know the function."""
@@ -220,7 +227,7 @@ class SyncStore:
 
     def call(self, function: str, *args: Argument) -> Any:
         """Call ``upshot_<function>``; a store that lost its functions gets them again."""
-        command = ("FCALL", f"upshot_{function}", 1, self.keys.root, *args)
+        command = ("FCALL", PREFIX + function, 1, self.keys.root, *args)
         answer = self._known(*command)
         if answer is not None:
             return answer

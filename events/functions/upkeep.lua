@@ -133,3 +133,29 @@ redis.register_function{function_name='upshot_forget_firings', flags={'allow-oom
   end
   return #old / 2
 end}
+
+-- upshot_upgrade root
+-- Touches: pools, line:<limit>, asked:<run>, run:<id>, log, and of each pool as upshot_pick. Brings what older versions
+-- have stored to the form of now: runs that stood in line for a limit of their pool wait in its queue.
+-- Returns how many these were; done again it finds nothing.
+local function leave_line(root, pool, token, ask)
+  local id, names = string.match(token, '^([^/]+)/'), give_up(root, token)
+  tell_acquired(root, ask)
+  if still_waits(root, id) and not is_ready(root, id, pool) then enqueue(root, id, pool) end
+  return names
+end
+
+redis.register_function{function_name='upshot_upgrade', flags={'allow-oom'}, callback=function(keys, args)
+  local root, left, names = keys[1], 0, {}
+  for _, pool in ipairs(redis.call('SMEMBERS', root .. ':pools')) do
+    for _, token in ipairs(redis.call('ZRANGE', root .. ':line:' .. limit_of_pool(pool), 0, -1)) do
+      local ask = asked_for(root, token)
+      if ask and ask.pool == pool then
+        left = left + 1
+        for _, name in ipairs(leave_line(root, pool, token, ask)) do names[#names + 1] = name end
+      end
+    end
+  end
+  advance(root, names)
+  return left
+end}

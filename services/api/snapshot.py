@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from upshot.events.clock import unix_ms
 from upshot.events.keys import DISPATCHERS, Keys
 from upshot.events.log import START, milliseconds
-from upshot.events.store import Argument, Store
+from upshot.events.store import PREFIX, Argument, Store
 from upshot.flows.states import StateType
 
 from ..definitions.switching import WORK_POOL, says_paused
@@ -155,7 +155,7 @@ def _further_questions(keys: Keys, told: dict[str, Any]) -> dict[str, tuple[Argu
         archived = told["archived"].decode()
         questions["unarchived"] = ("XRANGE", keys("log"), f"({archived}", "+", "COUNT", 1)
     for pool in sorted(name.decode() for name in told["pools"]):
-        questions[f"queue {pool}"] = ("FCALL_RO", "upshot_waiting", 1, keys.root, pool)
+        questions[f"queue {pool}"] = ("FCALL_RO", f"{PREFIX}waiting", 1, keys.root, pool)
     if told["has log"]:
         questions["log"] = ("XINFO", "STREAM", keys("log"))
     if told["has actions"]:

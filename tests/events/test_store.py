@@ -23,7 +23,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from upshot.events import exceptions as errors
 from upshot.events.connections import UNUSED
 from upshot.events.embedded import EmbeddedStore
-from upshot.events.store import FUNCTIONS_VERSION, Store, SyncStore, library, translate
+from upshot.events.store import FUNCTIONS_VERSION, PREFIX, Store, SyncStore, library, translate
 
 NEWER = f"""#!lua name=upshot
 redis.register_function{{function_name='upshot_version', flags={{'no-writes'}}, callback=function()
@@ -83,6 +83,29 @@ async def test_a_store_that_a_newer_version_uses_is_left_alone(store: Store) -> 
             await store.call("take_lease", "x", "me", 1000)
     finally:
         await store.execute("FUNCTION", "LOAD", "REPLACE", library())
+
+
+async def test_who_still_runs_when_a_newer_version_comes_calls_none_of_its_functions(
+    store: Store,
+) -> None:
+    theirs = library().replace(PREFIX, "upshot99_")
+    theirs = theirs.replace(f"return {FUNCTIONS_VERSION}\nend", "return 99\nend")
+    assert await store.call("take_lease", "x", "me", 1000) == 1
+    await store.execute("FUNCTION", "LOAD", "REPLACE", theirs)
+    try:
+        with pytest.raises(errors.StoreUnsuitable, match="functions 99, here"):
+            await store.call("take_lease", "y", "me", 1000)
+        assert not await store.execute("EXISTS", store.keys("lease", "y"))
+    finally:
+        await store.execute("FUNCTION", "LOAD", "REPLACE", library())
+
+
+async def test_an_older_version_s_functions_are_replaced_by_the_first_call(store: Store) -> None:
+    theirs = library().replace(PREFIX, "upshot_")
+    theirs = theirs.replace(f"return {FUNCTIONS_VERSION}\nend", "return 1\nend")
+    await store.execute("FUNCTION", "LOAD", "REPLACE", theirs)
+    assert await store.call("take_lease", "x", "me", 1000) == 1
+    assert await store.execute("FCALL_RO", "upshot_version", 0) == FUNCTIONS_VERSION
 
 
 def test_blocking_callers_leave_a_newer_version_alone_too(sync_store: SyncStore) -> None:

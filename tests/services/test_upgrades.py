@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from tests.services.api_served import Api, served
 from tests.services.engines import automation, defined, engine, event, firings, place, settled
 from upshot.events.ids import derived_id
 from upshot.events.store import Store
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
+from upshot.flows.states import State
 from upshot.services.api.health import readiness
 from upshot.services.definitions.catalog import Verb
 
@@ -79,3 +82,34 @@ async def test_questions_about_it_are_answered_with_what_is_wrong(api: Api) -> N
         found = await api.post(f"/api/v1/automations/{path}", 409, json=body)
         assert found["type"].endswith("unreadable-definition")
         assert "mood: unknown key" in found["detail"]
+
+
+async def test_runs_that_an_older_version_had_in_line_for_their_pool_go_on_in_its_queue(
+    store: Store,
+) -> None:
+    runs = Runs(store)
+    made = [new_run("f", state=State("Scheduled"), pool="default") for _ in range(3)]
+    for nth, run in enumerate(made):
+        await runs.create(run)
+        token, limits = f"{run.id}/", ["deployment:f/d", "work-pool:default"]
+        told = to_json({"event": "limit.acquired", "run": run.id})[:-1] + b',"payload":'
+        ask = {"limits": limits, "slots": 1, "pool": "default", "since": 0, "held": False}
+        await store.execute("ZREM", store.keys("ready", "default/default"), run.id)
+        for limit in limits:
+            await store.execute("ZADD", store.keys("line", limit), nth, token)
+        stored = to_json({**ask, "told": told.decode()})
+        await store.execute("HSET", store.keys("asked", run.id), token, stored)
+    await runs.cancel(made[1].id)
+    await store.load_functions()
+    await store.load_functions()
+    waiting = await store.execute("ZRANGE", store.keys("ready", "default/default"), 0, -1)
+    assert [each.decode() for each in waiting] == [made[0].id, made[2].id]
+    for limit in ("deployment:f/d", "work-pool:default"):
+        assert not await store.execute("ZCARD", store.keys("line", limit))
+    bodies = [from_json(fields[1]) for _, fields in await store.execute(*_whole_log(store))]
+    ended = [body["run"] for body in bodies if body["event"] == "limit.acquired"]
+    assert ended == [made[0].id, made[2].id]
+
+
+def _whole_log(store: Store) -> tuple[str, ...]:
+    return ("XRANGE", store.keys("log"), "-", "+")
