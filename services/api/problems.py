@@ -47,6 +47,7 @@ _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (events.InvalidEvent, 422, "invalid-event"),
     (events.StoreFull, 503, "store-full"),
     (events.StoreUnavailable, 503, "store-unavailable"),
+    (events.StoreUnsuitable, 503, "store-unsuitable"),
     (flows.NotRetryable, 409, "not-retryable"),
     (flows.NotUndoable, 409, "not-undoable"),
     (flows.NotPausable, 409, "not-pausable"),

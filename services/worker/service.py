@@ -17,7 +17,7 @@ import stamina
 import structlog
 from prometheus_client import CollectorRegistry
 
-from upshot.events.exceptions import EventsError, RetryableEventsError
+from upshot.events.exceptions import EventsError, RetryableEventsError, StoreUnsuitable
 from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun
@@ -81,7 +81,11 @@ class Worker:
         (self._hurry if self._stopping.is_set() else self._stopping).set()
 
     async def run(self) -> None:
-        """Work until stopped and drained."""
+        """Work until stopped and drained.
+
+        Raises:
+            StoreUnsuitable: a newer Upshot uses the store now; runs are for its workers.
+        """
         await self._runners.open()
         keeping = [
             asyncio.create_task(self._show()),
@@ -91,7 +95,7 @@ class Worker:
         reading = asyncio.create_task(self._queue.run())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            # None of the others ends but by an error that is not expected: then all must end.
+            # None of the others ends but by an error that nothing here can help: then all must end.
             await asyncio.wait([*keeping, reading, stopping], return_when=asyncio.FIRST_COMPLETED)
             await _end(reading)
             await self._drain()
@@ -192,6 +196,8 @@ class Worker:
             try:
                 await self._presence.show(starting=starting)
                 starting = False
+            except StoreUnsuitable:
+                raise
             except EventsError as error:
                 log.warning("presence not shown", reason=str(error))
             await asyncio.sleep(self._period)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,8 +12,9 @@ from pydantic_core import from_json, to_json
 
 from tests.services.api_served import Api, served
 from tests.services.engines import automation, defined, engine, event, firings, place, settled
+from tests.services.running import until, worker
 from upshot.events.ids import derived_id
-from upshot.events.store import Store
+from upshot.events.store import FUNCTIONS_VERSION, PREFIX, Store, library
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
@@ -109,6 +112,38 @@ async def test_runs_that_an_older_version_had_in_line_for_their_pool_go_on_in_it
     bodies = [from_json(fields[1]) for _, fields in await store.execute(*_whole_log(store))]
     ended = [body["run"] for body in bodies if body["event"] == "limit.acquired"]
     assert ended == [made[0].id, made[2].id]
+
+
+@asynccontextmanager
+async def newer_functions(store: Store) -> AsyncIterator[None]:
+    theirs = library().replace(PREFIX, "upshot99_")
+    theirs = theirs.replace(f"return {FUNCTIONS_VERSION}\nend", "return 99\nend")
+    await store.execute("FUNCTION", "LOAD", "REPLACE", theirs)
+    try:
+        yield
+    finally:
+        await store.execute("FUNCTION", "LOAD", "REPLACE", library())
+
+
+async def test_events_for_a_store_that_a_newer_version_has_are_refused_plainly(api: Api) -> None:
+    async with newer_functions(api.store):
+        body = {"event": "a.b", "resource": {"id": "a"}}
+        found = await api.post("/api/v1/events", 503, json=body)
+    assert found["type"].endswith("store-unsuitable")
+    assert "a newer Upshot (functions 99" in found["detail"]
+
+
+async def test_a_worker_leaves_a_store_that_a_newer_version_has(
+    store: Store, store_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def is_shown() -> Any:
+        return await store.execute("HLEN", store.keys("workers"))
+
+    with worker(store_url) as process:
+        await until("the worker is there", is_shown)
+        async with newer_functions(store):
+            assert await asyncio.to_thread(process.wait, 60) == 1
+    assert "a newer Upshot (functions 99" in capfd.readouterr().err
 
 
 def _whole_log(store: Store) -> tuple[str, ...]:
