@@ -1,8 +1,10 @@
 """Kills everything at random moments under load, and prints what held; it takes half an hour.
 
-``python -m tests.chaos [--kills 50] [--target store|engine|dispatcher|api|worker|flow|all|each]``
+``python -m tests.chaos [--kills 50]
+[--target store|engine|dispatcher|api|worker|flow|all|limits|each]``
 kills with ``kill -9``; for each target it prints a row of counts. Without a target it goes on with
-processes that are stopped for longer than their lease, and with downtimes that are no silence.
+processes that are stopped for longer than their lease, with who has slots of limits, and with
+downtimes that are no silence.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import absence, stops
+from . import absence, queueing, stops
 from .ordeal import TARGETS, Ordeal, undergo
 from .verdict import Verdict
 
 EACH = "each"
+LIMITS = "limits"
 STOPS = 10
 DOWNTIMES = 20
 _COLUMNS = (
@@ -36,13 +39,16 @@ _COLUMNS = (
 def main() -> int:
     """Put each target through it; return 1 when anything did not hold."""
     options = _options()
-    targets = TARGETS if options.target == EACH else (options.target,)
+    targets = TARGETS if options.target == EACH else {options.target} & set(TARGETS)
     table, problems = _table(), []
     for target in targets:
         problems += _kill(table, target, options.kills, options.seed)
     if options.target == EACH:
         problems += _stop(table, options.seed)
-    Console(width=200).print(table)
+    if options.target in (EACH, LIMITS):
+        problems += _queue(options.kills, options.seed)
+    if targets:
+        Console(width=200).print(table)
     if options.target == EACH:
         problems += _be_absent(options.seed)
     for problem in problems:
@@ -62,6 +68,13 @@ def _stop(table: Table, seed: int) -> list[str]:
         verdict = stops.undergo(folder, STOPS, seed)
         _add(table, "engine and flow stopped", STOPS, verdict)
         return keep(verdict.problems)
+
+
+def _queue(kills: int, seed: int) -> list[str]:
+    with _folder("who has slots killed and stopped") as (folder, keep):
+        outcome = queueing.undergo(folder, kills, seed)
+        print(outcome)
+        return keep(outcome.problems)
 
 
 def _be_absent(seed: int) -> list[str]:
@@ -111,7 +124,9 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--kills", type=int, default=50, help="of each target (50)")
-    parser.add_argument("--target", choices=[*TARGETS, EACH], default=EACH, help="one, or each")
+    parser.add_argument(
+        "--target", choices=[*TARGETS, LIMITS, EACH], default=EACH, help="one, or each"
+    )
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is random")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)

@@ -174,9 +174,12 @@ class Queueing:
         elif what == "store":
             await self._kill_store()
         elif what == "stop":
-            await self._stop(self._fleet.pid(self._random.choice(WORKERS)), "workers stopped")
-            if flows:
-                await self._stop(self._random.choice(flows), "flows stopped")
+            worker = self._fleet.pid(self._random.choice(WORKERS))
+            stopped = {worker: "workers stopped"}
+            stopped |= dict.fromkeys(
+                self._random.sample(flows, min(1, len(flows))), "flows stopped"
+            )
+            await self._stop(stopped)
 
     def _kill_flow(self, pid: int) -> None:
         with suppress(ProcessLookupError):
@@ -191,14 +194,16 @@ class Queueing:
         await asyncio.to_thread(self._embedded.wait)
         await asyncio.to_thread(self._embedded.start)
 
-    async def _stop(self, pid: int, what: str) -> None:
-        """Stop a process for longer than the sweep waits, and let it go on."""
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-            self.outcome.done[what] += 1
+    async def _stop(self, stopped: dict[int, str]) -> None:
+        """Stop processes for longer than the sweep waits, and let them go on."""
+        for pid, what in stopped.items():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                self.outcome.done[what] += 1
         await asyncio.sleep(3 * LEASE)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     async def _until_all_ended(self) -> None:
         deadline = time.monotonic() + PATIENCE
