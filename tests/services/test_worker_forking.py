@@ -35,9 +35,13 @@ def end_of(body):
             if change.number == 2:
                 return change.code
 
-def is_there(path):
+def wait_for_end(path):
     pid = int(open(path).read())
-    return os.path.exists(f"/proc/{pid}") and open(f"/proc/{pid}/stat").read().split()[2] != "Z"
+    try:
+        while open(f"/proc/{pid}/stat").read().split()[2] != "Z":
+            time.sleep(0.01)
+    except (FileNotFoundError, ProcessLookupError):
+        pass
 """
 
 TIDY = """
@@ -48,13 +52,14 @@ assert looked == []
 
 LEAVES = """
 def leaves():
-    left = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    left = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     open(PATH, "w").write(str(left.pid))
     left.returncode = 0
     return 0
 PATH = "left"
 assert end_of(leaves) == 0
-assert looked and not is_there(PATH)
+assert looked
+wait_for_end(PATH)
 """
 
 KILLED = """
