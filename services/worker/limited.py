@@ -79,7 +79,10 @@ class Limited:
     async def _make_room(self, run: FlowRun, limit: str) -> None:
         """Cancel the oldest runs of a deployment, as many as wait and none is going for."""
         held, waiting = await self._store.pipeline(
-            [("HKEYS", self._store.keys("slots", limit)), ("ZCARD", self._store.keys("line", limit))]
+            [
+                ("HKEYS", self._store.keys("slots", limit)),
+                ("ZCARD", self._store.keys("line", limit)),
+            ]
         )
         holders = await self._runs.many([token.decode().partition("/")[0] for token in held])
         going = [each for each in holders if not _is_leaving(each)]
