@@ -185,6 +185,21 @@ _SCHEMAS = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    "odd", [{"enum": 5}, {"allOf": 5}, {"anyOf": 5}, {"$ref": 5}, {"properties": 5}, {"type": 5}]
+)
+@pytest.mark.parametrize("where", [{"$ref": "#/default/x"}, {"properties": {"a": {}}}])
+def test_what_is_referred_to_may_be_no_schema(odd: dict[str, Any], where: dict[str, Any]) -> None:
+    if "properties" in where:
+        where = {"type": "object", "properties": {"a": {"$ref": "#/default/x"}}}
+    assert len(forms.fields_of({"default": {"x": odd}, **where})) == 1
+
+
+def test_a_schema_that_is_true_asks_for_anything() -> None:
+    (field,) = forms.fields_of({"type": "object", "properties": {"a": {"allOf": [True]}}})
+    assert (field.name, field.kind) == ("a", "json")
+
+
 @given(st.dictionaries(st.sampled_from(["type", "properties", "anyOf", "$ref"]), _SCHEMAS))
 def test_no_schema_breaks_a_page(schema: dict[str, Any]) -> None:
     for field in forms.fields_of(schema):

@@ -151,6 +151,11 @@ def test_an_enormous_text_is_shown_as_it_was_written() -> None:
     assert str(shown.markdown("*" * 300_000)).startswith("<pre>")
 
 
+@pytest.mark.parametrize("mark", ["[", "*a ", "_*"])
+def test_a_text_of_marks_whose_other_halves_would_be_looked_for_at_length_is_too(mark: str) -> None:
+    assert str(shown.markdown(mark * 10_000)).startswith("<pre>")
+
+
 @pytest.mark.parametrize(
     ("address", "link", "image"),
     [

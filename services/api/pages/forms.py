@@ -62,7 +62,7 @@ def fields_of(schema: Mapping[str, Any] | None) -> list[Field]:
     """Return the fields that a JSON schema asks for; none where there is no schema."""
     if schema is None:
         return []
-    if not Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(schema):
+    if not _is_schema(schema):
         return [Field("", "value", required=True)]
     whole = _resolved(schema, schema)
     if whole.get("type") != "object" or "properties" not in whole:
@@ -73,6 +73,10 @@ def fields_of(schema: Mapping[str, Any] | None) -> list[Field]:
         _field(name, each, schema, required=name in needed)
         for name, each in whole["properties"].items()
     ]
+
+
+def _is_schema(part: Any) -> bool:
+    return Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(part)
 
 
 def fields_for(values: Mapping[str, Any]) -> list[Field]:
@@ -119,14 +123,16 @@ def _resolved(part: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = dict(part) if isinstance(part, Mapping) else {}
     for _ in range(_DEEPEST):
         (alone,) = found["allOf"] if len(found.get("allOf", ())) == 1 else ({},)
-        place = found.pop("$ref", alone.get("$ref", ""))
+        inner = alone.get("$ref", "") if isinstance(alone, Mapping) else ""
+        place = found.pop("$ref", inner)
         if not place:
             break
         found.pop("allOf", None)
         target: Any = root
         for step in place.removeprefix("#/").split("/"):
             target = target.get(step, {}) if isinstance(target, Mapping) else {}
-        found = {**target, **found} if isinstance(target, Mapping) else found
+        # A place may be anywhere, also where no schema has to stand.
+        found = {**target, **found} if isinstance(target, Mapping) and _is_schema(target) else found
     return found
 
 

@@ -15,6 +15,10 @@ _MOST_ROWS: Final = 200
 _LONGEST: Final = 50_000
 """Characters of markdown that are made HTML: more is shown as it was written."""
 
+_MARKS: Final = "[*_"
+_MOST_MARKS: Final = 4_000
+"""How many of those it may have: who looks for their other halves takes their number squared."""
+
 # No HTML of its own; its links are checked, and images are asked for from nowhere by the text.
 _MARKDOWN: Final = MarkdownIt("js-default").disable("image")
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
@@ -39,7 +43,7 @@ def markdown(text: str | None) -> Markup:
     """Return markdown as HTML, with whatever HTML it has as text."""
     if not text:
         return Markup("")
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or sum(map(text.count, _MARKS)) > _MOST_MARKS:
         return Markup("<pre>{}</pre>").format(text)
     return Markup(_MARKDOWN.render(text))
 
