@@ -112,6 +112,13 @@ async def test_a_run_that_does_not_end_in_time_is_handed_over_and_goes_on_where_
     assert path.read_text().split() == ["first", "second", "second"]
 
 
+async def _is_done(store: Store, run_id: str, task: str) -> bool:
+    done = [
+        each for each in await Runs(store).tasks(run_id) if each["state"]["type"] == "Completed"
+    ]
+    return task in [each["task"] for each in done]
+
+
 async def _has(path: Path, word: str) -> bool:
     return _holds(path, word)
 
@@ -141,6 +148,7 @@ async def test_a_run_that_was_handed_over_and_whose_process_was_killed_goes_on_a
     with worker(store.url):
         run = await submit(store, f"{flows}:two_steps", path=str(path))
         await until("the second step", lambda: _has(path.with_suffix(".pid"), ""))
+        await until("the first step's end in the store", lambda: _is_done(store, run.id, "first"))
         epoch = (await Runs(store).get(run.id)).epoch
         assert await store.call("hand_over", run.id, epoch) == 1
         os.kill(int(path.with_suffix(".pid").read_text()), signal.SIGKILL)
