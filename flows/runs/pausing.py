@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import to_json
@@ -114,17 +113,7 @@ def check_input(pause: Pause, given: object) -> None:
         return
     if given is None:
         raise InvalidInput([("input", "is required; the run's pause has its schema")])
-    if wrong := list(_mismatches(pause.schema, given)):
+    from .fitting import mismatches  # what it needs would weigh on each flow process
+
+    if wrong := list(mismatches(pause.schema, given)):
         raise InvalidInput(wrong)
-
-
-def _mismatches(schema: dict[str, Any], given: Any) -> Iterator[tuple[str, str]]:
-    from jsonschema import Draft202012Validator
-    from referencing import Registry
-
-    # The registry is empty, so that a schema can make nobody fetch anything.
-    for error in Draft202012Validator(schema, registry=Registry()).iter_errors(given):
-        place = ["input", *map(str, error.absolute_path)]
-        if error.validator == "required":
-            place += [name for name in error.validator_value if repr(name) in error.message][:1]
-        yield ".".join(place), error.message[:500]

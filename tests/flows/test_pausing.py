@@ -114,6 +114,41 @@ def test_each_field_that_is_wrong_is_named(value: Any, fields: list[str]) -> Non
     assert sorted(field for field, _ in refused.value.wrong) == fields
 
 
+def fits(schema: dict[str, Any], value: Any) -> bool:
+    try:
+        check_input(Pause("k", schema=schema), value)
+    except InvalidInput:
+        return False
+    return True
+
+
+def test_patterns_are_those_of_models() -> None:
+    letters = {"type": "string", "pattern": r"^\p{L}+$"}
+    assert fits(letters, "straße")
+    assert not fits(letters, "1")
+    assert fits({"pattern": r"^\p{L}+$"}, 1)
+    assert not fits({"type": "string", "pattern": "^(a+)+$"}, "a" * 5000 + "!")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"pattern": "(?=x)"},
+        {"pattern": "("},
+        {"patternProperties": {r"\p{L}": {}}, "additionalProperties": False},
+        {"patternProperties": {"^(a+)+$": {}}, "unevaluatedProperties": False},
+        {"$ref": "#/nowhere"},
+        {"$ref": "https://example.org/schema"},
+        {"$ref": "#"},
+        {"type": 5},
+        {"multipleOf": 0},
+    ],
+)
+def test_what_a_schema_can_not_tell_is_left_to_the_model(schema: dict[str, Any]) -> None:
+    assert fits(schema, "a" * 40 + "!")
+    assert fits(schema, {"a" * 40 + "!": 1})
+
+
 def test_a_pause_is_read_back_as_it_was_written() -> None:
     pause = Pause("k", "why", SCHEMA, 5, {"expect": []}, "1-0")
     assert Pause.from_json(pause.to_json()) == pause
