@@ -19,10 +19,14 @@ from upshot.services.definitions.catalog import Catalog
 from .running import process_stat, until, until_line, until_state, worker
 
 FLOWS = """
-import os, subprocess, sys, time
+import logging, os, signal, subprocess, sys, time
+from contextvars import ContextVar
+from logging.config import dictConfig
 from pathlib import Path
 
-from upshot import flow
+from upshot import flow, get_run_logger
+
+CUSTOMER = ContextVar("customer", default="nobody")
 
 
 @flow
@@ -33,6 +37,24 @@ def tell(path: str, line: str = "") -> dict:
     with open(path, "a") as file:
         file.write(f"{os.getpid()} {line}\\n")
     return seen
+
+
+@flow
+def sully(path: str) -> list:
+    umask = os.umask(0o077)
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    timer = signal.setitimer(signal.ITIMER_REAL, 3600)
+    before = [os.getpid(), CUSTOMER.get(), umask, list(held), list(timer)]
+    before += [signal.getsignal(signal.SIGUSR1), sys.stdout is sys.__stdout__]
+    before += [logging.root.manager.disable, len(logging.root.handlers)]
+    before += [logging.getLogger("upshot.flow_run").disabled]
+    get_run_logger().warning("still heard")
+    CUSTOMER.set("Ada")
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    sys.stdout = open(os.devnull, "w")
+    dictConfig({"version": 1, "root": {"level": "CRITICAL"}})
+    logging.disable(logging.CRITICAL)
+    return before
 
 
 @flow
@@ -102,6 +124,18 @@ async def test_a_reused_process_takes_one_run_after_another_and_starts_each_as_t
     assert seen[3]["pid"] != seen[0]["pid"], "it has had its share"
     assert {each["env"] for each in seen} == {"hello"}
     assert {each["left"] for each in seen} == {None}
+
+
+async def test_what_a_run_sets_in_its_process_is_set_back_before_the_next_one(
+    store: Store, tmp_path: Path
+) -> None:
+    deployed = Deployed(store, tmp_path, {"job": {"reuse": True}})
+    await deployed.define()
+    with worker(store.url, worker_concurrency=1):
+        runs = [await deployed.run("sully") for _ in range(3)]
+    assert [run.result for run in runs[1:]] == [runs[0].result] * 2
+    logs = [await store.execute("XLEN", store.keys("logs", run.id)) for run in runs]
+    assert logs == [1] * 3
 
 
 async def test_the_end_of_a_reused_process_crashes_its_run_and_no_other(
