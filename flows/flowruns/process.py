@@ -91,7 +91,7 @@ def _journal(store: SyncStore, lease_ms: int) -> Iterator[Journal]:
 def _execute(journal: Journal, run: FlowRun) -> int:
     held, files = journal.hold(run), ResultFiles(results_url())
     if run.undo is not None:
-        from .undoing import undo_run
+        from .rollback import undo_run
 
         undo_run(held, journal, files, run.undo)
         return EXIT_ENDED

@@ -23,7 +23,7 @@ from ..runs.flowrun import FlowRun, Undo
 from ..runs.transitions import Change, transition_arguments
 from ..runs.undoing import asked_here, given_up_on
 from ..states import State
-from ..transactions.undoing import records_of, task_run_from, undo
+from ..transactions.left_open import records_of, task_run_from, undo
 
 
 def undo_run(

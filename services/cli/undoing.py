@@ -44,7 +44,7 @@ def undo(
 
 
 def _undo_here(session: Session, run: dict[str, Any], code: str) -> None:
-    from upshot.flows.flowruns.undoing import undo_here
+    from upshot.flows.flowruns.rollback import undo_here
 
     settings = session.settings
     store = SyncStore(_store_url(settings))
