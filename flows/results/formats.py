@@ -24,6 +24,7 @@ Serializer = Literal["json", "pickle", "compressed/json", "compressed/pickle"]
 SERIALIZERS: Final[tuple[Serializer, ...]] = get_args(Serializer)
 _COMPRESSED: Final = "compressed/"
 _ATOMS: Final = frozenset({type(None), bool, str})
+_MOST_PARTS: Final = 100_000_000  # a list that holds one list twice, and so on, soon has more
 _MOST_BITS: Final = 14_000  # parsers refuse numbers of more than 4,300 digits
 
 
@@ -80,12 +81,13 @@ def _keep(value: Any, function: Callable[..., Any], serializer: str) -> Kept | N
         return Kept("pickle", dumps(value))
     from pydantic_core import to_json
 
-    if is_json(value):
-        try:
-            return Kept("json", to_json(value))
-        except ValueError:  # text that is not Unicode
-            return None
-    return _keep_typed(value, function)
+    parts = _parts(value, {}, 0)
+    if parts == math.inf:
+        return _keep_typed(value, function)
+    try:
+        return Kept("json", to_json(value)) if parts <= _MOST_PARTS else None
+    except ValueError:  # text that is not Unicode
+        return None
 
 
 def restore(kept: Kept, function: Callable[..., Any], *, pickled: bool = False) -> Any:
@@ -130,22 +132,37 @@ def _unpickled(body: bytes, chosen: bool) -> Any:
         raise ValueError(f"it can't be unpickled: {error!r}") from error
 
 
-def is_json(value: Any, depth: int = 0) -> bool:
-    """Tell whether JSON gives back this very value: exact types all the way down."""
+def is_json(value: Any) -> bool:
+    """Tell whether JSON gives back this very value: exact types all the way down.
+
+    Parts that are met again count each time, as JSON writes each out; too many are none of it.
+    """
+    return _parts(value, {}, 0) <= _MOST_PARTS
+
+
+def _parts(value: Any, known: dict[tuple[int, int], float], depth: int) -> float:
+    """Return of how many parts the JSON of a value is, or more than may be; infinity: of none."""
     kind: type = type(value)
     if kind in _ATOMS:
-        return True
+        return 1
     if kind is int:
-        return bool(value.bit_length() <= _MOST_BITS)
+        return 1 if value.bit_length() <= _MOST_BITS else math.inf
     if kind is float:
-        return math.isfinite(value)
-    if depth == _DEEPEST:
-        return False
-    if kind is list:
-        return all(is_json(item, depth + 1) for item in value)
-    if kind is dict:
-        return all(type(key) is str and is_json(item, depth + 1) for key, item in value.items())
-    return False
+        return 1 if math.isfinite(value) else math.inf
+    if depth == _DEEPEST or (kind is not list and kind is not dict):
+        return math.inf
+    place = id(value), depth
+    if place in known:
+        return known[place]
+    if kind is dict and any(type(key) is not str for key in value):
+        return math.inf
+    parts = 1.0
+    for item in value if kind is list else value.values():
+        parts += _parts(item, known, depth + 1)
+        if parts > _MOST_PARTS:
+            return parts
+    known[place] = parts
+    return parts
 
 
 def _keep_typed(value: Any, function: Callable[..., Any]) -> Kept | None:

@@ -128,3 +128,18 @@ def test_equal_inputs_have_equal_keys_and_others_do_not() -> None:
 def test_inputs_that_can_not_be_pickled_are_like_no_others() -> None:
     value = {"x": lambda: None}
     assert inputs_key(value) != inputs_key(value)
+
+
+def doubled(times: int) -> list[Any]:
+    """Return lists that hold one and the same list twice: small here, endless in JSON."""
+    value: list[Any] = []
+    for _ in range(times):
+        value = [value, value]
+    return value
+
+
+def test_a_value_that_json_would_write_out_without_end_is_not_kept() -> None:
+    assert keep(doubled(60), untyped) is None
+    kept = keep(doubled(3), untyped)
+    assert kept is not None
+    assert restore(kept, untyped) == doubled(3)
