@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
-from upshot.events.event import Event, describe, refuse_impostor
+from upshot.events.event import Event, refuse_impostor
+from upshot.events.exceptions import InvalidEvent
 from upshot.events.ids import derived_id
 from upshot.events.log import Log
 
@@ -31,14 +30,14 @@ class EmitEvent:
 
     async def perform(self, arguments: dict[str, Any], job: Job) -> str:
         try:
-            event = Event(
+            event = Event.of(
                 id=derived_id("emitted", job.firing, str(job.index)),
                 follows=job.triggered,
                 causation=job.causation,
                 **arguments,
             )
             refuse_impostor(event)
-        except ValidationError as error:
-            raise ActionFailed(f"the event comes out wrong: {describe(error)}") from error
+        except InvalidEvent as error:
+            raise ActionFailed(f"the event comes out wrong: {error}") from error
         await self._log.append([event])
         return event.id
