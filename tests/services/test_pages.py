@@ -197,6 +197,18 @@ async def test_a_deployment_is_run_with_what_its_form_says(api: Api) -> None:
     assert (status, "must be a JSON object" in text) == (422, True)
 
 
+async def test_what_a_form_can_not_ask_for_is_told_on_its_page(api: Api) -> None:
+    path = "/deployments/etl%2Fnightly/run"
+    status, text = await _send(api, path, **{"field.n": "7", "name": "x" * 201})
+    assert status == 422
+    assert "name: string should have at most 200 characters" in text
+    assert "x" * 201 in text
+    run = await _make(api, "Pending", "Running", "Failed", deployment="etl/nightly")
+    status, text = await _send(api, f"/runs/{run.id}/retry", **{"from": "x" * 201})
+    assert status == 422
+    assert "from: string should have at most 200 characters" in text
+
+
 async def test_switches_of_pools_and_deployments_work(api: Api) -> None:
     assert (await _send(api, "/work/default/pause"))[0] == 303
     assert (await api.get("/api/v1/work-pools/default"))["paused"] is True

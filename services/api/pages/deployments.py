@@ -16,7 +16,7 @@ from .. import runs
 from ..kinds import Kind
 from ..parts import Parts, Served
 from . import forms
-from .rendering import PageRoute, back, form_of, page, problem_of, told
+from .rendering import PageRoute, back, form_of, page, problem_of, request_of, told
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -51,11 +51,10 @@ async def run(parts: Served, request: Request, name: str) -> Response:
     sent = await form_of(request)
     found = await told(_KIND.show_one(request, parts, name))
     try:
-        asked = runs.RunRequest(
-            deployment=found["name"],
-            parameters=_parameters(found["parameters"], sent),
-            name=sent.get("name") or None,
-        )
+        called = sent.get("name") or None
+        parameters = _parameters(found["parameters"], sent)
+        values = {"deployment": found["name"], "parameters": parameters, "name": called}
+        asked = request_of(runs.RunRequest, values)
         started = await told(runs.start_run(request, parts, asked))
     except (FlowsError, Refused) as error:
         return await _shown(parts, request, name, problem=await problem_of(error), sent=sent)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from upshot.flows.states import NAMES
 
+from ...exceptions import Refused
 from .. import problems
 from . import shown
+
+_Asked = TypeVar("_Asked", bound=BaseModel)
 
 _POLICY: Final = {
     "Content-Security-Policy": (
@@ -168,3 +172,17 @@ async def problem_of(error: Exception) -> dict[str, Any]:
     """Return what the API answers to an error."""
     answered: dict[str, Any] = await told(problems.tell(error))
     return answered
+
+
+def request_of(model: type[_Asked], sent: Mapping[str, Any]) -> _Asked:
+    """Return the request to the API that a form makes.
+
+    Raises:
+        Refused: naming each field that is wrong.
+    """
+    try:
+        return model.model_validate(sent)
+    except ValidationError as error:
+        wrong = problems.field_errors(error)
+        detail = "; ".join(f"{each['field']}: {each['message']}" for each in wrong)
+        raise Refused(422, "invalid-request", detail, errors=wrong) from error

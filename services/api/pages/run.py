@@ -18,7 +18,7 @@ from .. import artifacts, assets, event_log, pausing, runs, task_sums
 from ..parts import Parts, Served
 from . import forms, gantt
 from .picture import Picture, dependencies
-from .rendering import PageRoute, back, form_of, instant, page, problem_of, told
+from .rendering import PageRoute, back, form_of, instant, page, problem_of, request_of, told
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -43,7 +43,7 @@ async def retry(parts: Served, request: Request, run: str) -> Response:
 
 
 def _from(task: str | None) -> runs.RetryRequest | None:
-    return runs.RetryRequest.model_validate({"from": task}) if task else None
+    return request_of(runs.RetryRequest, {"from": task}) if task else None
 
 
 @router.post("/runs/{run:path}/cancel")
