@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from pathlib import Path
 
 import pytest
 
-from upshot.events.store import Store
-from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 
 from .conftest import Processes
+from .told import STEPS, act, lines
 
-CRASH = """
-import os, signal, time
-from pathlib import Path
-from upshot import flow, task, transaction, get_transaction
-here = Path(__file__).parent
-
-def note(word):
-    with open(here / "told", "a") as file:
-        file.write(word + "\\n")
-
-def die_once(where):
-    if (here / f"die-{where}").exists():
-        (here / f"die-{where}").unlink()
-        time.sleep(0.1)  # for what was done to be written
-        os.kill(os.getpid(), signal.SIGKILL)
-
-@task
-def step(name):
-    get_transaction().set("name", name)
-    note(name)
-
+CRASH = (
+    STEPS
+    + """
 @step.on_rollback
 def undo(txn):
     name = txn.get("name")
-    die_once(f"before-{name}")
+    die_at(f"before-{name}")
     note(f"undo {name}")
 
 @step.on_commit
 def done(txn):
     note(f"commit {txn.get('name')}")
-    die_once("commit")
+    die_at("commit")
 
 @task
 def gate(needs):
@@ -56,12 +36,13 @@ def f():
     with transaction() as txn:
         step("a")
         step("b")
-        die_once("in")
+        die_at("in")
         step("c")
         gate(1)
-    die_once("after")
+    die_at("after")
     return "done"
 """
+)
 
 
 def crash(processes: Processes, folder: Path, *where: str) -> str:
@@ -75,10 +56,6 @@ def crash(processes: Processes, folder: Path, *where: str) -> str:
         processes.change(run.id, State("Crashed", "killed"))
         processes.retry(run.id)
     return run.id
-
-
-def lines(folder: Path) -> list[str]:
-    return (folder / "told").read_text().split("\n")[:-1]
 
 
 def test_a_block_whose_process_died_goes_on(processes: Processes, tmp_path: Path) -> None:
@@ -175,13 +152,7 @@ def test_a_suspended_block_goes_on_in_another_process(
     run, code = processes.execute(f"{path}:f", parameters={"fails": fails})
     assert (run.state.name, code) == ("Suspended", 0)
     assert lines(tmp_path) == ["a"]
-
-    async def resume() -> None:
-        store = Store(processes.seen.store.url)
-        await Runs(store).resume(run.id)
-        await store.close()
-
-    asyncio.run(resume())
+    act(processes, lambda runs, _: runs.resume(run.id))
     processes.go(run.id)
     assert processes.seen.run(run.id).state.name == ("Failed" if fails else "Completed")
     assert lines(tmp_path) == ["a", "b"] + (["undo", "undo"] if fails else [])
