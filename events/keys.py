@@ -22,6 +22,7 @@ key                    type    what it holds
 ``changed:<kind>``     zset    name of a definition → the number of its latest change
 ``changes``            string  how many changes of definitions there were
 ``history:<kind>:<n>`` list    its versions, newest first: ``<version> <ms> <event>``
+``parameters:<name>``  hash    what names the code of a deployment → JSON: what its flow takes
 ``run:<id>``           hash    a flow run: ``doc type state version epoch attempt …``;
                                ``by:<event>`` marks an event that has made somebody change it;
                                ``log_bytes``, ``log_dropped``: size of its log, lines dropped

@@ -19,6 +19,18 @@ class InvalidParameters(TerminalFlowsError):
     """The parameters do not fit the flow's signature; the message names each."""
 
 
+class WrongParameters(InvalidParameters):
+    """A deployment's flow does not take these parameters; the message names each.
+
+    Args:
+        wrong: field, such as ``parameters.order``, and what is wrong with it.
+    """
+
+    def __init__(self, wrong: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" for field, message in wrong))
+        self.wrong = wrong
+
+
 class EntrypointNotFound(TerminalFlowsError):
     """No flow is at ``path.py:function``."""
 
@@ -193,10 +205,6 @@ class ProcessDied(RetryableFlowsError):
 
 class TimedOut(RetryableFlowsError, TimeoutError):
     """A flow or task took longer than its ``timeout_seconds``."""
-
-
-class RunLost(TerminalFlowsError):
-    """The store says that the run is not this process's any more, so nothing may go on."""
 
 
 class Suspending(BaseException):

@@ -122,6 +122,8 @@ class Deployment(_Declared):
         version: any text; by default that of its source.
         source: a git repository or a folder that the code comes from.
         job: variables of its runs' processes, as the type of its work pool takes them.
+        enforce_parameter_schema: whether a run is refused at once whose parameters the flow does
+            not take, as far as that is known.
     """
 
     name: Annotated[str, Field(max_length=256), AfterValidator(_flow_and_name)]
@@ -136,6 +138,7 @@ class Deployment(_Declared):
     version: Annotated[str, Field(max_length=200)] | None = None
     source: Source | None = None
     job: dict[str, Any] = Field(default_factory=dict, max_length=100)
+    enforce_parameter_schema: bool = True
 
     @property
     def id(self) -> str:

@@ -88,6 +88,8 @@ class Flow(Definition[P, R]):
             description, tags, version: by default the flow's.
             entrypoint: ``path.py:function``; by default where the flow's function stands.
             concurrency_limit: how many of its runs may be under way at a time.
+            enforce_parameter_schema: whether runs with parameters that the flow does not take are
+                refused at once; they are by default.
             source: where workers get the code: ``{"git": address, "branch": name}`` or
                 ``{"folder": path}``; the entrypoint is relative to that.
             job: variables of its runs' processes, as the type of the work pool takes them.

@@ -11,6 +11,8 @@ from upshot.events.event import describe
 from upshot.events.store import SyncStore
 
 from ..exceptions import InvalidDeployment
+from ..schemas.keeping import keep_here
+from ..schemas.known import Known
 from .documents import Document, change
 from .sources import Source
 
@@ -58,6 +60,9 @@ class Deployment(BaseModel):
         source: where the code comes from, which the entrypoint is relative to then; else it lies
             where the entrypoint says, on every machine that has a worker.
         job: variables of its runs' processes, as the type of its work pool takes them.
+        enforce_parameter_schema: whether a run is refused at once whose parameters the flow does
+            not take, as far as that is known.
+        known: what its flow takes, where that is at hand; kept beside the deployment.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +78,8 @@ class Deployment(BaseModel):
     concurrency_limit: ConcurrencyLimit = None
     source: Source | None = None
     job: dict[str, Any] = Field(default_factory=dict, max_length=100)
+    enforce_parameter_schema: bool = True
+    known: Known | None = Field(default=None, exclude=True, repr=False)
 
     @classmethod
     def of(cls, **fields: Any) -> Self:
@@ -99,15 +106,23 @@ def put(store: SyncStore, deployment: Deployment) -> str:
         InvalidDeployment: its parameters are not JSON.
         Conflict: somebody else keeps changing it.
     """
-    try:
-        new: dict[str, Any] = from_json(deployment.model_dump_json())
-    except ValueError as error:
-        raise InvalidDeployment(f"deployment {deployment.name}: parameters: {error}") from error
+    new = _document(deployment)
 
     def wanted(old: Document | None) -> Document:
         return {**new, "paused": True} if old is not None and old.get("paused") else new
 
-    return change(store, "deployment", deployment.name, wanted)
+    done = change(store, "deployment", deployment.name, wanted)
+    if deployment.known is not None:
+        keep_here(store, new, deployment.known)
+    return done
+
+
+def _document(deployment: Deployment) -> Document:
+    try:
+        document: Document = from_json(deployment.model_dump_json())
+    except ValueError as error:
+        raise InvalidDeployment(f"deployment {deployment.name}: parameters: {error}") from error
+    return document
 
 
 def deploy(deployment: Deployment) -> str:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from upshot.events.event import describe
 
 from ..exceptions import InvalidDeployment
+from ..schemas.telling import told_of
 from .checkouts import code_folder, laid_out, pinned
 from .deployment import ConcurrencyLimitConfig, Deployment
 from .deployment import deploy as keep
@@ -32,6 +33,7 @@ class DeploymentOptions(TypedDict, total=False):
     version: str | None
     entrypoint: str | Path | None
     concurrency_limit: int | ConcurrencyLimitConfig | None
+    enforce_parameter_schema: bool
     source: dict[str, str] | None
     job: dict[str, Any] | None
     work_pool_name: str
@@ -66,6 +68,8 @@ def deployment_of(flow: Flow[..., Any], name: str, options: Mapping[str, Any]) -
         "tags": sorted({*flow.tags, *(given.get("tags") or ())}),
     }
     fields["entrypoint"] = str(fields["entrypoint"] or flow.entrypoint)
+    if given.get("source") is None:  # else the code there may be other code than this
+        fields["known"] = told_of(flow, fields["source"])
     return Deployment.of(**fields)
 
 

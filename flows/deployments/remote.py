@@ -26,6 +26,7 @@ from ..exceptions import DeploymentNotFound
 from ..runs.deployed import run_of
 from ..runs.flowrun import FlowRun, new_run
 from ..runs.transitions import create_arguments, transition_arguments
+from ..schemas.keeping import require_taken_here
 from ..states import State
 from .runfuture import RunFuture, reach, read
 
@@ -91,7 +92,7 @@ def run_deployment(
 
     Raises:
         DeploymentNotFound: there is no such deployment.
-        InvalidParameters: one can not be written as JSON; names it.
+        InvalidParameters: one can not be written as JSON, or the flow does not take it; names it.
         StoreUnavailable: no service runs here.
     """
     if asyncio._get_running_loop() is not None:
@@ -109,13 +110,15 @@ async def arun_deployment(
 def _run_deployment(name: str, parameters: dict[str, Any], wanted: Wanted) -> FlowRun:
     given = {key: as_json(key, value) for key, value in parameters.items()}
     key = wanted.get("idempotency_key")
-    run = _run_of(_deployment(name), given, wanted)
+    deployment = _deployment(name)
+    run = _run_of(deployment, given, wanted)
     if key is not None:
         run = replace(run, id=derived_id("run-request", name, key))
     elif (
         wanted.get("as_subflow", True) and (mine := _id_here("deployment", name, given)) is not None
     ):
         run = replace(run, id=mine)
+    require_taken_here(reach(), deployment, given, run.id)
     at = wanted.get("scheduled_time")
     there = _created(run, int(at.timestamp() * 1000) if at is not None else 0)
     future: RunFuture[Any] = RunFuture(there if key is not None else _gone_on(there))

@@ -43,6 +43,7 @@ def test_a_deployed_flow_can_be_found_by_workers(seen: Seen) -> None:
         "queue": None,
         "source": None,
         "job": {},
+        "enforce_parameter_schema": True,
     }
     assert made.flow == "my-flow"
     (event,) = seen.events()

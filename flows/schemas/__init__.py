@@ -1,0 +1,1 @@
+"""Schemas of flows' parameters: made where the code is, kept with deployments, checked anywhere."""
