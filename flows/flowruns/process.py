@@ -48,16 +48,17 @@ def preload(entrypoint: str) -> None:
             flow.signature.prepare()
 
 
-def execute(store: SyncStore, run: FlowRun, lease_ms: int) -> int:
+def execute(store: SyncStore, run: FlowRun, lease_ms: int, *, tells: bool = False) -> int:
     """Execute a run that was taken for this process; return the exit code.
 
     Args:
         store: stays open, for the next run.
         run: as it was when it was taken. What became of it since, its first change meets.
         lease_ms: how long the run counts as alive after a sign of life.
+        tells: whether it is to tell what its flow takes, as the first of its deployment and code.
     """
     with _journal(store, lease_ms) as journal:
-        return _execute(journal, run)
+        return _execute(journal, run, tells=tells)
 
 
 def execute_stored(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> int:
@@ -74,7 +75,7 @@ def execute_stored(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> 
         if run.state.type not in {StateType.PENDING, StateType.CANCELLING, StateType.PAUSED}:
             _log.error("run %s is %s, not Pending", run.name, run.state.name)
             return EXIT_LOST
-        return _execute(journal, run)
+        return _execute(journal, run, tells=True)
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def _journal(store: SyncStore, lease_ms: int) -> Iterator[Journal]:
         sys.stderr.flush()
 
 
-def _execute(journal: Journal, run: FlowRun) -> int:
+def _execute(journal: Journal, run: FlowRun, *, tells: bool) -> int:
     held, files = journal.hold(run), ResultFiles(results_url())
     if run.undo is not None:
         from .rollback import undo_run
@@ -97,21 +98,29 @@ def _execute(journal: Journal, run: FlowRun) -> int:
         return EXIT_ENDED
     execution = Execution(held, journal, files)
     with capture(execution.context, strays=True):
-        state = _run(execution, run.entrypoint, run.parameters)
+        state = _run(execution, run, journal if tells else None)
     well = state.completed or state.type is StateType.PAUSED
     return EXIT_COMPLETED if well else EXIT_ENDED
 
 
-def _run(execution: Execution, entrypoint: str, parameters: dict[str, Any]) -> State:
+def _run(execution: Execution, run: FlowRun, told: Journal | None) -> State:
     if not execution.begin():
         return execution.finish(None, State("Cancelled"))
     try:
-        flow = load_flow(entrypoint)
+        flow = load_flow(run.entrypoint)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module raises
         return execution.finish(None, _not_loaded(error))
+    if told is not None:
+        _tell(told, run, flow)
     if flow.is_async:
-        return asyncio.run(_run_async(execution, flow, parameters))
-    return execution.finish(flow, execution.perform(flow, (), parameters))
+        return asyncio.run(_run_async(execution, flow, run.parameters))
+    return execution.finish(flow, execution.perform(flow, (), run.parameters))
+
+
+def _tell(journal: Journal, run: FlowRun, flow: Flow[..., Any]) -> None:
+    from ..schemas.telling import tell_of_run
+
+    tell_of_run(journal, run, flow)
 
 
 async def _run_async(

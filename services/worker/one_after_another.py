@@ -31,7 +31,8 @@ def execute_each(address: str, number: int, store: SyncStore, lease_ms: int) -> 
         while (received := channel.receive()) is not None:
             for message in received[0]:
                 # What a run binds to its context, such as a customer's name, is not the next one's.
-                code = copy_context().run(execute, store, taken(message), lease_ms)
+                run, tells = taken(message), message["tells"]
+                code = copy_context().run(execute, store, run, lease_ms, tells=tells)
                 last = not surroundings.restored()
                 channel.send({"done": message["job"], "code": code, "last": last})
     return 0

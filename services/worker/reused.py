@@ -54,7 +54,9 @@ class Process:
         if self.job is None or self.writer is None:
             return
         self.left -= 1
-        self.writer.write(encode({"job": self.job.job, "run": self.job.run}))
+        run = self.job.run
+        told = {"job": self.job.job, "run": run, "tells": self.parent.is_to_tell(run)}
+        self.writer.write(encode(told))
 
 
 class Reused:

@@ -17,8 +17,8 @@ import structlog
 from pydantic_core import from_json
 
 from upshot.flows.runs.flowrun import FlowRun
+from upshot.flows.schemas.files import changed_at
 
-from .warm_parent import changed_at
 from .wire import Message, encode
 from .zygote_client import Opened, Zygote
 
@@ -38,6 +38,7 @@ class WarmParent:
         files: what it has in memory and when that was changed; None while it still imports.
         pids: its jobs and their processes; 0 for one that has none yet.
         stopped: the jobs whose processes were stopped by a signal.
+        told: the deployments of which a run of it has told what its flow takes.
         gone: whether it has ended. retired: whether it takes no more jobs.
     """
 
@@ -46,11 +47,18 @@ class WarmParent:
     files: list[tuple[str, int]] | None = None
     pids: dict[int, int] = field(default_factory=dict)
     stopped: set[int] = field(default_factory=set)
+    told: set[str | None] = field(default_factory=set)
     gone: bool = False
     retired: bool = False
 
     def send(self, message: Message) -> None:
         self.opened.writer.write(encode(message))
+
+    def is_to_tell(self, run: FlowRun) -> bool:
+        """Tell whether this run is to tell what its flow takes: the first of each deployment."""
+        known = run.deployment is None or run.deployment in self.told
+        self.told.add(run.deployment)
+        return not known
 
     def stale(self) -> bool:
         """Tell whether the code on disk is not the code in memory."""
@@ -97,7 +105,8 @@ class Warm:
             OSError: no process could be started.
         """
         parent = await self.parent(run.entrypoint, folder)
-        self.start(parent, job, {"run": run, "env": dict(env or {})})
+        told = {"run": run, "tells": parent.is_to_tell(run), "env": dict(env or {})}
+        self.start(parent, job, told)
 
     async def run_program(
         self, job: int, command: Sequence[str], env: Mapping[str, str], folder: str

@@ -7,22 +7,19 @@ import gc
 import os
 import signal
 import sys
-import sysconfig
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from upshot.events.store import SyncStore
 from upshot.flows.flowruns.process import execute, preload
+from upshot.flows.schemas.files import changed_at, own_files
 
 from .forking import Change, Children, serve
 from .one_after_another import execute_each
 from .trees import adopt_orphans
 from .wire import Channel, Message, taken
-
-_INSTALLED: Final = ("site-packages", "dist-packages")
-_PYTHON: Final = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
 
 
 class WarmParent:
@@ -81,7 +78,7 @@ class WarmParent:
         if "reports_to" in message:
             number, address = message["start"], message["reports_to"]
             return execute_each(address, number, self._store, self._lease_ms)
-        return execute(self._store, taken(message), self._lease_ms)
+        return execute(self._store, taken(message), self._lease_ms, tells=message["tells"])
 
     def _tell(self, change: Change) -> None:
         if change.code is None:
@@ -141,26 +138,8 @@ def warm(entrypoint: str) -> None:
 def loaded_files(entrypoint: str, before: set[str]) -> list[tuple[str, int]]:
     """Return the user's own source files that are in memory now, with the time of their change."""
     file = Path(entrypoint.rpartition(":")[0]).absolute()
-    paths = {str(file)}
-    for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if name not in before and path and is_own(Path(path).absolute()):
-            paths.add(str(Path(path).absolute()))
+    paths = {str(file), *own_files(before)}
     return [(path, changed_at(path)) for path in sorted(paths)]
-
-
-def is_own(path: Path) -> bool:
-    """Tell whether a module's file is the user's: neither installed nor a part of Python."""
-    installed = any(part in _INSTALLED for part in path.parts)
-    return not installed and not any(folder in path.parents for folder in _PYTHON)
-
-
-def changed_at(path: str) -> int:
-    """Return when a file was changed, Unix ns; 0 for one that is not there."""
-    try:
-        return Path(path).stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def reseed() -> None:

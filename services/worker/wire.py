@@ -2,13 +2,13 @@
 
 worker → zygote         ``open`` a warm parent (its socket comes along), for an entrypoint
 zygote → worker         ``opened`` with its pid, ``closed`` with its exit status
-worker → warm parent    ``start`` a run, all of it, a program or a process for runs, ``signal``,
-                        ``retire``
+worker → warm parent    ``start`` a run, all of it and whether it ``tells`` what its flow takes, a
+                        program or a process for runs, ``signal``, ``retire``
 warm parent → worker    ``loaded`` with the files it imported, ``started``, ``ended``, ``stopped``
                         by a signal or going on again
 process for runs → worker   ``ready`` for the first run, ``done`` with one, and whether it was the
                             ``last``
-worker → process for runs   ``run`` to execute
+worker → process for runs   ``run`` to execute, and whether it ``tells``
 """
 
 from __future__ import annotations
