@@ -29,7 +29,7 @@ KIND_OF: Final = {
     "work_pools": "work-pool",
 }
 _SECRET_FIELDS: Final = {"webhook": "secret", "receiver": "url"}
-_READ_ONLY: Final = ("id", "version", "path", "warnings")
+_READ_ONLY: Final = ("id", "version", "path", "warnings", "parameter_schema")
 _PAUSED: Final = frozenset({"automation", "deployment", "work-pool"})
 
 Errors = list[dict[str, object]]

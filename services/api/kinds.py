@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upshot.events.exceptions import NotFound
+from upshot.flows.schemas.keeping import schema_of_deployment
 
 from ..definitions.catalog import Change, Doc, Verb
 from ..definitions.names import resolve, resolve_or_take
@@ -86,9 +87,17 @@ class Kind:
         """Show one; its ETag is its version."""
         found = await resolve(parts.catalog, self.kind, name)
         version, doc = await parts.catalog.version(self.kind, found)
-        if unchanged(request.headers, version):
+        more = await self._besides(parts, doc)
+        if not more and unchanged(request.headers, version):
             return Response(status_code=304, headers={"ETag": etag(version)})
-        return self._answer(found, version, doc)
+        return self._answer(found, version, doc, **more)
+
+    async def _besides(self, parts: Parts, doc: Doc) -> Doc:
+        """Return what is known besides, of no version: of a deployment, what its flow takes."""
+        if self.kind != "deployment":
+            return {}
+        schema = await schema_of_deployment(parts.store, doc)
+        return {} if schema is None else {"parameter_schema": schema}
 
     async def create(self, request: Request, parts: Served) -> Response:
         """Create one; its name must be free, unless a repeated request already made it so."""

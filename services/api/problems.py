@@ -53,6 +53,7 @@ _MEANING: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (flows.NotPausable, 409, "not-pausable"),
     (flows.NotResumable, 409, "not-resumable"),
     (flows.InvalidInput, 422, "invalid-input"),
+    (flows.WrongParameters, 422, "invalid-parameters"),
     (flows.TerminalFlowsError, 422, "invalid-request"),
     (InvalidDefinition, 422, "invalid-definition"),
     (AutomationsError, 422, "invalid-request"),
@@ -166,7 +167,7 @@ def _known(error: Exception) -> Response:
             errors: list[dict[str, object]] = []
             if isinstance(error, InvalidDefinition):
                 errors = [{"message": line} for line in error.problems]
-            elif isinstance(error, flows.InvalidInput):
+            elif isinstance(error, flows.InvalidInput | flows.WrongParameters):
                 errors = [{"field": field, "message": wrong} for field, wrong in error.wrong]
             headers = {"Retry-After": after} if after else None
             return problem(status, name, str(error), errors=errors, headers=headers)

@@ -14,6 +14,7 @@ from upshot.events.ids import derived_id
 from upshot.flows.runs.deployed import run_of
 from upshot.flows.runs.flowrun import MAX_PRIORITY
 from upshot.flows.runs.registry import RunFilter
+from upshot.flows.schemas.keeping import require_taken
 from upshot.flows.states import ENDED
 
 from ..definitions.deployed import deployed
@@ -48,7 +49,8 @@ class RunRequest(BaseModel):
     """A run of a deployment that is asked for.
 
     Attributes:
-        parameters: those that differ from the deployment's; the flow itself checks them.
+        parameters: those that differ from the deployment's; checked as far as it is known what the
+            flow takes, and by the flow itself.
         name: of the run; else one is made.
         scheduled_for: when it is due; else now.
         idempotency_key: the same key makes the same run; the header Idempotency-Key does, too.
@@ -81,6 +83,7 @@ async def start_run(http: Request, parts: Served, request: RunRequest) -> Respon
         name=request.name,
         priority=request.priority,
     )
+    await require_taken(parts.store, deployment, request.parameters, run.id)
     if not await parts.runs.create(run, due_ms=due):
         run = await parts.runs.get(run.id)
     return answer(run.to_dict(), 201)

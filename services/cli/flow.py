@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -68,6 +69,9 @@ def deploy(
         ),
     ] = None,
     version: Annotated[str | None, typer.Option(help="What to call this version.")] = None,
+    enforce_parameter_schema: Annotated[
+        bool, typer.Option(help="Refuse runs at once whose parameters the flow does not take.")
+    ] = True,
     output: Output = Format.TABLE,
 ) -> None:
     """Make a deployment of a flow, so that workers can run it.
@@ -87,20 +91,25 @@ def deploy(
         "tags": tag or [],
         "job": dict(parameter(text) for text in job or []),
         "version": version,
-        **_code(entrypoint, source, context.obj.settings.data_dir),
+        "enforce_parameter_schema": enforce_parameter_schema,
     }
-    deployment["name"] = f"{deployment['name']}/{name}"
+    code, flow, takes = _code(entrypoint, source, context.obj.settings.data_dir)
+    named = f"{flow}/{name}"
+    deployment |= {**code, "name": named}
     plan = context.obj.client.post("/apply", {"deployments": [deployment]})
+    context.obj.client.put(f"/deployments/{quote(named)}/parameter-schema", takes)
     if output is Format.JSON:
         say_json(plan)
     else:
         show_plan(plan, dry_run=False)
 
 
-def _code(entrypoint: str, source: dict[str, str], data_dir: Path) -> dict[str, Any]:
-    """Return where the code is, and the flow's name, which its module tells."""
+def _code(
+    entrypoint: str, source: dict[str, str], data_dir: Path
+) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Return where the code is; and of its module the flow's name, and what that takes."""
     if not source:
-        return {"name": _load(entrypoint).name, "entrypoint": _absolute(entrypoint)}
+        return {"entrypoint": _absolute(entrypoint)}, *_of(_load(entrypoint), None)
     from upshot.flows.deployments.checkouts import code_folder, laid_out
     from upshot.flows.flowruns.started import source_of
 
@@ -111,7 +120,13 @@ def _code(entrypoint: str, source: dict[str, str], data_dir: Path) -> dict[str, 
     fixed = source_of(found)
     assert fixed is not None
     with contextlib.chdir(laid_out(fixed, code_folder(data_dir))):
-        return {**found, "name": _load(entrypoint).name}
+        return found, *_of(_load(entrypoint), found["source"])
+
+
+def _of(flow: Flow[..., Any], source: dict[str, str] | None) -> tuple[str, dict[str, Any]]:
+    from upshot.flows.schemas.telling import told_of
+
+    return flow.name, told_of(flow, source).model_dump(mode="json")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from upshot.flows.exceptions import FlowsError, InvalidInput
+from upshot.flows.schemas.known import is_enforced
 
 from ...exceptions import Refused
 from .. import runs
@@ -47,12 +48,11 @@ async def show(parts: Served, request: Request, name: str) -> Response:
 
 @router.post("/deployments/{name:path}/run")
 async def run(parts: Served, request: Request, name: str) -> Response:
-    """Start a run with the parameters that the form holds; the flow itself checks them."""
+    """Start a run with the parameters that the form holds; the API and the flow check them."""
     sent = await form_of(request)
     found = await told(_KIND.show_one(request, parts, name))
     try:
-        called = sent.get("name") or None
-        parameters = _parameters(found["parameters"], sent)
+        parameters, called = _parameters(found, sent), sent.get("name") or None
         values = {"deployment": found["name"], "parameters": parameters, "name": called}
         asked = request_of(runs.RunRequest, values)
         started = await told(runs.start_run(request, parts, asked))
@@ -79,13 +79,27 @@ def _address(name: str) -> str:
     return f"/deployments/{quote(name, safe='')}"
 
 
-def _fields(defaults: Mapping[str, Any]) -> list[forms.Field]:
-    return [*forms.fields_for(defaults), _OTHERS]
+def _fields(deployment: Mapping[str, Any]) -> list[forms.Field]:
+    """Return the fields of what the flow takes; where that is not known, of its defaults."""
+    schema, defaults = deployment.get("parameter_schema"), deployment["parameters"]
+    if schema is None:
+        return [*forms.fields_for(defaults), _OTHERS]
+    asked = forms.fields_of(_with_defaults(schema, defaults))
+    open_ended = schema.get("additionalProperties") is not False or not is_enforced(deployment)
+    return [*asked, _OTHERS] if open_ended else asked
 
 
-def _parameters(defaults: Mapping[str, Any], sent: Mapping[str, str]) -> dict[str, Any]:
+def _with_defaults(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    properties = dict(schema.get("properties", {}))
+    for name, value in defaults.items():
+        properties[name] = {**properties.get(name, {}), "default": value}
+    required = [name for name in schema.get("required", ()) if name not in defaults]
+    return {**schema, "properties": properties, "required": required}
+
+
+def _parameters(deployment: Mapping[str, Any], sent: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters of a form, those of its free part among them."""
-    values = forms.read(_fields(defaults), sent)
+    values = forms.read(_fields(deployment), sent)
     others = values.pop("", None) or {}
     if not isinstance(others, dict):
         raise InvalidInput([("", "must be a JSON object")])
@@ -101,7 +115,7 @@ async def _shown(
     sent: Mapping[str, str] | None = None,
 ) -> Response:
     found = await told(_KIND.show_one(request, parts, name))
-    fields = _fields(found["parameters"])
+    fields = _fields(found)
     if sent:
         fields = forms.again(fields, sent, problem)
     latest = await told(runs.list_runs(parts, deployment=found["name"], limit=_RUNS))

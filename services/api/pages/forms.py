@@ -98,6 +98,8 @@ def _field(name: str, part: Any, root: Mapping[str, Any], *, required: bool) -> 
     nullable, found = bare is not None, {**(bare or {}), **found}
     choices = [found["const"]] if "const" in found else found.get("enum", [])
     kind = "select" if choices else _kind(found)
+    if kind == "checkbox" and nullable:  # which can't say that it is neither
+        kind, choices = "select", [True, False]
     return Field(
         name,
         title=str(found.get("title") or name),
@@ -216,7 +218,8 @@ def again(
 
 def _named(place: str) -> str:
     """Return the field of a form in which a wrong value is: ``input.address.street``."""
-    return "" if place == "input" else place.removeprefix("input.").partition(".")[0]
+    first, _, rest = place.partition(".")
+    return (rest if first in ("input", "parameters") else place).partition(".")[0]
 
 
 def _typed(asked: Field, sent: Mapping[str, str]) -> str:

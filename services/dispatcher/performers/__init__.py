@@ -49,7 +49,7 @@ def _inner(
     """Return the performers that ask nobody outside."""
     catalog = Catalog(store)
     return [
-        RunDeployment(runs, definitions),
+        RunDeployment(store, runs, definitions),
         RetryFlowRun(runs),
         CancelFlowRun(runs, store),
         ChangeFlowRunState(runs, store),

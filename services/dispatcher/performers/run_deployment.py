@@ -8,8 +8,10 @@ from typing import Any
 from upshot.automations.actions.run_deployment import run_id
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
+from upshot.events.store import Store
 from upshot.flows.runs.deployed import run_of
 from upshot.flows.runs.registry import Runs
+from upshot.flows.schemas.keeping import require_taken
 
 from ...exceptions import ActionFailed
 from ..context import Definitions
@@ -20,12 +22,14 @@ class RunDeployment:
     """Creates a flow run of a deployment.
 
     Args:
-        runs: where it goes. definitions: where deployments are.
+        store: where it is known what flows take. runs: where it goes. definitions: where
+            deployments are.
     """
 
     type = "run-deployment"
 
-    def __init__(self, runs: Runs, definitions: Definitions) -> None:
+    def __init__(self, store: Store, runs: Runs, definitions: Definitions) -> None:
+        self._store = store
         self._runs = runs
         self._definitions = definitions
 
@@ -42,6 +46,7 @@ class RunDeployment:
             caused_by=job.triggered,
             causation=job.causation,
         )
+        await require_taken(self._store, deployment, arguments["parameters"], run.id)
         await self._runs.create(run)
         return f"flow-run.{run.id} ({run.name})"
 
