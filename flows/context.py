@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from .again import Again
+from .exceptions import OutsideRun
+from .waiting.turns import Turns
 
 if TYPE_CHECKING:
     from .calls.parameters import Arguments
@@ -66,6 +68,8 @@ class RunContext:
         stopping: set when the run has to stop; waits between attempts end then.
         parent: the flow run whose code called this one's flow, in the same process.
         pool: opens the run's pool on first use.
+        awaited: place in the log of the event that a wait for such was answered with.
+        turns: of waits that are equal.
         heads: by name and tags, what the task runs of each task have in common.
         label: tells apart names of task runs that several processes make.
         flow: what runs, once it is known.
@@ -87,6 +91,7 @@ class RunContext:
     restored: dict[str, bytes] = field(default_factory=dict)
     heads: dict[tuple[str, tuple[str, ...]], TaskHead] = field(default_factory=dict)
     awaited: dict[bytes, str] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
     label: str = ""
     names: Scope = field(default_factory=Scope)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -157,6 +162,21 @@ os.register_at_fork(after_in_child=_leave)
 def here() -> Here | None:
     """Return where the running code stands, or None outside of any flow run."""
     return _here.get()
+
+
+def require_here(function: str) -> Here:
+    """Return where the running code stands, for what works in runs only.
+
+    Args:
+        function: what was called, for the error.
+
+    Raises:
+        OutsideRun: no run is under way here.
+    """
+    place = here()
+    if place is None:
+        raise OutsideRun(f"{function}() works inside of a flow or task run only")
+    return place
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar
 from uuid import UUID
 
-from ..context import here
-from ..exceptions import InvalidArtifact, OutsideRun
+from ..context import require_here
+from ..exceptions import InvalidArtifact
 from .contents import (
     as_line,
     check_description,
@@ -107,7 +107,7 @@ def update_progress_artifact(
         artifact_id: as :func:`create_progress_artifact` returned it.
         description: None leaves it as it is.
     """
-    place = _place("update_progress_artifact")
+    place = require_here("update_progress_artifact")
     identity = _identity(artifact_id)
     about = {"key": None, "type": "progress"}
     _put(place, identity, about, "progress", checked_progress(progress), description, update=True)
@@ -135,18 +135,11 @@ aupdate_progress_artifact = _twin(update_progress_artifact)
 def _create(
     kind: str, field: str, data: Any, key: str | None, description: str | None
 ) -> ArtifactId:
-    place = _place(f"create_{kind}_artifact")
+    place = require_here(f"create_{kind}_artifact")
     check_key(key)
     identity = _id_here(place, key or kind)
     _put(place, identity, {"key": key, "type": kind}, field, data, description)
     return identity
-
-
-def _place(function: str) -> Here:
-    place = here()
-    if place is None:
-        raise OutsideRun(f"{function}() works inside of a flow or task run only")
-    return place
 
 
 def _id_here(place: Here, name: str) -> ArtifactId:

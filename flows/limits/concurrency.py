@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, Self
 
-from ..context import RunContext, here
+from ..context import RunContext, require_here
 from ..deadline import Deadline
-from ..exceptions import Interrupted, LimitTimeout, OutsideRun
+from ..exceptions import Interrupted, LimitTimeout
 from ..waiting.boundary import pass_boundary, pass_boundary_async
 from .slots import Claim, Wanted
 
@@ -51,7 +51,7 @@ class concurrency:
         self._claims: list[tuple[RunContext, Claim | None]] = []
 
     def __enter__(self) -> Self:
-        context = standing_in("concurrency")
+        context = require_here("concurrency").run
         self._claims.append((context, acquire(context, self._wanted)))
         return self
 
@@ -59,7 +59,7 @@ class concurrency:
         release(*self._claims.pop())
 
     async def __aenter__(self) -> Self:
-        context = standing_in("concurrency")
+        context = require_here("concurrency").run
         self._claims.append((context, await acquire_async(context, self._wanted)))
         return self
 
@@ -73,14 +73,6 @@ def names_of(names: str | Iterable[str]) -> tuple[str, ...]:
     if not found or not all(found):
         raise ValueError("names: at least one limit is to be named")
     return found
-
-
-def standing_in(function: str) -> RunContext:
-    """Return the run in which a function was called, or raise OutsideRun."""
-    place = here()
-    if place is None:
-        raise OutsideRun(f"{function}() works inside of a flow or task run only")
-    return place.run
 
 
 def acquire(context: RunContext, wanted: Wanted) -> Claim | None:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ..context import RunContext
+from ..context import RunContext, require_here
 from ..exceptions import Interrupted, LimitTimeout, NoLimit
 from ..logs.capturing import run_logger
-from .concurrency import names_of, standing_in
+from .concurrency import names_of
 from .slots import Wanted, concerned, limit_events
 
 _NO_LIMIT: Final = -2
@@ -34,7 +34,7 @@ def rate_limit(
     Raises:
         LimitTimeout: it would take too long. NoLimit, OutsideRun: as for :class:`concurrency`.
     """
-    context = standing_in("rate_limit")
+    context = require_here("rate_limit").run
     wanted = Wanted(names_of(names), occupy, timeout=timeout_seconds, strict=strict)
     try:
         asyncio.get_running_loop()
