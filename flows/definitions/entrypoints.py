@@ -48,15 +48,25 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
     where, separator, name = entrypoint.rpartition(":")
     if not (separator and where and name):
         raise EntrypointNotFound(f"entrypoint {entrypoint!r} is not of the form path.py:function")
-    found: Any = load_module(where)
+    found: Any = (module := load_module(where))
     for part in name.split("."):
         found = getattr(found, part, None)
     if isinstance(found, Flow):
         return found
     if isinstance(found, Task):
         return found.as_flow()
-    reason = "has no such name" if found is None else "that is no flow; decorate it with @flow"
-    raise EntrypointNotFound(f"entrypoint {entrypoint!r}: {where} {reason}")
+    raise EntrypointNotFound(f"entrypoint {entrypoint!r}: {_no_flow(module, name, found)}")
+
+
+def _no_flow(module: ModuleType, name: str, found: object) -> str:
+    """Say why a name leads to no flow, and which names of the module do."""
+    from .flowdef import Flow
+
+    if found is not None:
+        return f"{name} is no flow; decorate it with @flow"
+    flows = [each for each, value in vars(module).items() if isinstance(value, Flow)]
+    there = f"its flows are {', '.join(flows)}" if flows else "it has no flows"
+    return f"there is no {name} in it; {there}"
 
 
 def load_module(where: str) -> ModuleType:

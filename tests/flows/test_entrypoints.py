@@ -79,6 +79,19 @@ def test_what_is_not_there_is_named(folder: Path, entrypoint: str) -> None:
         load_flow(entrypoint)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("g", "there is no g in it; its flows are f"), ("Path", "Path is no flow; decorate it")],
+)
+def test_a_name_that_leads_to_no_flow_is_told_with_those_that_do(
+    folder: Path, name: str, told: str
+) -> None:
+    path = folder / "flows_to_choose.py"
+    path.write_text("from pathlib import Path\nfrom upshot import flow\n@flow\ndef f(): ...\n")
+    with pytest.raises(EntrypointNotFound, match=told):
+        load_flow(f"{path}:{name}")
+
+
 def test_a_module_that_broke_is_tried_again(folder: Path) -> None:
     path = folder / "breaks.py"
     path.write_text("import not_there_at_all")
