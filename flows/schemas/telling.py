@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 from collections.abc import Mapping
@@ -38,8 +39,9 @@ def told_of(flow: Flow[..., Any], source: Mapping[str, Any] | None) -> Known:
 
 def _files_of(flow: Flow[..., Any]) -> list[tuple[str, int]]:
     others = {name for name in sys.modules if name.partition(".")[0] in _NOT_THEIRS}
-    own = str(flow.fn.__code__.co_filename)
-    paths = dict.fromkeys([own, *sorted(own_files(others))])
+    code = getattr(inspect.unwrap(flow.fn), "__code__", None)
+    own = [] if code is None else [code.co_filename]
+    paths = dict.fromkeys([*own, *sorted(own_files(others))])
     found = [(path, changed_at(path)) for path in paths]
     return [each for each in found if each[1]][:MOST_FILES]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -55,7 +56,11 @@ class Process:
             return
         self.left -= 1
         run = self.job.run
-        told = {"job": self.job.job, "run": run, "tells": self.parent.is_to_tell(run)}
+        told = {
+            "job": self.job.job,
+            "run": run,
+            "tells": self.parent.is_to_tell(run, time.monotonic()),
+        }
         self.writer.write(encode(told))
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 import structlog
@@ -18,6 +20,7 @@ from pydantic_core import from_json
 
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.schemas.files import changed_at
+from upshot.flows.schemas.known import HOUR_MS
 
 from .wire import Message, encode
 from .zygote_client import Opened, Zygote
@@ -25,6 +28,7 @@ from .zygote_client import Opened, Zygote
 log = structlog.get_logger(__name__)
 
 _VERDICT_SECONDS: Final = 2.0
+TELL_SECONDS: Final = HOUR_MS / 2000
 
 Ended = Callable[[int, int | None], None]
 """Told a job's number and its exit code, minus the signal; None when nobody knows it."""
@@ -38,7 +42,7 @@ class WarmParent:
         files: what it has in memory and when that was changed; None while it still imports.
         pids: its jobs and their processes; 0 for one that has none yet.
         stopped: the jobs whose processes were stopped by a signal.
-        told: the deployments of which a run of it has told what its flow takes.
+        told: the deployments of which a run of it told what its flow takes, and when (monotonic s).
         gone: whether it has ended. retired: whether it takes no more jobs.
     """
 
@@ -47,18 +51,21 @@ class WarmParent:
     files: list[tuple[str, int]] | None = None
     pids: dict[int, int] = field(default_factory=dict)
     stopped: set[int] = field(default_factory=set)
-    told: set[str | None] = field(default_factory=set)
+    told: dict[str, float] = field(default_factory=dict)
     gone: bool = False
     retired: bool = False
 
     def send(self, message: Message) -> None:
         self.opened.writer.write(encode(message))
 
-    def is_to_tell(self, run: FlowRun) -> bool:
-        """Tell whether this run is to tell what its flow takes: the first of each deployment."""
-        known = run.deployment is None or run.deployment in self.told
-        self.told.add(run.deployment)
-        return not known
+    def is_to_tell(self, run: FlowRun, now: float) -> bool:
+        """Tell whether a run is to tell what its flow takes: the first of each deployment, and
+        then one each half an hour, as what was told of files does not hold for ever.
+        """
+        if run.deployment is None or now < self.told.get(run.deployment, -inf) + TELL_SECONDS:
+            return False
+        self.told[run.deployment] = now
+        return True
 
     def stale(self) -> bool:
         """Tell whether the code on disk is not the code in memory."""
@@ -105,7 +112,11 @@ class Warm:
             OSError: no process could be started.
         """
         parent = await self.parent(run.entrypoint, folder)
-        told = {"run": run, "tells": parent.is_to_tell(run), "env": dict(env or {})}
+        told = {
+            "run": run,
+            "tells": parent.is_to_tell(run, time.monotonic()),
+            "env": dict(env or {}),
+        }
         self.start(parent, job, told)
 
     async def run_program(

@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from tests.flows.conftest import Seen
+from tests.flows.conftest import Processes, Seen
 from upshot import flow
 from upshot.events.store import SyncStore
 from upshot.flows.exceptions import InvalidParameters, WrongParameters
@@ -281,6 +281,17 @@ def test_only_the_latest_versions_are_known(
         keep_here(sync_store, each, Known(takes={}, at=at))
     known = [known_here(sync_store, each) is not None for each in versions]
     assert known == [False, False, True, True]
+
+
+def test_a_process_for_one_run_tells_what_its_flow_takes(processes: Processes) -> None:
+    path = processes.module("from upshot import flow\n\n@flow\ndef f(n: int = 1): ...\n")
+    deployment = {"name": "f/alone", "entrypoint": f"{path}:f"}
+    _, code = processes.execute(deployment["entrypoint"], deployment=deployment["name"])
+    assert code == 0
+    known = known_here(processes.seen.store, deployment)
+    assert known is not None
+    assert known.takes["properties"] == {"n": {"type": "integer", "default": 1}}
+    assert known.files[0][0] == path
 
 
 def test_deploying_tells_what_the_flow_takes(seen: Seen) -> None:
