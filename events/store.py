@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
 import redis
@@ -17,31 +15,8 @@ from redis.retry import Retry
 from . import exceptions as errors
 from .connections import BlockingConnections, Connections
 from .keys import Keys
+from .library import PREFIX, library, refuse_newer
 
-FUNCTIONS_VERSION: Final = 3
-"""Raised with each change of ``functions/`` that an older Upshot could not work with."""
-
-PREFIX: Final = f"upshot{FUNCTIONS_VERSION}_"
-"""Before the functions' names in the store: a process of another version that still runs finds none
-of its own, looks which version is there, and is refused or upgrades the store."""
-
-_PARTS: Final = (
-    "core",
-    "log",
-    "leases",
-    "slots",
-    "queues",
-    "limits",
-    "docs",
-    "data",
-    "files",
-    "runs",
-    "cache",
-    "transactions",
-    "engine",
-    "actions",
-    "upkeep",
-)
 _REFUSALS: Final[dict[str, type[errors.EventsError]]] = {
     "CONFLICT": errors.Conflict,
     "LIMIT": errors.LimitReached,
@@ -64,20 +39,6 @@ _AWAY: Final = (
 
 Argument: TypeAlias = str | bytes | int | float
 Commands: TypeAlias = list[tuple[Argument, ...]]
-
-
-@cache
-def library() -> str:
-    """Return the functions as one library: the parts share the helpers of ``core.lua``."""
-    folder = files("upshot.events").joinpath("functions")
-    parts = [folder.joinpath(f"{part}.lua").read_text() for part in _PARTS]
-    parts = [part.replace("function_name='upshot_", f"function_name='{PREFIX}") for part in parts]
-    version = f"""
-redis.register_function{{function_name='upshot_version', flags={{'no-writes'}}, callback=function()
-  return {FUNCTIONS_VERSION}
-end}}
-"""
-    return "#!lua name=upshot\n" + "\n".join([*parts, version])
 
 
 def translate(error: RedisError) -> errors.EventsError:
@@ -143,7 +104,7 @@ class Store:
             there = 0
         except RedisError as error:
             raise translate(error) from error
-        _refuse_newer(int(there))
+        refuse_newer(int(there))
         await self.execute("FUNCTION", "LOAD", "REPLACE", library())
         await self.execute("FCALL", f"{PREFIX}upgrade", 1, self.keys.root)
 
@@ -210,7 +171,7 @@ class SyncStore:
 
     def load_functions(self) -> None:
         """Put this version's functions into the store; refuse one that a newer Upshot uses."""
-        _refuse_newer(int(self._known("FCALL_RO", "upshot_version", 0) or 0))
+        refuse_newer(int(self._known("FCALL_RO", "upshot_version", 0) or 0))
         self.execute("FUNCTION", "LOAD", "REPLACE", library())
         self.execute("FCALL", f"{PREFIX}upgrade", 1, self.keys.root)
 
@@ -257,11 +218,3 @@ class SyncStore:
 
     def close(self) -> None:
         self._connections.close()
-
-
-def _refuse_newer(version: int) -> None:
-    if version > FUNCTIONS_VERSION:
-        raise errors.StoreUnsuitable(
-            f"a newer Upshot (functions {version}, here {FUNCTIONS_VERSION}) uses this store; "
-            "upgrade this one or point it at another store"
-        )

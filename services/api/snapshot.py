@@ -11,8 +11,9 @@ from pydantic_core import from_json
 
 from upshot.events.clock import unix_ms
 from upshot.events.keys import DISPATCHERS, Keys
+from upshot.events.library import PREFIX
 from upshot.events.log import START, milliseconds
-from upshot.events.store import PREFIX, Argument, Store
+from upshot.events.store import Argument, Store
 from upshot.flows.states import StateType
 
 from ..definitions.switching import WORK_POOL, says_paused

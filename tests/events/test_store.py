@@ -23,7 +23,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from upshot.events import exceptions as errors
 from upshot.events.connections import UNUSED
 from upshot.events.embedded import EmbeddedStore
-from upshot.events.store import FUNCTIONS_VERSION, PREFIX, Store, SyncStore, library, translate
+from upshot.events.library import FUNCTIONS_VERSION, PREFIX, library
+from upshot.events.store import Store, SyncStore, translate
 
 NEWER = f"""#!lua name=upshot
 redis.register_function{{function_name='upshot_version', flags={{'no-writes'}}, callback=function()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from upshot.events.exceptions import IllegalTransition
 from upshot.events.ids import new_id
-from upshot.events.store import library
+from upshot.events.library import library
 from upshot.flows.exceptions import NotCompleted
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.transitions import create_arguments

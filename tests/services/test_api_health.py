@@ -134,7 +134,7 @@ async def test_every_metric_that_is_promised_is_there(store: Store) -> None:
 
 
 async def test_the_histograms_have_the_bounds_that_the_store_counts_by(store: Store) -> None:
-    from upshot.events.store import library
+    from upshot.events.library import library
 
     line = next(line for line in library().splitlines() if line.startswith("local BOUNDS"))
     assert tuple(

@@ -14,7 +14,8 @@ from tests.services.api_served import Api, served
 from tests.services.engines import automation, defined, engine, event, firings, place, settled
 from tests.services.running import until, worker
 from upshot.events.ids import derived_id
-from upshot.events.store import FUNCTIONS_VERSION, PREFIX, Store, library
+from upshot.events.library import FUNCTIONS_VERSION, PREFIX, library
+from upshot.events.store import Store
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
