@@ -38,6 +38,10 @@ local function is_ready(root, id, pool)
   return redis.call('ZSCORE', ready(root, pool, redis.call('HGET', root .. ':run:' .. id, 'queue') or 'default'), id)
 end
 
+local function still_waits(root, id)
+  return redis.call('HGET', root .. ':run:' .. id, 'type') == 'Scheduled' and not redis.call('ZSCORE', root .. ':due', id)
+end
+
 -- Who is done with an entry says so in one step: what is there without a run counts as a call.
 local function finish_entry(root, pool, entry)
   redis.call('HDEL', root .. ':picks:' .. pool, entry)
@@ -198,7 +202,8 @@ end
 -- Touches: docs:work-pool, docs:work-queue, docs:limit, docs:deployment, ready:<pool>/<queue>, told:<pool>/<queue>,
 -- queues:<pool>, picks:<pool>, run:<id>, due, slots:<limit>, line:<limit>, asked:<run>, queue:<pool>, log.
 -- Decides which run a worker begins with that has an entry of the pool's stream: the one it was for already, or else
--- the next, which has its slots then. An entry from before there were queues is for the run that it names.
+-- the next, which has its slots then. The run of an entry from before there were queues waits
+-- in one from then on.
 -- Returns the run's id, its place in due or '', its fields, and '' or the limit for which it has to wait.
 -- Without a run that may begin the entry calls nobody any more, and there is nothing to return where nothing is to
 -- be told.
@@ -208,18 +213,15 @@ redis.register_function{function_name='upshot_pick', flags={'allow-oom'}, callba
   if id then return string.sub(id, 1, 1) ~= TELLS and told_of(root, id) or {} end
   -- Somebody took it for left behind, and has called another worker.
   if #redis.call('XRANGE', root .. ':queue:' .. pool, args[2], args[2]) == 0 then return {} end
-  local found = next_run(root, pool)
-  if found then
-    id = found.id
-    redis.call('ZREM', ready(root, pool, found.queue), id)
-    occupy(root, id, pool, found.queue)
-  elseif not redis.call('HGET', root .. ':run:' .. args[3], 'place') then
-    id = args[3]
-  else
-    return tell(root, pool, args[2], args[3])
+  if not redis.call('HGET', root .. ':run:' .. args[3], 'place') and still_waits(root, args[3]) then
+    enqueue(root, args[3], pool)
   end
-  redis.call('HSET', picks, args[2], id)
-  return told_of(root, id)
+  local found = next_run(root, pool)
+  if not found then return tell(root, pool, args[2], args[3]) end
+  redis.call('ZREM', ready(root, pool, found.queue), found.id)
+  occupy(root, found.id, pool, found.queue)
+  redis.call('HSET', picks, args[2], found.id)
+  return told_of(root, found.id)
 end}
 
 -- upshot_wait root | run id, reached event, acquired event up to its payload

@@ -14,10 +14,6 @@ end}
 -- Touches: as upshot_pick, queue:<pool>. What a worker left behind: the run that it had an entry for goes
 -- to the end of its queue, if it still waits and is not due later; where it had not come to choose
 -- one, another worker is called. Returns 1 where something waits for that, or 0.
-local function still_waits(root, id)
-  return redis.call('HGET', root .. ':run:' .. id, 'type') == 'Scheduled' and not redis.call('ZSCORE', root .. ':due', id)
-end
-
 redis.register_function{function_name='upshot_requeue', flags={'allow-oom'}, callback=function(keys, args)
   local root, pool = keys[1], args[1]
   local picked = redis.call('HGET', root .. ':picks:' .. pool, args[2])

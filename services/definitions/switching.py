@@ -8,7 +8,6 @@ from typing import Final
 from pydantic_core import from_json
 
 from upshot.events.exceptions import Conflict, NotFound
-from upshot.events.store import Store
 
 from ..once import Once
 from .catalog import ATTEMPTS, Catalog
@@ -89,12 +88,6 @@ async def _stored(catalog: Catalog, kind: str, name: str) -> tuple[int, Doc]:
         if kind not in (WORK_POOL, WORK_QUEUE):
             raise
         return 0, {"name": name}
-
-
-async def is_paused(store: Store, pool: str) -> bool:
-    """Tell whether a pool is paused: what its workers ask before they take a run."""
-    stored = await store.execute("HGET", store.keys("docs", WORK_POOL), pool)
-    return says_paused(stored)
 
 
 def says_paused(stored: bytes | None) -> bool:

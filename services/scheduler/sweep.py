@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from upshot.events.exceptions import EventsError
 from upshot.events.keys import DISPATCHERS, WORKERS
 from upshot.events.store import Store
-from upshot.services.definitions.switching import is_paused
 from upshot.services.dispatcher.entry import parse_entry
 from upshot.services.dispatcher.outcomes import poison_arguments
 
@@ -42,8 +41,6 @@ class Sweep:
         async for entry, fields in self._left_behind("actions", DISPATCHERS):
             await self._action(entry, fields)
         for pool in await self._pools():
-            if await is_paused(self._store, pool):  # what its workers hold waits in its place
-                continue
             async for entry, fields in self._left_behind(f"queue:{pool}", WORKERS):
                 again = await self._store.call("requeue", pool, entry, fields.get(b"r", b""))
                 log.info("entry left behind", pool=pool, requeued=bool(again), entry=entry)

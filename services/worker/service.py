@@ -1,8 +1,7 @@
 """The worker's work, put together.
 
-queue entry → gate (waits while the pool is paused) → claim (Pending, ours) → the runner of the
-pool's type gives it a process → that runs the flow → its end is told → a run that did not end with
-it is ended here → the slot is free again
+queue entry → claim (Pending, ours) → the runner of the pool's type gives it a process → that runs
+the flow → its end is told → a run that did not end with it is ended here → the slot is free again
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from upshot.services.endings import Loss, describe_exit, loss_of, settle
 
 from ..exceptions import CannotLaunch
 from .claims import Claims, Waiting
-from .gate import Gate, Pool
+from .pool import Pool, defined_pool
 from .presence import Presence
 from .queue import Queue
 from .runners.base import RECORDED
@@ -58,12 +57,11 @@ class Worker:
         *,
         registry: CollectorRegistry,
     ) -> None:
-        self._store = store
+        self._store, self._pool = store, pool
         self._grace = settings.worker_grace
         self._period = settings.lease / 3
         self._runs = Runs(store, lease_ms=settings.lease_ms)
         self._claims = Claims(store, self._runs, pool, name)
-        self._gate = Gate(store, pool)
         self._queue = Queue(store, pool, name, self._take, registry)
         self._slots = Slots(settings.worker_concurrency)
         self._runners = Runners(store.url, settings, pool, self._ended)
@@ -107,25 +105,30 @@ class Worker:
 
     async def _take(self, waiting: Waiting) -> None:
         """Begin with an entry of the queue; return when there is room for another one."""
-        pool = await self._gate.passed()
         self._slots.take()
-        self._spawn(self._begin(waiting, pool))
+        self._spawn(self._begin(waiting))
         await self._slots.free()
 
-    async def _begin(self, waiting: Waiting, pool: Pool) -> None:
-        run = None
+    async def _begin(self, waiting: Waiting) -> None:
+        claimed = None
         try:
-            run = await self._claims.claim(waiting)
-            if run is None:
-                await self._claims.settle(waiting)
+            claimed = await self._claim(waiting)
         except EventsError as error:
             # The entry stays where it is; the sweep gives it to somebody.
             log.warning("run not taken", run=waiting.run_id, reason=str(error))
         finally:
-            if run is None:
+            if claimed is None:
                 self._slots.release()
-        if run is not None:
-            await self._launch(run, pool)
+        if claimed is not None:
+            await self._launch(*claimed)
+
+    async def _claim(self, waiting: Waiting) -> tuple[FlowRun, Pool] | None:
+        pool = await defined_pool(self._store, self._pool)
+        run = await self._claims.claim(waiting)
+        if run is None:
+            await self._claims.settle(waiting)
+            return None
+        return run, pool
 
     async def _launch(self, run: FlowRun, pool: Pool) -> None:
         job = Job(next(self._numbers), run.id, run.epoch, run.name, run.entrypoint)

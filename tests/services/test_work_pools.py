@@ -27,6 +27,7 @@ from upshot.services.work_pools import WorkPools
 
 from .api_served import Api, served
 from .running import submit, until, until_state, worker
+from .taking import Taking
 
 FLOWS = """
 from upshot import flow
@@ -55,63 +56,46 @@ async def pause(store: Store, paused: bool = True) -> bool:
     return await switch(Catalog(store), WORK_POOL, "default", paused)
 
 
-async def held(store: Store) -> Any:
-    """Return whether a worker has an entry of the queue in its hand."""
-    key = store.keys("queue", "default")
-    groups = (
-        await store.execute("XINFO", "GROUPS", key) if await store.execute("EXISTS", key) else []
-    )
-    return [group for group in groups if group[b"pending"]]
-
-
 async def test_a_paused_pool_starts_nothing_until_it_is_resumed_even_over_restarts(
     store: Store, store_url: str, embedded: EmbeddedStore, entrypoint: str
 ) -> None:
+    async def nobody_is_called() -> bool:
+        return await store.execute("XLEN", store.keys("queue", "default")) == 0
+
+    async def the_second_is_there() -> Any:
+        return await store.execute("HEXISTS", store.keys("workers"), "second")
+
     await pause(store)
     runs = [await submit(store, entrypoint) for _ in range(3)]
     with worker(store_url, "first"):
-        await until("an entry in hand", lambda: held(store))
+        await until("the entries are used up", nobody_is_called)
     assert embedded.pid is not None
     os.kill(embedded.pid, signal.SIGKILL)
     await asyncio.to_thread(embedded.wait)
     await asyncio.to_thread(embedded.start)
     with worker(store_url, "second"):
-        await until("an entry in another hand", lambda: _held_by(store, b"second"))
+        await until("the second worker", the_second_is_there)
         assert [(await Runs(store).get(run.id)).state.name for run in runs] == ["Scheduled"] * 3
-        assert await store.execute("XLEN", store.keys("queue", "default")) == 3
         await pause(store, False)
-        for run in runs[:2]:  # which entry the first worker has with it makes no difference
+        for run in runs:
             await until_state(store, run, "Completed")
-    assert (await Runs(store).get(runs[2].id)).state.name == "Scheduled"
-    await asyncio.sleep(0.01)
-    await Sweep(store, 1).run()
-    with worker(store_url, "third"):
-        await until_state(store, runs[2], "Completed")
-
-
-async def _held_by(store: Store, consumer: bytes) -> Any:
-    key = store.keys("queue", "default")
-    consumers = await store.execute("XINFO", "CONSUMERS", key, WORKERS)
-    return [each for each in consumers if each[b"name"] == consumer and each[b"pending"]]
 
 
 async def test_what_a_paused_pools_workers_hold_keeps_its_place(
     store: Store, entrypoint: str
 ) -> None:
-    key = store.keys("queue", "default")
-    await store.execute("XGROUP", "CREATE", key, WORKERS, "0", "MKSTREAM")
-    for _ in range(2):
-        await submit(store, entrypoint)
-    before = await store.execute("XRANGE", key, "-", "+")
-    await store.execute("XREADGROUP", "GROUP", WORKERS, "w", "COUNT", 1, "STREAMS", key, ">")
+    taking, ready = Taking(store), store.keys("ready", "default/default")
+    await store.execute("XGROUP", "CREATE", taking.key, WORKERS, "0", "MKSTREAM")
+    runs = [await submit(store, entrypoint) for _ in range(2)]
+    before = await store.execute("ZRANGE", ready, 0, -1)
+    assert await taking.read("who dies") is not None
     await pause(store)
     await asyncio.sleep(0.01)
     await Sweep(store, 1).run()
-    assert await store.execute("XRANGE", key, "-", "+") == before
+    assert await store.execute("ZRANGE", ready, 0, -1) == before
+    assert await taking.all() == []
     await pause(store, False)
-    await Sweep(store, 1).run()
-    after = await store.execute("XRANGE", key, "-", "+")
-    assert [fields for _, fields in after] == [before[1][1], before[0][1]]
+    assert await taking.all() == [run.id for run in runs]
 
 
 async def test_a_pause_is_one_event_of_the_pool(store: Store) -> None:

@@ -18,7 +18,7 @@ from upshot.flows.flowruns.started import source_of
 from upshot.flows.runs.flowrun import FlowRun
 
 from ...exceptions import CannotLaunch
-from ..gate import Pool
+from ..pool import Pool
 from ..reused import Reused
 from ..warm import Warm
 from .base import Ended, Launch, Runner
