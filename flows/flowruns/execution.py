@@ -28,6 +28,7 @@ from ..runners.opening import OnePool
 from ..runs.transitions import handed_over
 from ..states import State, StateType, legible
 from ..waiting.boundary import pass_boundary, require_done
+from ..waiting.turns import Turns
 from .halting import Halting
 from .retrying import Retrying
 from .stopping import stoppable
@@ -142,6 +143,7 @@ class Execution:
     def here(self) -> Here:
         """Return where the flow's own code stands, with nothing called from there yet."""
         self.context.again = Again(self._held.run.again)
+        self.context.turns = Turns()
         return Here(self.context, Scope(), None, self.context.log_prints)
 
     def _attempt(

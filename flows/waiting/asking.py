@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import from_json
 
@@ -23,6 +23,9 @@ from ..runs.flowrun import ANSWER, MAX_KEY, Pause
 from ..runs.pausing import leaves
 from ..states import State, StateType
 from .boundary import sleep
+
+_TURN_SECONDS: Final = 1.0
+"""How long who waits for its turn may be deaf to being given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Question:
         late: makes what to raise when the time is over; None where others say when it is.
         seconds: how long to wait; None for ever.
         stay: seconds after which the process leaves, where it can; None never.
+        line: in which those wait that wait for the same, for one after the other; where it is empty
+            nobody does. begin: tells ``since`` of the pause when it is this one's turn.
     """
 
     pause: Pause
@@ -45,6 +50,8 @@ class Question:
     late: Callable[[], Exception] | None
     seconds: float | None
     stay: float | None
+    line: bytes = b""
+    begin: Callable[[], str] | None = None
 
 
 def flow_place(function: str) -> Here:
@@ -81,34 +88,61 @@ def ask(place: Here, question: Question) -> Any:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _Asking(place, question, threading.Event()).answer()
+        return _Asking(place, question).answer()
     return _ask_async(place, question)
 
 
 async def _ask_async(place: Here, question: Question) -> Any:
-    given_up = threading.Event()
+    asking = _Asking(place, question)
     try:
-        return await asyncio.to_thread(_Asking(place, question, given_up).answer)
+        return await asyncio.to_thread(asking.answer)
     finally:
-        given_up.set()
+        asking.forget()
 
 
 class _Asking:
-    """One question in the hands of the thread that waits for its answer.
+    """One question in the hands of the thread that waits for its answer."""
 
-    Args:
-        given_up: set when nobody wants the answer any more.
-    """
-
-    def __init__(self, place: Here, question: Question, given_up: threading.Event) -> None:
-        self._run, self._question, self._given_up = place.run, question, given_up
+    def __init__(self, place: Here, question: Question) -> None:
+        self._run, self._question, self._given_up = place.run, question, threading.Event()
         self._held, self._journal = place.run.held, place.run.journal
-        self._message = question.message
+        self._message, self._turns = question.message, place.run.turns
+        self._begun = False
+        self._turns.join(question.line, self)
 
     def answer(self) -> Any:
         """Return the answer, as soon as one is there that can be read."""
+        self._begun, leaves = True, False
+        try:
+            self._await_turn()
+            return self._answered()
+        except Suspending:
+            leaves = True  # nobody else's turn comes in this process
+            raise
+        finally:
+            if not leaves:
+                self._turns.leave(self._question.line, self)
+
+    def forget(self) -> None:
+        """Do not wait any more: nobody wants the answer."""
+        self._given_up.set()
+        if not self._begun:
+            self._turns.leave(self._question.line, self)
+
+    def _await_turn(self) -> None:
+        question = self._question
+        while question.line and not self._turns.await_turn(question.line, self, _TURN_SECONDS):
+            if self._given_up.is_set() or self._run.stopping.is_set():
+                raise Interrupted("nobody waits")
+        if question.begin is not None:
+            pause = replace(question.pause, since=question.begin())
+            self._question = replace(question, pause=pause)
+
+    def _answered(self) -> Any:
         while True:
             if (found := self._found()) is not None:
+                if self._question.line and self._given_up.is_set():
+                    self._give_up()  # the next one that waits for the same gets it
                 try:
                     return self._question.read(found)
                 except InvalidInput as error:
@@ -169,7 +203,10 @@ class _Asking:
     def _give_up(self) -> None:
         """Go on without an answer, unless one came in this moment."""
         running, late = State("Running", "it waits no longer"), self._question.late
-        self._journal.transition(self._held, running, more={"pause": b""})
+        more = {"pause": b""}
+        if self._question.line and self._given_up.is_set():
+            more[ANSWER + self._question.pause.key] = b""
+        self._journal.transition(self._held, running, more=more)
         self._held.halted = False
         if self._found() is None:
             raise Interrupted("nobody waits") if late is None else late()

@@ -6,8 +6,8 @@ The run is paused with what it waits for in its record; a service that reads the
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +60,11 @@ def wait_for_event(
     """
     place = flow_place("wait_for_event")
     wanted = awaited_events(expect, match, match_related, where)
-    begin = _since(place.run, since, to_json(wanted))
+    spec, fixed = to_json(wanted), _fixed(since)
+
+    def begin() -> str:
+        return fixed or _after_last(place.run, spec)
+
     message = f"waits for {', '.join(wanted['expect']) or 'an event'}"
     how = Looking("wait_for_event", begin, timeout, message, stay, key)
     event: Event = look(place, wanted, how)
@@ -72,12 +76,13 @@ class Looking:
     """How a flow waits for an event.
 
     Attributes:
-        function: which the flow called. begin: log position after which events count.
-        message: of the paused state. stay: None for a process that does not leave.
+        function: which the flow called. begin: tells the log position after which events count,
+            once those that waited for the same before have theirs. message: of the paused state.
+        stay: None for a process that does not leave.
     """
 
     function: str
-    begin: str
+    begin: Callable[[], str]
     timeout: Seconds | None
     message: str
     stay: float | None
@@ -93,12 +98,13 @@ def look(place: Here, wanted: dict[str, Any], how: Looking) -> Any:
     if not place.run.held.run.pool and not join().lasting:
         raise InvalidWait(f"{how.function}() needs the service that reads the log: `upshot up`")
     spec, seconds = to_json(wanted), in_seconds(how.timeout)
-    pause = Pause(key_of(place, how.key, "event"), awaits=wanted, since=how.begin)
+    pause = Pause(key_of(place, how.key, "event"), awaits=wanted)
 
     def read(answer: dict[str, Any]) -> Event:
         return _read(place.run, spec, answer)
 
-    return ask(place, Question(pause, how.message, read, late=None, seconds=seconds, stay=how.stay))
+    question = Question(pause, how.message, read, late=None, seconds=seconds, stay=how.stay)
+    return ask(place, replace(question, line=spec, begin=how.begin))
 
 
 def awaited_events(
@@ -119,16 +125,20 @@ def awaited_events(
     return made
 
 
-def _since(run: RunContext, since: datetime | Seconds | None, spec: bytes) -> str:
-    """Return the log position after which events count."""
-    if since is None and spec in run.awaited:
-        return run.awaited[spec]
+def _fixed(since: datetime | Seconds | None) -> str:
+    """Return the log position after which events count, where somebody has said that."""
     if isinstance(since, datetime):
         return f"{int(since.timestamp() * 1000)}-0"
     if since is not None:
         return f"{int((time.time() - (in_seconds(since) or 0)) * 1000)}-0"
-    key = run.journal.keys("run", run.id)
-    began = run.journal.execute("HGET", key, "began")
+    return ""
+
+
+def _after_last(run: RunContext, spec: bytes) -> str:
+    """Return the place of what an equal wait was answered with, or else of the run's begin."""
+    if spec in run.awaited:
+        return run.awaited[spec]
+    began = run.journal.execute("HGET", run.journal.keys("run", run.id), "began")
     return began.decode() if began else "0-0"
 
 

@@ -136,9 +136,11 @@ class Inputs(Generic[T]):
         place = flow_place("receive_input")
         run = place.run.held.run
         wanted = awaited_events([SENT], {"id": f"flow-run.{run.id}", "input": self.key})
-        begin = place.run.awaited.get(to_json(wanted))
-        if begin is None:
-            begin = f"{max(0, milliseconds_of(run.created) - _SKEW_MS)}-0"
+        spec, first = to_json(wanted), f"{max(0, milliseconds_of(run.created) - _SKEW_MS)}-0"
+
+        def begin() -> str:
+            return place.run.awaited.get(spec, first)
+
         seconds = self.timeout if timeout is None else timeout
         how = Looking("receive_input", begin, seconds, f"waits for input: {self.key}", self.stay)
         return look(place, wanted, how)

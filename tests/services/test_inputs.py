@@ -20,9 +20,10 @@ from .running import scheduler, submit, until_state, worker
 
 PAGE = (Path(__file__).parents[2] / "docs" / "flows.md").read_text()
 FLOWS = """
+import asyncio
 from datetime import date
 
-from upshot import RunInput, flow, receive_input, send_input, task
+from upshot import RunInput, flow, receive_input, runtime, send_input, task
 
 
 class Order(RunInput):
@@ -97,6 +98,26 @@ def loud() -> str:
         next(receive_input(str, timeout=0.2, raise_timeout_error=True))
     except TimeoutError as error:
         return type(error).__name__
+
+
+@flow
+async def together(stay: float) -> list:
+    numbers = receive_input(int, stay=stay, timeout=60)
+    got = await asyncio.gather(*(numbers.anext() for _ in range(4)))
+    return [*got, await numbers.anext()]
+
+
+@flow
+async def impatient() -> list:
+    numbers, seen = receive_input(int, timeout=60), []
+    for number in range(3):
+        try:
+            await asyncio.wait_for(numbers.anext(), 0.2)
+        except TimeoutError:
+            await send_input(number, runtime.flow_run.id)
+            await asyncio.sleep(0.4)
+        seen.append(await numbers.anext())
+    return seen
 
 
 @flow
@@ -175,6 +196,24 @@ async def test_what_was_sent_before_a_run_began_is_received(served: Store, flows
     for number in (1, 2, 3):
         await emit(served, again, "int", value=number)
     assert (await until_state(served, again, "Completed", "Failed")).result == [1, 2, 3]
+
+
+@pytest.mark.parametrize("stay", [0.0, 60.0])
+async def test_coroutines_that_receive_at_the_same_time_get_one_message_each(
+    served: Store, flows: Path, stay: float
+) -> None:
+    run = await submit(served, f"{flows}:together", stay=stay)
+    await until_state(served, run, "Suspended", "Paused")
+    for number in range(5):
+        await emit(served, run, "int", value=number)
+    assert (await until_state(served, run, "Completed", "Failed")).result == [0, 1, 2, 3, 4]
+
+
+async def test_a_message_that_comes_when_nobody_waits_any_more_is_had_by_the_next_one(
+    served: Store, flows: Path
+) -> None:
+    run = await submit(served, f"{flows}:impatient")
+    assert (await until_state(served, run, "Completed", "Failed")).result == [0, 1, 2]
 
 
 async def test_a_loop_ends_when_nothing_comes_in_time(served: Store, flows: Path) -> None:
