@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from upshot.events.store import SyncStore
 
 from ..aside import aside
-from ..calls.outcomes import explain
 from ..definitions import flowdef as _flowdef  # noqa: F401 - loaded here (so that no child needs to)
 from ..definitions.entrypoints import load_flow
+from ..definitions.places import why_not_loaded
 from ..journal.journal import EXIT_LOST, Journal
 from ..logs.capturing import capture, run_logger
 from ..results.formats import ResultFiles
@@ -131,8 +131,9 @@ async def _run_async(
 
 
 def _not_loaded(error: BaseException) -> State:
-    run_logger().error("the flow can't be loaded: %s", explain(error), exc_info=error)
-    return State("Failed", explain(error), data=error)
+    why = why_not_loaded(error)
+    run_logger().error("the flow can't be loaded: %s", why, exc_info=error)
+    return State("Failed", why, data=error)
 
 
 def results_url() -> str:

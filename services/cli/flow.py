@@ -144,8 +144,16 @@ def serve(entrypoint: _Entrypoint, name: _Name = "default", param: _Params = Non
 def _load(entrypoint: str) -> Flow[..., Any]:
     """Return the flow, having run its module."""
     from upshot.flows.definitions.entrypoints import load_flow
+    from upshot.flows.definitions.places import why_not_loaded
+    from upshot.flows.exceptions import EntrypointNotFound, FlowsError
 
-    return load_flow(entrypoint)
+    try:
+        return load_flow(entrypoint)
+    except FlowsError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
+        why = why_not_loaded(error)
+        raise EntrypointNotFound(f"entrypoint {entrypoint!r}: it can't be loaded: {why}") from error
 
 
 def _absolute(entrypoint: str) -> str:

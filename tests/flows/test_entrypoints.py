@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from upshot.flows.definitions.entrypoints import entrypoint_of, load_flow
+from upshot.flows.definitions.places import why_not_loaded
 from upshot.flows.exceptions import EntrypointNotFound
 from upshot.flows.flowruns.process import preload
 
@@ -90,6 +91,25 @@ def test_a_name_that_leads_to_no_flow_is_told_with_those_that_do(
     path.write_text("from pathlib import Path\nfrom upshot import flow\n@flow\ndef f(): ...\n")
     with pytest.raises(EntrypointNotFound, match=told):
         load_flow(f"{path}:{name}")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            "import upshot\nimport not_there",
+            "No module named 'not_there' ({path}, line 2); install",
+        ),
+        ("def f(:", "SyntaxError: invalid syntax ({path}, line 1)"),
+        ("import helper_beside\nhelper_beside.X", "no attribute 'X' ({path}, line 2)"),
+    ],
+)
+def test_a_module_that_broke_is_told_by_its_own_line(folder: Path, source: str, told: str) -> None:
+    path = folder / "breaks_somewhere.py"
+    path.write_text(source)
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - each source raises its own
+        load_flow(f"{path}:f")
+    assert told.format(path=path) in why_not_loaded(raised.value)
 
 
 def test_a_module_that_broke_is_tried_again(folder: Path) -> None:
