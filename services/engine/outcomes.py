@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic_core import to_json
 
@@ -51,14 +51,20 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         actions: the automation's actions as data.
         events: the contributing events that are still to be had, oldest first.
     """
-    received = firing.event.received if firing.event else firing.at
     cause = firing.event or (events[-1] if events else None)
-    summary = firing.summary()
     told = [fired_event(firing, actions, cause)]
     if not firing.shadow:
         told += [triggered_event(firing, index, action) for index, action in enumerate(actions)]
-    doc = {
-        **summary,
+    doc = to_json(_document(firing, actions, events, cause))
+    entry = b"" if firing.shadow else to_json(_entry(firing, actions, events, cause))
+    return FiringRecord(firing.id, firing.automation_id, firing.at, doc, entry, told)
+
+
+def _document(
+    firing: Firing, actions: Actions, events: Sequence[Recorded], cause: Recorded | None
+) -> dict[str, Any]:
+    return {
+        **firing.summary(),
         "cause": cause and cause.id,
         "events": [event.id for event in events],
         "actions": [next(iter(action)) for action in actions],
@@ -66,7 +72,13 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         "conditions": list(firing.conditions),
         "replaces": list(firing.replaces),
     }
-    entry = {
+
+
+def _entry(
+    firing: Firing, actions: Actions, events: Sequence[Recorded], cause: Recorded | None
+) -> dict[str, Any]:
+    """Return what the dispatcher is given; ``at`` and ``received`` in the log's milliseconds."""
+    return {
         "firing": firing.id,
         "automation": {
             "id": firing.automation_id,
@@ -79,17 +91,15 @@ def record(firing: Firing, actions: Actions, events: Sequence[Recorded]) -> Firi
         "value": firing.value,
         "reason": firing.reason.value,
         "at": firing.at,
-        "received": received,
+        "received": firing.event.received if firing.event else firing.at,
         "cause": cause and cause.id,
         "events": [event.body for event in fitting(events)],
         "actions": list(actions),
-        "causation": doc["causation"],
+        "causation": firing.causation.model_dump(),
         "next": 0,
         "attempt": 0,
         **of_control(firing),
     }
-    due = b"" if firing.shadow else to_json(entry)
-    return FiringRecord(firing.id, firing.automation_id, firing.at, to_json(doc), due, told)
 
 
 def fitting(events: Sequence[Recorded]) -> list[Recorded]:
