@@ -102,7 +102,10 @@ def _entrypoint(value: str) -> str:
 
 def _no_schedules(value: Any) -> Any:
     if value:
-        raise ValueError("schedules are not supported yet; leave the list empty")
+        raise ValueError(
+            "deployments have no schedules of their own; an automation with a schedule trigger "
+            "and the action run-deployment runs them"
+        )
     return value or ()
 
 

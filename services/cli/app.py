@@ -71,7 +71,11 @@ def _show_version(wanted: bool) -> None:
 def upshot(
     context: Context,
     url: Annotated[
-        str | None, typer.Option(help="Address of the service; else UPSHOT_URL.", metavar="URL")
+        str | None,
+        typer.Option(
+            help="Address of the service, before the command; else UPSHOT_URL, or port 4280 here.",
+            metavar="URL",
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
     version: Annotated[
@@ -83,6 +87,12 @@ def upshot(
 
     Start a service with `upshot up`, and talk to it from another terminal. The token
     that a service wants is taken from UPSHOT_API_TOKEN.
+
+    Example: upshot flow deploy words.py:words
+
+    Example: upshot deployment run words/default --param path=README.md --wait
+
+    Example: upshot run ls
     """
     context.obj.url, context.obj.debug = url, debug
 

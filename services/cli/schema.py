@@ -17,7 +17,9 @@ def schema(
     context: Context,
     kind: Annotated[
         str,
-        typer.Argument(help="file, automation, deployment, limit, receiver, variable or webhook."),
+        typer.Argument(
+            help="file, automation, deployment, limit, work-pool, receiver, variable, webhook."
+        ),
     ] = "file",
 ) -> None:
     """Print the JSON Schema of a whole file, or of one definition, for editors.

@@ -33,7 +33,7 @@ def up(
         str | None, typer.Option(help="A Redis or Valkey of yours instead of the embedded store.")
     ] = None,
     pool: Annotated[
-        list[str] | None, typer.Option(help="Work pool to run a worker for; may be repeated.")
+        list[str] | None, typer.Option(help="Work pool to run a worker for (default); repeatable.")
     ] = None,
     workers: Annotated[
         bool, typer.Option("--workers/--no-workers", help="Run workers here, or none.")

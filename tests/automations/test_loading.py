@@ -74,8 +74,8 @@ NO_JSON = f"{NOT_FINITE}; quote it where text is meant"
         ("deployments: [{name: a, entrypoint: f.py:f}]",
          "f.yaml:1:22: deployments.0.name: write flow/deployment"),
         ("deployments: [{name: a/b, entrypoint: f.py:f, schedules: [{cron: '* * * * *'}]}]",
-         "f.yaml:1:58: deployments.0.schedules: schedules are not supported yet; "
-         "leave the list empty"),
+         "f.yaml:1:58: deployments.0.schedules: deployments have no schedules of their own; an "
+         "automation with a schedule trigger and the action run-deployment runs them"),
         ("webhooks: [{name: a, preset: githb}]",
          "f.yaml:1:30: webhooks.0.preset: must be 'generic' or 'github' (did you mean 'github'?)"),
         ("receivers: [{name: a, url: nope}]",
