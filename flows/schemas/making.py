@@ -67,6 +67,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _types(hints: Mapping[str, Any]) -> tuple[dict[str, Schema], Schema]:
     """Return the schemas of types by name, and what they share."""
     known = {name: made for name, hint in hints.items() if (made := _adapter(hint)) is not None}
+    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]]
     inputs = [(name, _MODE, adapter) for name, adapter in known.items()]
     try:
         found, whole = TypeAdapter.json_schemas(inputs, schema_generator=_Cautious)
