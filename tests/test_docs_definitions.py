@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import json
 import re
 from collections.abc import AsyncIterator
@@ -14,11 +12,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api, printed, served
 from upshot.automations.files.loading import loads
 from upshot.automations.files.schema import schema
 from upshot.automations.importing import import_prefect, to_yaml
-from upshot.services.cli.app import run
 
 PAGE = (Path(__file__).parents[1] / "docs" / "definitions.md").read_text()
 DEPLOYMENT = "0f9f2c1e-3f5c-4a62-9a3b-3ad5ba2d54d5"
@@ -32,13 +29,6 @@ def blocks(language: str) -> list[str]:
 async def api(store_url: str) -> AsyncIterator[Api]:
     async with served(store_url) as running:
         yield running
-
-
-def printed(api: Api, *command: str) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        assert run(["--url", api.url, *command]) == 0
-    return out.getvalue()
 
 
 def test_the_file_is_what_the_schema_says() -> None:

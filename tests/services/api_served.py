@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import structlog
 from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.services.api.server import serve
+from upshot.services.cli.app import run
 from upshot.services.listening import listen
 
 # As in production: the default renders the locals of every frame and takes seconds for it.
@@ -75,3 +78,11 @@ async def served(store_url: str, **changes: Any) -> AsyncIterator[Api]:
     finally:
         await api.stop()
         await store.close()
+
+
+def printed(api: Api, *command: str) -> str:
+    """Return what a command against a served API prints; it must succeed."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        assert run(["--url", api.url, *command]) == 0
+    return out.getvalue()

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from upshot.events.event import Event
 from upshot.events.log import START, Log
 from upshot.events.store import Store
-from upshot.services.definitions.catalog import Change, Verb, definition_event
+from upshot.services.definitions.catalog import Catalog, Change, Verb, definition_event
 from upshot.services.engine import Engine
 
 LEASE_MS = 600
@@ -50,6 +50,17 @@ async def place(store: Store, ms: int, *events: Event, own: bool = False) -> Non
     for each in events:
         field = "o" if own else "e"
         await store.execute("XADD", store.keys("log"), f"{ms}-*", field, each.to_json())
+
+
+async def apply(store: Store, *automations: dict[str, Any]) -> None:
+    """Define automations."""
+    await Catalog(store).apply({"automation": {each["name"]: each for each in automations}})
+
+
+async def fired(store: Store) -> list[Any]:
+    """Return what the dispatcher is given of each firing."""
+    entries = await store.execute("XRANGE", store.keys("actions"), "-", "+")
+    return [from_json(entry[1][1]) for entry in entries]
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from upshot.events.processes import is_alive
@@ -141,6 +143,13 @@ class Service:
         """Return the process id of the child whose command line holds ``part``."""
         found = [pid for pid, command in descendants(self.pid).items() if part in command]
         return min(found) if found else None
+
+
+def found(service: Service, *command: str) -> Any:
+    """Return what a command against a service tells as JSON."""
+    done = service.run(*command, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def descendants(pid: int) -> dict[int, str]:

@@ -6,11 +6,10 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .service import COMMAND, Service, eventually
+from .service import COMMAND, Service, eventually, found
 
 FLOWS = """
 from upshot import flow, get_run_logger, task
@@ -69,12 +68,6 @@ def applied(service: Service, *options: str) -> list[str]:
     done = service.run("apply", "-f", "upshot.yaml", *options)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
-
-
-def found(service: Service, *command: str) -> Any:
-    done = service.run(*command, "--output", "json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_applying_the_same_again_changes_nothing(service: Service) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.flows.test_checkouts import Repository
 
-from .service import COMMAND, Service, eventually
+from .service import COMMAND, Service, eventually, found
 
 MADE = """
 from upshot import flow
@@ -45,14 +43,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         running.stop()
 
 
-def said(service: Service, *command: str) -> Any:
-    done = service.run(*command, "--output", "json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def result(service: Service, name: str, *options: str) -> tuple[str, str]:
-    run = said(service, "deployment", "run", name, "--wait", *options)
+    run = found(service, "deployment", "run", name, "--wait", *options)
     return run["result"], run["deployment_version"]
 
 
@@ -99,11 +91,11 @@ deployments:
     work_pool: own
 """)
     apply = ("apply", "-f", str(definitions))
-    assert said(service, *apply)["changes"][0]["change"] == "created"
-    unchanged = {each["change"] for each in said(service, *apply)["changes"]}
+    assert found(service, *apply)["changes"][0]["change"] == "created"
+    unchanged = {each["change"] for each in found(service, *apply)["changes"]}
     assert unchanged == {"unchanged"}
     commit = repository.release("filed again")
-    plan = said(service, *apply, "--dry-run")["changes"]
+    plan = found(service, *apply, "--dry-run")["changes"]
     (changed,) = [each for each in plan if each["change"] != "unchanged"]
     assert changed["name"] == "words/filed"
     assert changed["diff"][0]["field"] == "source.commit"
@@ -111,9 +103,9 @@ deployments:
     assert result(service, "words/filed")[0] == "filed"
     with own_worker(service, "own", "builder"):
         assert result(service, "words/copied")[0] == "copied"
-        shown = {each["name"]: each for each in said(service, "work-pool", "ls")}
+        shown = {each["name"]: each for each in found(service, "work-pool", "ls")}
         assert (shown["own"]["type"], shown["own"]["concurrency_limit"]) == ("subprocess", 2)
-        workers = {each["name"]: each for each in said(service, "worker", "ls")}
+        workers = {each["name"]: each for each in found(service, "worker", "ls")}
         assert workers["builder"]["version"]
         assert workers["builder"]["status"] == "online"
 
@@ -123,7 +115,7 @@ def test_a_worker_that_is_drained_leaves(service: Service) -> None:
         done = service.run("worker", "drain", "goner")
         assert done.returncode == 0, done.stderr
         assert process.wait(60) == 0
-    events = said(service, "event", "ls", "--event", "worker.*")
+    events = found(service, "event", "ls", "--event", "worker.*")
     told = [each["event"] for each in events if each["resource"]["name"] == "goner"]
     assert sorted(told) == ["worker.draining", "worker.offline", "worker.online"]
     unknown = service.run("worker", "drain", "nobody")
@@ -134,7 +126,7 @@ def test_a_pool_is_created_changed_and_deleted(service: Service) -> None:
     create = ("work-pool", "create", "boxes", "--type", "docker", "--job")
     assert service.run(*create, "image=flows:1", "--limit", "3").returncode == 0
     assert service.run(*create, "image=flows:2").returncode == 0
-    (pool,) = [each for each in said(service, "work-pool", "ls") if each["name"] == "boxes"]
+    (pool,) = [each for each in found(service, "work-pool", "ls") if each["name"] == "boxes"]
     assert (pool["type"], pool["job"], pool["concurrency_limit"]) == (
         "docker",
         {"image": "flows:2"},
@@ -143,7 +135,7 @@ def test_a_pool_is_created_changed_and_deleted(service: Service) -> None:
     wrong = service.run(*create, "imagine=flows:1")
     assert "imagine" in wrong.stderr
     assert service.run("work-pool", "delete", "boxes").returncode == 0
-    assert "boxes" not in {each["name"] for each in said(service, "work-pool", "ls")}
+    assert "boxes" not in {each["name"] for each in found(service, "work-pool", "ls")}
 
 
 def test_a_deployment_whose_job_does_not_fit_its_pool_is_refused(
@@ -165,7 +157,7 @@ def own_worker(service: Service, pool: str, name: str) -> Iterator[subprocess.Po
     environment = {**service.environment(), "UPSHOT_LEASE": "1"}
 
     def is_there() -> bool:
-        return name in {each["name"] for each in said(service, "worker", "ls")}
+        return name in {each["name"] for each in found(service, "worker", "ls")}
 
     with subprocess.Popen(command, env=environment) as process:
         try:

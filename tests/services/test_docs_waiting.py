@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .service import COMMAND, Service, eventually
+from .service import COMMAND, Service, eventually, found
 
 PAGE = (Path(__file__).parents[2] / "docs" / "flows.md").read_text()
 (FLOW,) = re.findall(r"^```py\n(# release.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -37,12 +36,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
     finally:
         running.stop()
-
-
-def found(service: Service, *command: str) -> Any:
-    done = service.run(*command, "--output", "json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def start(service: Service, version: str) -> str:

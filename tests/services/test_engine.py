@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.services.engines import (
+    apply,
     automation,
     counter,
     defined,
@@ -30,10 +31,6 @@ from upshot.services.definitions.switching import switch
 @pytest.fixture
 def log(store: Store) -> Log:
     return Log(store)
-
-
-async def apply(store: Store, *automations: dict[str, Any]) -> None:
-    await Catalog(store).apply({"automation": {each["name"]: each for each in automations}})
 
 
 async def test_an_event_fires_with_its_record_its_entry_and_its_events(

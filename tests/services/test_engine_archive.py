@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic_core import from_json
 
 from tests.services.archived import Steps, event, steps
+from tests.services.engines import fired
 from tests.services.running import until
 from upshot.automations import Automation
 from upshot.events.log import Log, order
@@ -23,11 +22,6 @@ THREE = {
     "trigger": {"type": "event", "expect": ["order.placed"], "threshold": 3, "within": "1h"},
     "actions": [{"emit-event": {"event": "order.many", "resource": {"id": "x"}}}],
 }
-
-
-async def fired(store: Store) -> Any:
-    entries = await store.execute("XRANGE", store.keys("actions"), "-", "+")
-    return [from_json(entry[1][1]) for entry in entries]
 
 
 async def play(shop: Steps) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.services.engines import (
+    apply,
     automation,
     counter,
     cursor,
@@ -20,17 +20,12 @@ from tests.services.engines import (
 )
 from upshot.events.log import START, Log
 from upshot.events.store import Store
-from upshot.services.definitions.catalog import Catalog
 from upshot.services.engine.reading import PATIENT_MS, Reader
 
 
 @pytest.fixture
 def log(store: Store) -> Log:
     return Log(store)
-
-
-async def apply(store: Store, *automations: dict[str, Any]) -> None:
-    await Catalog(store).apply({"automation": {each["name"]: each for each in automations}})
 
 
 async def test_it_goes_on_when_somebody_moves_its_cursor(store: Store, log: Log) -> None:

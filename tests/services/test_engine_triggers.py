@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from pydantic_core import from_json
-
+from tests.services.engines import fired
 from tests.services.running import until
 from upshot.automations import Automation
 from upshot.events.event import Event
@@ -54,11 +53,6 @@ async def define(store: Store, **triggers: dict[str, Any]) -> None:
     }
     kept = {name: each.model_dump(mode="json") for name, each in made.items()}
     await Catalog(store).apply({"automation": kept})
-
-
-async def fired(store: Store) -> list[Any]:
-    entries = await store.execute("XRANGE", store.keys("actions"), "-", "+")
-    return [from_json(entry[1][1]) for entry in entries]
 
 
 def event(number: int, name: str) -> Event:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api, printed, served
 from tests.services.dispatching import receiving, until
 from tests.services.engines import engine
 from upshot.events.settings import Settings
-from upshot.services.cli.app import run
 from upshot.services.dispatcher import run as dispatcher
 
 RULE: dict[str, Any] = {
@@ -39,13 +36,6 @@ RULE: dict[str, Any] = {
 async def api(store_url: str) -> AsyncIterator[Api]:
     async with served(store_url) as running:
         yield running
-
-
-def printed(api: Api, *command: str) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        assert run(["--url", api.url, *command]) == 0
-    return out.getvalue()
 
 
 async def test_a_firing_tells_why_it_came_about_and_what_was_made_of_it(api: Api) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.services.api_served import served
 from tests.services.engines import (
+    apply,
     automation,
     counter,
     engine,
@@ -17,17 +18,12 @@ from tests.services.engines import (
 )
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.services.definitions.catalog import Catalog
 
 AUTOMATIONS = "/api/v1/automations"
 
 
 def shadow(name: str, **trigger: Any) -> dict[str, Any]:
     return {**automation(name, **trigger), "shadow": True}
-
-
-async def apply(store: Store, *automations: dict[str, Any]) -> None:
-    await Catalog(store).apply({"automation": {each["name"]: each for each in automations}})
 
 
 async def test_a_shadow_is_recorded_and_acts_on_nothing(store: Store) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -19,13 +17,12 @@ from upshot.events.keys import WORKERS
 from upshot.events.log import START, Log
 from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
-from upshot.services.cli.app import run
 from upshot.services.definitions.catalog import Catalog
 from upshot.services.definitions.switching import WORK_POOL, switch
 from upshot.services.scheduler.sweep import Sweep
 from upshot.services.work_pools import WorkPools
 
-from .api_served import Api, served
+from .api_served import Api, printed, served
 from .running import submit, until, until_state, worker
 from .taking import Taking
 
@@ -60,7 +57,7 @@ async def test_a_paused_pool_starts_nothing_until_it_is_resumed_even_over_restar
     store: Store, store_url: str, embedded: EmbeddedStore, entrypoint: str
 ) -> None:
     async def nobody_is_called() -> bool:
-        return await store.execute("XLEN", store.keys("queue", "default")) == 0
+        return not await store.execute("XLEN", store.keys("queue", "default"))
 
     async def the_second_is_there() -> Any:
         return await store.execute("HEXISTS", store.keys("workers"), "second")
@@ -162,13 +159,6 @@ async def test_a_paused_deployment_takes_runs_that_somebody_asks_for(api: Api) -
     await api.post("/api/v1/deployments/etl/nightly/pause")
     made = await api.post("/api/v1/runs", 201, json={"deployment": "etl/nightly"})
     assert made["state"]["name"] == "Scheduled"
-
-
-def printed(api: Api, *command: str) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        assert run(["--url", api.url, *command]) == 0
-    return out.getvalue()
 
 
 @pytest.mark.parametrize(("group", "name"), [("work-pool", "heavy"), ("deployment", "etl/nightly")])
