@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from pathlib import Path
-from typing import Final
 
 from ..calls.outcomes import explain
 from ..exceptions import FlowsError
-
-_OURS: Final = str(Path(__file__).resolve().parents[1])
-"""The folder of this room, whose own lines tell nobody what to mend."""
+from ..logs.tracebacks import is_ours
 
 
 def why_not_loaded(error: BaseException) -> str:
@@ -27,4 +23,4 @@ def why_not_loaded(error: BaseException) -> str:
 
 
 def _is_theirs(frame: traceback.FrameSummary) -> bool:
-    return not frame.filename.startswith((_OURS, "<frozen "))
+    return not is_ours(frame) and not frame.filename.startswith("<frozen ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from upshot import flow, get_run_logger, task
 from upshot.events.settings import WrongSetting, load_settings
 from upshot.flows.exceptions import OutsideRun
 from upshot.flows.logs.flood import Allowance, Rate
+from upshot.flows.logs.tracebacks import ShortTracebacks
+from upshot.flows.states import legible
 
 from .conftest import ROOT, Processes, Seen
 
@@ -243,3 +246,40 @@ def test_prints_outside_of_runs_are_plain_prints(
     assert capsys.readouterr().out == "shown\nafter\n"
     with pytest.raises(OutsideRun):
         get_run_logger()
+
+
+def _traceback(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except Exception:  # noqa: BLE001 - each call raises its own
+        return ShortTracebacks().formatException(sys.exc_info())
+    raise AssertionError("nothing was raised")
+
+
+def test_a_traceback_shows_the_users_lines_and_not_the_way_between_them(seen: Seen) -> None:
+    @task
+    def divide(by: int) -> float:
+        return 1 / by
+
+    @flow
+    def whole() -> float:
+        return divide(0)
+
+    told = _traceback(whole)
+    assert "return divide(0)" in told
+    assert "return 1 / by" in told
+    assert "taskcall.py" not in told
+
+
+def test_an_error_in_the_way_itself_keeps_its_lines() -> None:
+    told = _traceback(lambda: legible(None))  # type: ignore[arg-type]
+    assert "states.py" in told
+
+
+def test_an_error_that_says_it_all_needs_no_lines_of_the_room(seen: Seen) -> None:
+    @flow
+    def typed(n: int) -> None: ...
+
+    told = _traceback(lambda: typed("many"))  # type: ignore[call-overload]
+    assert "InvalidParameters: n: Input should be a valid integer" in told
+    assert "parameters.py" not in told
