@@ -350,3 +350,14 @@ redis.register_function{function_name='upshot_enqueue_due', flags={'allow-oom'},
   local first = redis.call('ZRANGE', root .. ':due', 0, 0, 'WITHSCORES')
   return {#ids, first[2] and math.max(0, tonumber(first[2]) - now) or -1}
 end}
+
+-- upshot_named root | text, run id*
+-- Touches: run:<id>. Returns those of these runs whose documents have the text.
+redis.register_function{function_name='upshot_named', flags={'no-writes'}, callback=function(keys, args)
+  local found = {}
+  for i = 2, #args do
+    local doc = redis.call('HGET', keys[1] .. ':run:' .. args[i], 'doc')
+    if doc and string.find(doc, args[1], 1, true) then found[#found + 1] = args[i] end
+  end
+  return found
+end}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from upshot.events.clock import unix_ms
 from upshot.events.exceptions import NotFound
@@ -70,10 +70,18 @@ class RunReader:
         try:
             return await self.get(id_or_name)
         except NotFound:
-            async for _, run in self.newest(RunFilter()):
-                if run.name == id_or_name:
-                    return run
+            async for run in self._named(id_or_name):
+                return run
             raise NotFound(f"no run has the id or name {id_or_name!r}") from None
+
+    async def _named(self, name: str) -> AsyncIterator[FlowRun]:
+        """Yield the runs of a name, newest first; only those are read that may have it."""
+        text = b'"name":' + to_json(name)
+        async for places in newest_first(self._store, self._store.keys("runs")):
+            found = await self._store.call("named", text, *(place.id for place in places))
+            for run in await self.many([each.decode() for each in found]):
+                if run.name == name:
+                    yield run
 
     async def newest(
         self, wanted: RunFilter, before: Place | None = None

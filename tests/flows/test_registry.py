@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from upshot.events.event import Causation
@@ -80,6 +82,19 @@ async def test_a_run_is_found_by_its_name(store: Store) -> None:
     assert (await runs.find("brisk-otter")).id == run.id
     with pytest.raises(NotFound, match="no-such"):
         await runs.find("no-such")
+
+
+@pytest.mark.parametrize("name", ["brisk-otter", 'ein "Bär"\\\n', "\u202e/%"])
+async def test_the_newest_run_of_a_name_is_found_among_hundreds(store: Store, name: str) -> None:
+    runs = Runs(store)
+    for run in (scheduled(name=name), newest := scheduled(name=name)):
+        await runs.create(run)
+    for number in range(250):
+        other = scheduled(name=f"{name}-{number}")
+        await runs.create(replace(other, parameters={"name": name}))
+    assert (await runs.find(name)).id == newest.id
+    with pytest.raises(NotFound):
+        await runs.find(name[:-1])
 
 
 CAUSE = ("triggered-1", Causation().passing("e1", "auto-1"))
