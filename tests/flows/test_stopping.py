@@ -1,0 +1,80 @@
+"""Flow processes that are to stop: flows clean up, and the run has ended when the process has."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from upshot.flows.states import State
+
+from .conftest import Processes, eventually
+
+SLEEPS = """
+import asyncio, time
+from pathlib import Path
+from upshot import flow, task
+
+here = Path(__file__).parent
+
+@task
+def rest(n):
+    time.sleep({nap})
+
+@flow
+def f():
+    rest.submit(1)
+    (here / "begun").touch()
+    try:
+        time.sleep(60)
+    finally:
+        (here / "cleaned").touch()
+
+@flow
+async def g():
+    (here / "begun").touch()
+    try:
+        await asyncio.sleep(60)
+    finally:
+        (here / "cleaned").touch()
+"""
+
+
+@pytest.mark.parametrize("name", ["f", "g"])
+def test_a_cancelled_flow_cleans_up_and_is_cancelled(
+    processes: Processes, tmp_path: Path, name: str
+) -> None:
+    run = processes.create(processes.module(SLEEPS.format(nap=0.01)) + f":{name}")
+    process = processes.start(processes.take(run.id), lease_ms=600)
+    eventually((tmp_path / "begun").exists)
+    processes.change(run.id, State("Cancelling"))
+    process.end()
+    assert processes.seen.run(run.id).state.name == "Cancelled"
+    assert (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.parametrize("name", ["f", "g"])
+def test_a_terminated_flow_cleans_up_and_is_crashed(
+    processes: Processes, tmp_path: Path, name: str
+) -> None:
+    run = processes.create(processes.module(SLEEPS.format(nap=0.01)) + f":{name}")
+    process = processes.start(processes.take(run.id))
+    eventually((tmp_path / "begun").exists)
+    process.send_signal(signal.SIGTERM)
+    process.end()
+    state = processes.seen.run(run.id).state
+    assert (state.name, state.message) == ("Crashed", "Interrupted: terminated")
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_a_task_that_can_not_be_interrupted_does_not_keep_the_run(
+    processes: Processes, tmp_path: Path
+) -> None:
+    run = processes.create(processes.module(SLEEPS.format(nap=100)) + ":f")
+    process = processes.start(processes.take(run.id))
+    eventually((tmp_path / "begun").exists)
+    process.send_signal(signal.SIGTERM)
+    process.end()
+    assert processes.seen.run(run.id).state.name == "Crashed"
+    assert processes.seen.states("rest-0", run.id) == ["Pending", "Running", "Cancelled"]
