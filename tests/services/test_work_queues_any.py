@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -19,8 +19,18 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
+from tests.services.seen_queues import (
+    DEPLOYMENTS,
+    NAMES,
+    UNDER_WAY,
+    Seen,
+    look,
+    nothing_is_lost,
+    slots_are_of_those_who_began,
+    waits_were_told,
+)
 from tests.services.stepping import Stepped
 from upshot.events.event import Event
 from upshot.events.exceptions import EventsError
@@ -32,9 +42,6 @@ from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.worker.claims import Claims, Waiting
 
-NAMES = ("default", "a")
-DEPLOYMENTS = ("f/one", "f/two")
-UNDER_WAY = {"Pending", "Running", "Cancelling"}
 QUEUE = st.fixed_dictionaries(
     {
         "name": st.sampled_from(NAMES),
@@ -74,18 +81,6 @@ class Taker:
     waiting: Waiting
     work: Stepped[None]
     claimed: FlowRun | None = None
-
-
-@dataclass
-class Seen:
-    """What the store has, read in one go."""
-
-    runs: dict[str, dict[str, str]] = field(default_factory=dict)
-    picked: set[str] = field(default_factory=set)
-    slots: dict[str, set[str]] = field(default_factory=dict)
-    line: dict[str, set[str]] = field(default_factory=dict)
-    ready: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
-    called: int = 0
 
 
 class Queues(RuleBasedStateMachine):
@@ -299,42 +294,15 @@ class Queues(RuleBasedStateMachine):
         return max(0, min(of_queue, pool))
 
     def see(self) -> Seen:
-        seen: Seen = self.do(self._see())
-        return seen
-
-    async def _see(self) -> Seen:
-        keys, seen = self.store.keys, Seen()
-        names = ["work-pool:default", *(f"work-queue:default/{name}" for name in NAMES)]
-        names += [f"deployment:{name}" for name in DEPLOYMENTS]
-        answers = await self.store.pipeline(
-            [
-                *(("HGETALL", keys("run", run)) for run in self.made),
-                *(("HKEYS", keys("slots", name)) for name in names),
-                *(("ZRANGE", keys("line", name), 0, -1) for name in names),
-                *(("ZRANGE", keys("ready", f"default/{q}"), 0, -1, "WITHSCORES") for q in NAMES),
-                ("HGETALL", keys("picks", "default")),
-                ("XLEN", self.key),
-            ]
-        )
-        taken = iter(answers)
-        for run in self.made:
-            seen.runs[run] = {name.decode(): value.decode() for name, value in next(taken).items()}
-        for kind in (seen.slots, seen.line):
-            for name in names:
-                kind[name] = {token.decode().partition("/")[0] for token in next(taken)}
-        for queue in NAMES:
-            seen.ready[queue] = [(run.decode(), place) for run, place in next(taken)]
-        picks = next(taken)
-        seen.picked = {run.decode() for run in picks.values()}
-        seen.called = next(taken) - len(picks)
+        seen: Seen = self.do(look(self.store, self.made))
         return seen
 
     @invariant()
     def all_is_well(self) -> None:
         seen = self.see()
         self._limits_hold(seen)
-        self._slots_are_of_those_who_began(seen)
-        self._nothing_is_lost(seen)
+        slots_are_of_those_who_began(seen)
+        nothing_is_lost(seen)
         may = sum(min(self._free(seen, name), len(seen.ready[name])) for name in NAMES)
         pool = (self.pool.get("concurrency_limit") or 99) - len(seen.slots["work-pool:default"])
         assert seen.called >= min(may, max(0, pool))
@@ -352,30 +320,10 @@ class Queues(RuleBasedStateMachine):
                 assert counts[name] <= limit, f"{name}: {counts[name]} of {limit}"
         self.counts = counts
 
-    def _slots_are_of_those_who_began(self, seen: Seen) -> None:
-        of_pool = seen.slots["work-pool:default"]
-        under_way = {each for each, run in seen.runs.items() if run["type"] in UNDER_WAY}
-        assert under_way <= of_pool <= under_way | seen.picked
-        for run in of_pool:
-            assert run in seen.slots[f"work-queue:default/{seen.runs[run]['queue']}"]
-        for run in under_way:
-            deployment = seen.runs[run].get("deployment")
-            assert not deployment or run in seen.slots[f"deployment:{deployment}"]
-        assert sum(len(seen.slots[f"work-queue:default/{name}"]) for name in NAMES) == len(of_pool)
-
-    def _nothing_is_lost(self, seen: Seen) -> None:
-        waiting = {run for queue in seen.ready.values() for run, _ in queue}
-        waiting |= {run for name, line in seen.line.items() for run in line}
-        for run, fields in seen.runs.items():
-            if fields["type"] == "Scheduled":
-                assert run in waiting or run in seen.picked
-            else:
-                assert run not in waiting
-
     def teardown(self) -> None:
         try:
             self._come_to_an_end()
-            self._look_at_waits()
+            self.do(waits_were_told(self.store))
         finally:
             self.do(self._close())
             self.runner.close()
@@ -419,24 +367,6 @@ class Queues(RuleBasedStateMachine):
 
     def _under_way(self) -> list[str]:
         return [each for each, run in self.see().runs.items() if run["type"] in UNDER_WAY]
-
-    def _look_at_waits(self) -> None:
-        """Check that each wait was told once, and that none ended that was not told."""
-        open_waits: set[tuple[str, str]] = set()
-        for _, fields in self.do(self.store.execute("XRANGE", self.store.keys("log"), "-", "+")):
-            event = from_json(fields[1])
-            if event["event"] == "limit.acquired":
-                wait = (event["related"][0]["id"], event["resource"]["name"])
-                assert wait in open_waits
-                open_waits.remove(wait)
-            elif event["event"] == "limit.reached":
-                wait = (event["related"][0]["id"], event["resource"]["name"])
-                assert wait not in open_waits
-                open_waits.add(wait)
-            elif event["event"].startswith("flow-run."):
-                run = event["resource"]["id"]
-                open_waits = {each for each in open_waits if each[0] != run}
-        assert not open_waits
 
     async def _close(self) -> None:
         for taker in self.takers:
