@@ -17,6 +17,7 @@ from upshot.flows.runs.registry import Runs
 from ..definitions.catalog import Catalog
 from ..definitions.fitting import Fitting
 from ..definitions.linting import Linter
+from ..definitions.naming import Naming
 from ..definitions.review import Review
 from ..definitions.shadows import Shadows
 from ..history.archive import Archive
@@ -55,7 +56,7 @@ def make_parts(settings: Settings, store: Store) -> Parts:
     log = Log(store, dedup_ms=int(settings.dedup * 1000))
     runs = Runs(store, lease_ms=settings.lease_ms)
     archive = Archive.of(settings, store)
-    catalog = Catalog(store, Fitting(store, Review(store, Linter(store, archive))))
+    catalog = Catalog(store, Naming(store, Fitting(store, Review(store, Linter(store, archive)))))
     return Parts(
         settings=settings,
         store=store,

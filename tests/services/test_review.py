@@ -31,12 +31,19 @@ def rule(name: str, waits: str, makes: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "trigger": {"expect": [waits]}, "actions": actions, **more}
 
 
+NAMED = {
+    "receivers": [{"name": "x", "url": "json://127.0.0.1:9000/"}],
+    "deployments": [{"name": "etl/n", "entrypoint": "etl.py:etl"}],
+}
+"""What the actions of these tests name."""
+
 ALLOWED = {"control": {"allow_cycles": ["a", "b"]}}
 
 
 @pytest.fixture
 async def api(store_url: str) -> AsyncIterator[Api]:
     async with served(store_url) as running:
+        await running.post("/api/v1/apply", json=NAMED)
         yield running
 
 
@@ -195,3 +202,30 @@ async def test_what_the_log_has_no_more_is_found_in_the_archive(
         change = change_of("automation", "r", reading("{{ event.payload.amont }}"), None)
         (warning,) = await linter(change)
     assert "none of the last 5 order.placed events" in warning["message"]
+
+
+async def test_names_of_nothing_in_actions_are_told_with_the_nearest(api: Api) -> None:
+    notify: dict[str, Any] = {"to": ["oncall", "{{ event.payload.who }}"], "title": "x"}
+    rules: dict[str, Any] = {
+        "name": "names",
+        "trigger": {"expect": ["x"]},
+        "actions": [{"run-deployment": {"deployment": "etl/nigthly"}}, {"notify": notify}],
+        "budget": {"max": 1, "within": "1d", "then": [{"notify": {"to": "nobody", "title": "x"}}]},
+    }
+    receivers = [{"name": "oncall", "url": "json://127.0.0.1:9000/"}]
+    deployments = [{"name": "etl/nightly", "entrypoint": "etl.py:etl"}]
+    body = {"automations": [rules], "receivers": receivers, "deployments": deployments}
+    for _ in range(2):  # also when they stay as they are
+        found = await api.post("/api/v1/apply", json=body)
+        assert [(each["field"], each["message"]) for each in found["warnings"]] == [
+            (
+                "actions.0.run-deployment.deployment",
+                "no deployment is called 'etl/nigthly' (did you mean 'etl/nightly'?)",
+            ),
+            ("budget.then.0.notify.to", "no receiver is called 'nobody'"),
+        ]
+    rules["actions"], rules["budget"] = [{"run-deployment": {"deployment": "etl/nightly"}}], None
+    assert (await api.post("/api/v1/apply", json={"automations": [rules]}))["warnings"] == []
+    gone = {"deployments": [], "automations": [rules], "prune": True}
+    (warning,) = (await api.post("/api/v1/apply", json=gone))["warnings"]
+    assert warning["message"] == "no deployment is called 'etl/nightly'"
