@@ -131,8 +131,19 @@ async def tell(error: Exception) -> Response:
     return _known(error)
 
 
-async def _answered(_: Request, error: Exception) -> Response:
+async def _answered(request: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError) and _is_form(request):
+        detail = (
+            "the body came as a form; send JSON, with the header Content-Type: application/json"
+        )
+        return problem(422, "invalid-request", detail)
     return await tell(error)
+
+
+def _is_form(request: Request) -> bool:
+    """Tell whether the body is what curl and browsers send where nobody names a content type."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def _refused(error: Refused) -> Response:

@@ -95,6 +95,11 @@ async def test_a_run_for_later_is_not_queued_yet(api: Api) -> None:
     assert not await api.store.execute("EXISTS", api.store.keys("queue", "default"))
 
 
+async def test_a_body_that_came_as_a_form_is_told_how_to_come(api: Api) -> None:
+    found = await api.post("/api/v1/runs/any/retry", 422, data={"from": "load"})
+    assert "Content-Type: application/json" in found["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
