@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pydantic_core import to_json
 import upshot
 from upshot.events.clock import unix_ms
 from upshot.events.event import Event
-from upshot.events.exceptions import EventsError
+from upshot.events.exceptions import EventsError, StoreUnsuitable
 from upshot.events.ids import derived_id
 from upshot.events.store import Store
 from upshot.flows.states import timestamp
@@ -79,9 +80,36 @@ class Presence:
         """Tell whether somebody has asked the worker to leave."""
         return bool(await self.store.execute("SISMEMBER", self._drains, self.name))
 
+    async def asked_to_leave(self, period: float) -> None:
+        """Return once somebody has asked the worker to leave; looks each ``period`` seconds."""
+        asked = False
+        while not asked:
+            await asyncio.sleep(period)
+            try:
+                asked = await self.is_to_drain()
+            except EventsError as error:
+                log.debug("not known whether to drain", reason=str(error))
+
     @property
     def _drains(self) -> str:
         return self.store.keys("drains")
+
+    async def keep_shown(self, period: float) -> None:
+        """Say each ``period`` seconds that the worker is alive, until cancelled.
+
+        Raises:
+            StoreUnsuitable: a newer Upshot uses the store now.
+        """
+        starting = True
+        while True:
+            try:
+                await self.show(starting=starting)
+                starting = False
+            except StoreUnsuitable:
+                raise
+            except EventsError as error:
+                log.warning("presence not shown", reason=str(error))
+            await asyncio.sleep(period)
 
     async def show(self, *, starting: bool = False) -> None:
         """Say that the worker is alive; whoever was taken for dead comes online again."""

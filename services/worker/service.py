@@ -16,7 +16,7 @@ import stamina
 import structlog
 from prometheus_client import CollectorRegistry
 
-from upshot.events.exceptions import EventsError, RetryableEventsError, StoreUnsuitable
+from upshot.events.exceptions import EventsError, RetryableEventsError
 from upshot.events.settings import Settings
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun
@@ -86,7 +86,7 @@ class Worker:
         """
         await self._runners.open()
         keeping = [
-            asyncio.create_task(self._show()),
+            asyncio.create_task(self._presence.keep_shown(self._period)),
             asyncio.create_task(self._watching.run()),
             asyncio.create_task(self._heed()),
         ]
@@ -193,27 +193,11 @@ class Worker:
             job.killed = True
             self._runners.kill(job.number)
 
-    async def _show(self) -> None:
-        starting = True
-        while True:
-            try:
-                await self._presence.show(starting=starting)
-                starting = False
-            except StoreUnsuitable:
-                raise
-            except EventsError as error:
-                log.warning("presence not shown", reason=str(error))
-            await asyncio.sleep(self._period)
-
     async def _heed(self) -> None:
         """Drain when somebody asks for it through the store."""
-        while not self._stopping.is_set():
-            await asyncio.sleep(min(_LOOK_SECONDS, self._period))
-            try:
-                if await self._presence.is_to_drain():
-                    self.stop()
-            except EventsError as error:
-                log.debug("not known whether to drain", reason=str(error))
+        await self._presence.asked_to_leave(min(_LOOK_SECONDS, self._period))
+        if not self._stopping.is_set():
+            self.stop()
         await self._hurry.wait()
 
     async def _drain(self) -> None:
