@@ -88,10 +88,16 @@ def read(text: str, environment: Mapping[str, str]) -> Marked:
             marked.data = _Walk(loader, environment, marked).value(node, ())
     except yaml.MarkedYAMLError as error:
         place = _place(error.problem_mark or error.context_mark)
-        marked.problems.append((place, error.problem or str(error)))
+        marked.problems.append((place, _told(error)))
     except (yaml.YAMLError, RecursionError) as error:
         marked.problems.append(((1, 1), str(error) or "nested too deep"))
     return marked
+
+
+def _told(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or str(error)
+    hint = "; the keys of one mapping, and the dashes of one list, begin in the same column"
+    return problem + hint if "<block" in problem else problem
 
 
 def _place(mark: Any) -> Place:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from upshot.automations.suggestions import did_you_mean
 from upshot.events.places import Place
 from upshot.flows.states import NAMES
 
@@ -42,7 +43,8 @@ async def list_task_runs(
 def require_state(state: str | None) -> None:
     """Do nothing when a state is called so, or none is given; else refuse it."""
     if state is not None and state not in NAMES:
-        detail = f"no state is called {state[:100]!r}; there are {', '.join(NAMES)}"
+        hint = did_you_mean(state[:100].capitalize(), set(NAMES))
+        detail = f"no state is called {state[:100]!r}{hint}; there are {', '.join(NAMES)}"
         errors: list[dict[str, object]] = [{"field": "state", "message": detail}]
         raise Refused(422, "invalid-request", f"state: {detail}", errors=errors)
 

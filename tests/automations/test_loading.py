@@ -63,6 +63,9 @@ NO_JSON = f"{NOT_FINITE}; quote it where text is meant"
         ("- a", "f.yaml:1:1: file: a mapping is expected"),
         ("automations: {}", "f.yaml:1:14: automations: a list is expected"),
         ("a: [1\nb: 2", "f.yaml:2:2: expected ',' or ']', but got ':'"),
+        ("a:\n  - b: 1\n   c: 2",
+         "f.yaml:3:4: expected <block end>, but found '<block mapping start>'; "
+         "the keys of one mapping, and the dashes of one list, begin in the same column"),
         ("variables: [{name: a, value: [.nan]}]", "f.yaml:1:31: " + NO_JSON),
         ("variables: [{name: a, value: {b: -.inf}}]", "f.yaml:1:34: " + NO_JSON),
         ("variables: [{name: a, value: 1e999}]", "f.yaml:1:30: " + NO_JSON),

@@ -83,6 +83,7 @@ async def test_what_is_not_there_is_told_on_a_page(api: Api, path: str) -> None:
 
 async def test_a_wrong_filter_is_told_on_a_page(api: Api) -> None:
     assert "no state is called" in await _page(api, "/runs?state=Nope", 422)
+    assert "(did you mean &#39;Failed&#39;?)" in await _page(api, "/runs?state=failed", 422)
 
 
 async def test_runs_are_filtered_and_paged(api: Api) -> None:
