@@ -17,7 +17,7 @@ MOST_BYTES = 150_000
 def _served() -> set[str]:
     """Return the addresses of pages, names in the form in which the table has them."""
     routes = [route for page in PAGES for route in page.router.routes]
-    paths = [r.path for r in routes if isinstance(r, APIRoute) and "GET" in r.methods]
+    paths = [r.path for r in routes if isinstance(r, APIRoute) and "GET" in (r.methods or ())]
     return {path.replace(":path}", "}") for path in paths} - {"/live", "/static/{name}"}
 
 
