@@ -52,22 +52,28 @@ redis.register_function{function_name='upshot_sweep_cache', flags={'allow-oom'},
   return #old
 end}
 
--- A lock is held as long as its holder's run shows to be alive, at the epoch at which it was taken.
-local function is_held(root, holder, now)
+-- A lock is held as long as its holder's run is under way, at the epoch at which it was taken. Where that
+-- does not show to be alive it may be dead, or well and cut off: it has the lock until somebody knows.
+local function holds(root, holder, now)
   local run, epoch = string.match(holder or '', '^([^/]*)/([^/]*)/')
-  if not run or redis.call('HGET', root .. ':run:' .. run, 'epoch') ~= epoch then return false end
-  return number(redis.call('ZSCORE', root .. ':leases', run)) > now
+  if not run or redis.call('HGET', root .. ':run:' .. run, 'epoch') ~= epoch then return 'no' end
+  local lease = redis.call('ZSCORE', root .. ':leases', run)
+  if not lease then return 'no' end
+  return number(lease) > now and 'yes' or 'silent'
 end
 
--- upshot_lock root | name, run id, epoch, by
--- Touches: locks, run:<id>, leases. Returns 1 for whom has it now, 0 while somebody else does.
+-- upshot_lock root | name, run id, epoch, by, from a silent one 0|1
+-- Touches: locks, run:<id>, leases. Returns 1 for whom has it now, 0 while somebody else does, -1 while that is
+-- somebody who is silent. Who has seen that for long enough may take it.
 redis.register_function{function_name='upshot_lock', flags={'allow-oom'}, callback=function(keys, args)
   local root, mine = keys[1], args[2] .. '/' .. args[3] .. '/' .. args[4]
   if redis.call('HGET', root .. ':run:' .. args[2], 'epoch') ~= args[3] then
     return refuse('STALE', 'run ' .. args[2] .. ' is not at epoch ' .. args[3])
   end
   local holder = redis.call('HGET', root .. ':locks', args[1])
-  if holder ~= mine and is_held(root, holder, now_ms()) then return 0 end
+  local held = holder ~= mine and holds(root, holder, now_ms()) or 'no'
+  if held == 'yes' then return 0 end
+  if held == 'silent' and args[5] ~= '1' then return -1 end
   redis.call('HSET', root .. ':locks', args[1], mine)
   return 1
 end}
@@ -86,7 +92,7 @@ redis.register_function{function_name='upshot_sweep_locks', flags={'allow-oom'},
   local root, now, dropped = keys[1], now_ms(), 0
   local locks = redis.call('HGETALL', root .. ':locks')
   for i = 1, #locks, 2 do
-    if not is_held(root, locks[i + 1], now) then
+    if holds(root, locks[i + 1], now) == 'no' then
       dropped = dropped + redis.call('HDEL', root .. ':locks', locks[i])
     end
   end

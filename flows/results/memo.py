@@ -17,6 +17,7 @@ from upshot.events.store import Argument
 
 from ..calls.outcomes import explain
 from ..context import RunContext
+from ..journal.locks import LockWait
 from ..logs.capturing import run_logger
 from ..run_contexts import TaskRunContext
 from ..states import State, timestamp
@@ -60,7 +61,7 @@ class Memo:
         self._keeping = keeping
         self._keeper = Keeper(task, run, task_run, keeping)
         self._key: str | None = None
-        self._locked = False
+        self._lock, self._locked = LockWait(run.journal), False
 
     def look(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hit | float | None:
         """Return what was found, or the seconds after which to look again; None says: compute it.
@@ -74,7 +75,7 @@ class Memo:
         hit = None if self._task.refresh_cache else self._find()
         if hit is not None or not self._keeping.serializable or self._locked:
             return hit
-        self._locked = bool(self._journal_call("lock", self._lock_name, *self._owner()))
+        self._locked = self._lock.take(self._lock_name, *self._owner())
         if not self._locked:
             return None if self._is_within() else _LOOK_AGAIN
         # Whoever had the lock until now may just have left its result.

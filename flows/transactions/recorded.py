@@ -16,6 +16,7 @@ from pydantic_core import from_json, to_json
 
 from upshot.events.store import Argument
 
+from ..journal.locks import LockWait
 from ..results.formats import is_json
 from ..results.keeping import MOST_CACHED
 
@@ -54,6 +55,7 @@ class TransactionLog:
     def __init__(self, run: RunContext) -> None:
         self._run, self._whole = run, run.outermost.id
         self._lock = threading.Lock()
+        self._waits: dict[str, LockWait] = {}
         stored = run.journal.execute("HGETALL", run.journal.keys("transactions", run.id))
         self._fields: dict[str, str] = {}
         self._values: dict[str, dict[str, Any]] = {}
@@ -144,8 +146,8 @@ class TransactionLog:
     def lock(self, key: str, by: str) -> bool:
         """Take the lock of a key; False while somebody else has it."""
         held = self._run.held.run
-        name = f"transaction:{key}"
-        return bool(self._run.journal.call("lock", name, held.id, held.epoch, by))
+        wait = self._waits.setdefault(by, LockWait(self._run.journal))
+        return wait.take(f"transaction:{key}", held.id, held.epoch, by)
 
     def unlock(self, key: str, by: str) -> None:
         """Let go of it."""

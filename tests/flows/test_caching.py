@@ -184,7 +184,7 @@ def test_the_lock_of_a_killed_holder_is_free_once_its_lease_is_over(
     holder, waiter = processes.create(path), processes.create(path)
     first = processes.start(processes.take(holder.id, lease_ms=600), lease_ms=600)
     eventually(lambda: (tmp_path / "begun").exists())
-    second = processes.start(processes.take(waiter.id))
+    second = processes.start(processes.take(waiter.id, lease_ms=600), lease_ms=600)
     eventually(lambda: "slow-0" in processes.seen.tasks(waiter.id))
     first.send_signal(signal.SIGKILL)
     first.end()
