@@ -276,11 +276,12 @@ async def test_a_pool_lets_no_more_runs_begin_than_its_definition_says(
         first = await deployed.start("stay")
         await until_line(deployed.notes)
         second = await deployed.start("tell")
-        await until("it stands in line", lambda: _in_line(store))
+        await until("it is told to wait", lambda: _is_told_to_wait(store, second))
         assert (await Runs(store).get(second.id)).state.name == "Scheduled"
         await Runs(store).cancel(first.id)
         await until_state(store, second, "Completed")
 
 
-async def _in_line(store: Store) -> bool:
-    return bool(await store.execute("ZCARD", store.keys("line", "work-pool:default")))
+async def _is_told_to_wait(store: Store, run: FlowRun) -> bool:
+    told = store.keys("told", "default/default")
+    return bool(await store.execute("SISMEMBER", told, run.id))
