@@ -150,7 +150,8 @@ def _refusal(change: Change, cycle: Cycle) -> dict[str, object]:
 
 
 def _warning(cycle: Cycle) -> dict[str, Any]:
-    return {"field": _field(cycle), "message": f"may go round in a circle: {cycle}"}
+    bound = "control.max_depth says how often in a row, once unless it is set"
+    return {"field": _field(cycle), "message": f"may go round in a circle: {cycle}; {bound}"}
 
 
 def _refused(errors: list[dict[str, object]]) -> Refused:

@@ -91,6 +91,9 @@ async def test_a_possible_circle_is_stored_with_a_warning(api: Api) -> None:
     (warning,) = found["warnings"]
     assert (warning["kind"], warning["name"], warning["field"]) == ("automation", "a", "actions.0")
     assert "may go round in a circle: a → a: run-deployment 'etl/n' of 'a'" in warning["message"]
+    assert warning["message"].endswith(
+        "control.max_depth says how often in a row, once unless it is set"
+    )
     shown = await api.post("/api/v1/automations", 201, json=doc)
     assert len(shown["warnings"]) == 1
     again = await api.ask(
