@@ -62,8 +62,8 @@ def _named(doc: Doc | None) -> Iterator[_Named]:
     """Yield what is named as it is; what a template or an id names shows when it is filled in."""
     for place, action in _actions(doc or {}):
         for option, kind in _FIELDS.items():
-            given = (action or {}).get(option) or ()
-            for name in (given,) if isinstance(given, str) else given:
+            given: str | Sequence[str] | None = (action or {}).get(option)
+            for name in (given,) if isinstance(given, str) else given or ():
                 if "{" not in name and (kind != "deployment" or "/" in name):
                     yield _Named(f"{place}.{option}", kind, name)
 
