@@ -60,22 +60,23 @@ def _matters(change: Change) -> bool:
 
 def _named(doc: Doc | None) -> Iterator[_Named]:
     """Yield what is named as it is; what a template or an id names shows when it is filled in."""
-    for place, options in _actions(doc or {}):
+    for place, action in _actions(doc or {}):
         for option, kind in _FIELDS.items():
-            given = options.get(option) or ()
+            given = (action or {}).get(option) or ()
             for name in (given,) if isinstance(given, str) else given:
                 if "{" not in name and (kind != "deployment" or "/" in name):
                     yield _Named(f"{place}.{option}", kind, name)
 
 
-def _actions(doc: Doc) -> Iterator[tuple[str, dict[str, Any]]]:
+def _actions(doc: Doc) -> Iterator[tuple[str, Any]]:
     budget = doc.get("budget") or {}
     lists = {"actions": doc, "on_resolve": doc, "then": budget}
     for key, holder in lists.items():
-        for number, action in enumerate(holder.get(key) or ()):
+        actions: list[Doc] = holder.get(key) or []
+        where = "budget.then" if holder is budget else key
+        for number, action in enumerate(actions):
             ((kind, options),) = action.items()
-            where = "budget.then" if holder is budget else key
-            yield f"{where}.{number}.{kind}", options or {}
+            yield f"{where}.{number}.{kind}", options
 
 
 def _warned(change: Change, named: Sequence[_Named], known: dict[str, set[str]]) -> Change:
