@@ -21,6 +21,8 @@ from upshot.events.exceptions import EventsError
 from upshot.events.keys import DISPATCHERS
 from upshot.events.store import Store
 
+from ..cancelling import heed_cancellation
+
 log = structlog.get_logger(__name__)
 
 MAX_RECORDS: Final = 64
@@ -83,7 +85,7 @@ class Intake:
         try:
             await broker.start()
             while subscriber.running:
-                _heed_cancellation()
+                heed_cancellation()
                 await asyncio.sleep(LOOK)
         finally:
             await broker.stop()
@@ -116,13 +118,6 @@ class _Stream(StreamSub):
 
     def add_prefix(self, prefix: str) -> Self:
         return self
-
-
-def _heed_cancellation() -> None:
-    """Raise when this task was cancelled; a start of FastStream's swallows that at times."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _parsed(message: Any) -> RedisBatchStreamMessage:

@@ -21,6 +21,7 @@ from upshot.events.exceptions import EventsError
 from upshot.events.keys import WORKERS
 from upshot.events.store import Store
 
+from ..cancelling import heed_cancellation
 from .claims import Waiting
 
 log = structlog.get_logger(__name__)
@@ -108,7 +109,8 @@ class Queue:
         subscriber(self._take)
         try:
             await broker.start()
-            while subscriber.running:  # noqa: ASYNC110 - it does not tell when it stops
+            while subscriber.running:  # it does not tell when it stops
+                heed_cancellation()
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             await broker.stop()
