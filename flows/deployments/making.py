@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -56,6 +56,7 @@ def deployment_of(flow: Flow[..., Any], name: str, options: Mapping[str, Any]) -
         InvalidDeployment: naming each wrong field.
         EntrypointNotFound: no file holds the flow.
     """
+    _check_texts(flow, name, options.get("tags"))
     given = _in_our_words(name, options)
     came = flow.source
     fields = {
@@ -71,6 +72,14 @@ def deployment_of(flow: Flow[..., Any], name: str, options: Mapping[str, Any]) -
     if given.get("source") is None:  # else the code there may be other code than this
         fields["known"] = told_of(flow, fields["source"])
     return Deployment.of(**fields)
+
+
+def _check_texts(flow: Flow[..., Any], name: object, tags: object) -> None:
+    """Refuse what would be made text of, or texts of its letters."""
+    if not isinstance(name, str):
+        raise InvalidDeployment(f"deployment of {flow.name}: name: {name!r} is no text")
+    if isinstance(tags, str):
+        raise InvalidDeployment(f"deployment {flow.name}/{name}: tags: a list is expected")
 
 
 def _in_our_words(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,6 +104,23 @@ def _in_our_words(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "job": job}
 
 
+def check_deployments(function: str, given: Sequence[object]) -> None:
+    """Do nothing where a function was given deployments, each once.
+
+    Raises:
+        InvalidDeployment: naming what is none, or the name that two have.
+    """
+    names: set[str] = set()
+    for each in given:
+        if not isinstance(each, Deployment):
+            raise InvalidDeployment(
+                f"{function}() takes flow.to_deployment(name), not {each!r:.100}"
+            )
+        if each.name in names:
+            raise InvalidDeployment(f"{function}() got two deployments named {each.name}")
+        names.add(each.name)
+
+
 def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[Deployment]:
     """Make deployments known to the running service, so that workers can run them.
 
@@ -103,8 +129,10 @@ def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[
         work_pool_name: whose workers run them, where not their own.
 
     Raises:
+        InvalidDeployment: one is none, or there are two of a name.
         StoreUnavailable: no service runs that could keep them.
     """
+    check_deployments("deploy", deployments)
     changed = {} if work_pool_name is None else {"work_pool": work_pool_name}
     made = [Deployment.of(**{**dict(each), **changed}) for each in deployments]
     for each in made:

@@ -15,7 +15,7 @@ from upshot.events.processes import GuardedProcess
 
 from ..exceptions import InvalidDeployment
 from .deployment import DEFAULT_POOL, Deployment
-from .making import deploy
+from .making import check_deployments, deploy
 from .remote import BACKGROUND_POOL
 
 if TYPE_CHECKING:
@@ -33,11 +33,12 @@ def serve(*deployments: Deployment, limit: int | None = None) -> int:
         deployments: as ``Flow.to_deployment`` makes them. limit: how many runs run at a time.
 
     Raises:
-        InvalidDeployment: there is none.
+        InvalidDeployment: there is none, something else was given, or two of a name.
         StoreUnavailable: no service runs that could keep them.
     """
     if not deployments:
         raise InvalidDeployment("serve() needs a deployment at least: flow.to_deployment(name)")
+    check_deployments("serve", deployments)
     chosen = {each.work_pool for each in deployments} - {DEFAULT_POOL}
     pool = chosen.pop() if len(chosen) == 1 else _pool_of(deployments)
     deploy(*deployments, work_pool_name=pool)

@@ -64,6 +64,7 @@ def test_words_of_prefect_mean_the_same(seen: Seen) -> None:
         ({"cron": "* * * * *"}, InvalidDeployment, "cron: .* automation with a schedule trigger"),
         ({"build": True}, InvalidDeployment, "build: no images"),
         ({"work_pool": "no spaces"}, InvalidDeployment, "work_pool: "),
+        ({"tags": "etl"}, InvalidDeployment, "tags: a list"),
         ({"colour": "red"}, TypeError, "takes no colour"),
     ],
 )
@@ -78,6 +79,26 @@ def test_several_are_deployed_at_once_to_a_pool(seen: Seen) -> None:
     made = deploy(my_flow.to_deployment("a"), my_flow.to_deployment("b"), work_pool_name="p")
     assert [each.work_pool for each in made] == ["p", "p"]
     assert seen.names() == ["deployment.created"] * 2
+
+
+@pytest.mark.parametrize("function", [deploy, serve])
+@pytest.mark.parametrize("wrong", [None, "etl/a", my_flow])
+def test_what_is_no_deployment_is_refused(function: Any, wrong: Any) -> None:
+    with pytest.raises(InvalidDeployment, match=r"takes flow\.to_deployment\(name\), not"):
+        function(wrong)
+
+
+@pytest.mark.parametrize("function", [deploy, serve])
+def test_two_of_a_name_are_refused(function: Any, seen: Seen) -> None:
+    made = my_flow.to_deployment("a")
+    with pytest.raises(InvalidDeployment, match="two deployments named"):
+        function(made, made)
+
+
+@pytest.mark.parametrize("name", [None, 5])
+def test_a_name_is_a_text(name: Any) -> None:
+    with pytest.raises(InvalidDeployment, match=f"name: {name} is no text"):
+        my_flow.to_deployment(name)
 
 
 def test_serving_nothing_is_refused() -> None:
@@ -141,5 +162,5 @@ def test_a_flow_from_a_repository_is_deployed_at_its_commit(seen: Seen, reposito
 def test_a_source_that_makes_no_sense_is_refused(seen: Seen, repository: Path) -> None:
     with pytest.raises(InvalidDeployment, match="source: "):
         flow.from_source("ftp://nowhere", "a.py:f")
-    with pytest.raises(EntrypointNotFound, match="no such name"):
+    with pytest.raises(EntrypointNotFound, match="there is no yours in it"):
         flow.from_source(repository, "mine_elsewhere.py:yours")
