@@ -7,14 +7,20 @@ import os
 import signal
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
+from upshot.services.worker.claims import Waiting
+from upshot.services.worker.queue import Queue
 
 from .running import process_stat, submit, until, until_line, until_state, worker
 
 FLOWS = """
 import os, subprocess, sys, time
 from pathlib import Path
+
+from prometheus_client import CollectorRegistry
 
 from upshot import flow, task
 
@@ -155,6 +161,20 @@ async def test_a_run_that_was_handed_over_and_whose_process_was_killed_goes_on_a
         done = await until_state(store, run, "Completed")
     assert done.result == "done"
     assert path.read_text().split() == ["first", "second", "second"]
+
+
+async def test_a_queue_whose_reading_is_cancelled_while_it_begins_is_read_no_more(
+    store: Store,
+) -> None:
+    async def take(_: Waiting) -> None: ...
+
+    for halves in range(24):
+        queue = Queue(store, "default", "early", take, CollectorRegistry())
+        reading = asyncio.create_task(queue.run())
+        await asyncio.sleep(halves / 2000)
+        reading.cancel()
+        await asyncio.wait([reading], timeout=10)
+        assert reading.cancelled(), f"after {halves / 2} ms"
 
 
 STUCK = """
