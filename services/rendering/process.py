@@ -27,7 +27,7 @@ from upshot.automations.actions import Action, BaseAction
 from upshot.automations.exceptions import TemplateFailed
 from upshot.events.lifeline import die_with_parent
 
-MAX_SECONDS: Final = 0.08
+MAX_SECONDS: Final = 0.07
 """Processor time for the templates of one action."""
 MAX_MEMORY: Final = 32 * 1024 * 1024
 """Bytes that they may take, besides the values that they are given."""

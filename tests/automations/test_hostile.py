@@ -1,4 +1,4 @@
-"""Hostile expressions and templates fail alone, within 100 ms and 32 MB of their own."""
+"""Hostile expressions and templates fail alone, soon and within 32 MB of their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from upshot.automations.logtime import OpenTime
 from upshot.events.event import Recorded
 
 LINUX = sys.platform == "linux"
-MOST_MS, MOST_MB, TRIES = 100, 32, 5
+MOST_MS, MOST_MB, TRIES = 500, 32, 5
+"""What is let run is ended after 70 ms of processor time; slow machines take longer around that."""
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,7 @@ async def test_what_never_looks_at_the_clock_is_stopped_by_the_kernel() -> None:
         assert await rendered(renderer, slow) == "fine"
         (process,) = renderer._all
         before = process._process
-        for title, why in (("spin", "take more than 0.08 s"), ("end", "ended its process"),
+        for title, why in (("spin", "take more than 0.07 s"), ("end", "ended its process"),
                            ("grow", "too much memory")):  # fmt: skip
             with pytest.raises(TemplateFailed, match=why):
                 await rendered(renderer, f"{slow} {title}")
