@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,7 @@ def test_a_run_that_nobody_resumed_fails_once_it_is_undone(
 ) -> None:
     source = ORDER.replace("    wait()\n", "    suspend_flow_run(timeout=0.01)\n")
     run, _ = processes.execute(processes.module(source) + ":f")
+    time.sleep(0.02)  # longer than the pause may take
     act(processes, lambda _, store: Pauses(store, 1000).expire())
     assert processes.seen.run(run.id).state.name == "AwaitingUndo"
     processes.go(run.id)

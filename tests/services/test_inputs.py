@@ -244,8 +244,10 @@ async def test_messages_survive_the_death_of_whoever_waits_for_them(
         first.wait()
         for number in (2, 3):
             await emit(store, run, "int", value=number)
-        await until_state(store, run, "Crashed")
-        await Runs(store).retry(run.id)
+        # It depends on whether the store has noticed the death before the next message came.
+        left = await until_state(store, run, "Crashed", "Scheduled")
+        if left.state.name == "Crashed":
+            await Runs(store).retry(run.id)
         with worker(store.url, "second"):
             done = await until_state(store, run, "Completed", "Failed")
     assert done.result == [1, 2, 3]
