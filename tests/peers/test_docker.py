@@ -171,14 +171,20 @@ async def test_a_cancelled_run_stops_its_container(boxes: Engine, deployed: Depl
         await until_no_container(boxes)
 
 
-async def test_a_killed_worker_leaves_its_run_to_the_container_that_goes_on(
-    boxes: Engine, deployed: Deployed
-) -> None:
+async def left_by_a_killed_worker(deployed: Deployed) -> FlowRun:
+    """Return a run whose container is under way, and whose worker was killed."""
     with worker(deployed.store.url) as process:
         run = await deployed.start("waits")
         await until_line(deployed.notes)
         process.kill()
         process.wait()
+    return run
+
+
+async def test_a_killed_worker_leaves_its_run_to_the_container_that_goes_on(
+    boxes: Engine, deployed: Deployed
+) -> None:
+    run = await left_by_a_killed_worker(deployed)
     (state,) = boxes.states().values()
     assert state == "running"
     deployed.notes.with_name("notes.enough").touch()
@@ -190,11 +196,7 @@ async def test_a_killed_worker_leaves_its_run_to_the_container_that_goes_on(
 async def test_a_run_whose_worker_was_killed_is_cancelled_by_itself(
     boxes: Engine, deployed: Deployed
 ) -> None:
-    with worker(deployed.store.url) as process:
-        run = await deployed.start("waits")
-        await until_line(deployed.notes)
-        process.kill()
-        process.wait()
+    run = await left_by_a_killed_worker(deployed)
     await Runs(deployed.store).cancel(run.id)
     await until_state(deployed.store, run, "Cancelled")
     await until_over(boxes)

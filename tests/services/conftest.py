@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from upshot.events.embedded import EmbeddedStore
 from upshot.events.keys import WORKERS
 from upshot.events.store import Store
 
+from .running import scheduler, worker
 from .taking import Taking
 
 
@@ -25,3 +28,18 @@ async def taking(store: Store) -> Taking:
     key = store.keys("queue", "default")
     await store.execute("XGROUP", "CREATE", key, WORKERS, "0", "MKSTREAM")
     return Taking(store)
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a store, a worker and a scheduler for the tests that end none of them."""
+    folder = tmp_path_factory.mktemp("serving")
+    with EmbeddedStore(folder) as own, worker(own.url), scheduler(own.url):
+        yield own.url
+
+
+@pytest.fixture
+async def served(serving: str) -> AsyncIterator[Store]:
+    store = Store(serving)
+    yield store
+    await store.close()

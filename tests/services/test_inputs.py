@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from upshot.events.embedded import EmbeddedStore
 from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.store import Store
@@ -130,24 +128,6 @@ def picky() -> list:
     second = numbers.next()
     return [refused, second.value, second.metadata.sender]
 """
-
-
-@pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a store, a worker and a scheduler for the tests that end none of them."""
-    with (
-        EmbeddedStore(tmp_path_factory.mktemp("serving")) as own,
-        worker(own.url),
-        scheduler(own.url),
-    ):
-        yield own.url
-
-
-@pytest.fixture
-async def served(serving: str) -> AsyncIterator[Store]:
-    store = Store(serving)
-    yield store
-    await store.close()
 
 
 async def emit(store: Store, run: FlowRun, key: str, **payload: object) -> None:

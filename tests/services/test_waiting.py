@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,21 +55,6 @@ def late() -> str:
 def wrong() -> None:
     wait_for_event("order.shipped", where="event.payload.", stay=0.0)
 """
-
-
-@pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a store, a worker and a scheduler for the tests that end none of them."""
-    folder = tmp_path_factory.mktemp("serving")
-    with EmbeddedStore(folder) as own, worker(own.url), scheduler(own.url):
-        yield own.url
-
-
-@pytest.fixture
-async def served(serving: str) -> AsyncIterator[Store]:
-    store = Store(serving)
-    yield store
-    await store.close()
 
 
 async def emit(store: Store, order: str = "order.1", **payload: object) -> None:
