@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -41,28 +41,49 @@ class Browser:
         self.driver.get(self.service + path)
 
     def text(self) -> str:
+        """What the page says; nothing while another one is on its way."""
         try:
-            return self.driver.find_element(By.TAG_NAME, "main").text
-        except StaleElementReferenceException:  # the page was just renewed
-            return self.text()
+            return str(self.driver.find_element(By.TAG_NAME, "main").text)
+        except (NoSuchElementException, StaleElementReferenceException):
+            return ""
 
     def wait_for(self, *texts: str) -> None:
         wait_for(
-            f"{texts} on {self.driver.current_url}",
+            f"{texts} on {self.address()}",
             lambda: all(each in self.text() for each in texts) or None,
         )
 
-    def state(self) -> str:
-        return str(self.run("return document.querySelector('.head .state').textContent"))
+    def state(self) -> str | None:
+        """The state of the run on the page, if the page of one is there already."""
+        found: str | None = self.run("return document.querySelector('.head .state')?.textContent")
+        return found
 
     def wait_for_state(self, *states: str) -> None:
         wait_for(f"the page to say {states}", lambda: self.state() in states or None)
+
+    def wait_for_page(self, path: str) -> str:
+        """Wait until a page below ``path`` is shown, and say which."""
+        begin = self.service + path
+        wait_for(f"a page below {path}", lambda: self.address().startswith(begin) or None)
+        return self.address().removeprefix(begin)
+
+    def address(self) -> str:
+        return self.driver.current_url
 
     def run(self, script: str) -> Any:
         return self.driver.execute_script(script)
 
     def press(self, what: str) -> None:
-        self.driver.find_element(By.XPATH, f"//main//button[normalize-space()='{what}']").click()
+        """Press a button or a link, which may be renewed just now or be about to come."""
+        wait_for(f"{what!r}, to press it", lambda: self._pressed(what))
+
+    def _pressed(self, what: str) -> bool | None:
+        found = f"//main//*[self::button or self::a][normalize-space()='{what}']"
+        try:
+            self.driver.find_element(By.XPATH, found).click()
+        except (NoSuchElementException, StaleElementReferenceException):
+            return None
+        return True
 
     def field(self, name: str) -> Any:
         return self.driver.find_element(By.NAME, f"field.{name}")
@@ -152,7 +173,7 @@ def test_a_form_answers_a_pause_and_says_what_is_wrong(browser: Browser, deploye
     browser.press("Resume")
     browser.wait_for("Unprocessable", "reviewer")
     assert any("422" in each for each in browser.complaints())  # Chromium notes it itself
-    assert browser.driver.current_url == f"{deployed}/runs/{run}"
+    assert browser.address() == f"{deployed}/runs/{run}"
     assert browser.field("copies").get_attribute("value") == "3"
     assert browser.field("approve").is_selected()
     browser.field("reviewer").send_keys("na")
@@ -206,8 +227,8 @@ def test_a_deployment_is_run_with_the_parameters_of_its_form(
     browser.field("count").clear()
     browser.field("count").send_keys("1")
     browser.press("Run")
+    run = browser.wait_for_page("/runs/")
     browser.wait_for_state("Completed")
-    run = browser.driver.current_url.rpartition("/")[2]
     assert _run(deployed, run)["parameters"] == {"count": 1}
 
 
@@ -219,7 +240,7 @@ def test_a_thousand_mapped_tasks_are_one_line_until_somebody_asks(
     browser.wait_for_state("Completed")
     browser.wait_for("1,000 Completed")
     assert browser.run("return document.querySelectorAll('.gantt svg').length") == 1
-    browser.driver.find_element(By.LINK_TEXT, "tiny").click()
+    browser.press("tiny")
     browser.wait_for("Runs of tiny", "tiny-0", "tiny-499")
 
 
