@@ -18,6 +18,7 @@ from upshot.flows.states import timestamp_of
 
 from .definitions.catalog import Catalog
 from .definitions.switching import WORK_POOL, WORK_QUEUE, queue_name
+from .definitions.versions import definition_in
 from .limits import LimitsInUse
 
 _NAMED: Final = 5
@@ -168,8 +169,8 @@ class Holdups:
         return Seen(
             due=None if due is None else int(due),
             in_line=in_line,
-            pool=bool(_doc(defined).get("paused")),
-            queue=_is_paused(run["queue"], _doc(defined), _doc(said)),
+            pool=bool(definition_in(defined).get("paused")),
+            queue=_is_paused(run["queue"], definition_in(defined), definition_in(said)),
             workers=sum(
                 each["pool"] == pool and each.get("status") != "draining" for each in serving
             ),
@@ -192,7 +193,3 @@ def _is_paused(queue: str | None, defined: Mapping[str, Any], said: Mapping[str,
         each["name"] == queue and each.get("paused") for each in defined.get("queues") or []
     )
     return bool(said.get("paused", declared))
-
-
-def _doc(stored: bytes | None) -> dict[str, Any]:
-    return from_json(stored.partition(b" ")[2]) if stored else {}

@@ -7,7 +7,8 @@ from typing import Any
 from upshot.events.exceptions import NotFound
 from upshot.events.store import Store
 
-from .definitions.catalog import Catalog, Doc
+from .definitions.catalog import Catalog
+from .definitions.planning import Doc
 from .definitions.switching import WORK_POOL
 
 

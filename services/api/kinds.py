@@ -17,8 +17,8 @@ from starlette.responses import Response
 from upshot.events.exceptions import NotFound
 from upshot.flows.schemas.keeping import schema_of_deployment
 
-from ..definitions.catalog import Change, Doc, Verb
 from ..definitions.names import resolve, resolve_or_take
+from ..definitions.planning import Change, Doc, Verb
 from ..definitions.switching import switch
 from ..exceptions import Refused
 from .answers import Cursor, Limit, answer, page

@@ -8,7 +8,8 @@ from typing import Final
 
 from upshot.events.exceptions import NotFound
 
-from ..definitions.catalog import Catalog, Doc
+from ..definitions.catalog import Catalog
+from ..definitions.planning import Doc
 
 _FRESH: Final = 1.0
 

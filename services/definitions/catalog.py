@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
-from upshot.events.event import Event
 from upshot.events.exceptions import Conflict, NotFound
-from upshot.events.ids import derived_id
 from upshot.events.store import Argument, Store
 
 from ..exceptions import PlanOutdated, VersionMismatch
 from ..once import Once
 from .planning import Change, Definitions, Doc, Stored, Verb, change_of, identity, plan
-from .versions import Version, parse_version
-
-__all__ = ["KINDS", "SECRET_KINDS", "Catalog", "Change", "Doc", "Verb", "Version", "plan"]
+from .telling import definition_event
+from .versions import Version, parse_definition, parse_version
 
 Reviewer: TypeAlias = Callable[[Sequence[Change]], Awaitable[list[Change]]]
 """Returns changes with what is to be said of them, or refuses them."""
 
-KINDS: Final = (
-    "automation",
-    "deployment",
-    "webhook",
-    "receiver",
-    "variable",
-    "limit",
-    "work-pool",
-)
-SECRET_KINDS: Final = frozenset({"webhook", "receiver", "variable"})
-"""Kinds whose definitions may hold secrets: their events tell the name only."""
-
-ATTEMPTS: Final = 10
+_ATTEMPTS: Final = 10
 
 
 class Catalog:
@@ -55,7 +40,7 @@ class Catalog:
     async def versions(self, kind: str) -> dict[str, tuple[int, Doc]]:
         """Return every definition of a kind by name, with its version."""
         stored = await self._store.execute("HGETALL", self._store.keys("docs", kind))
-        return {name.decode(): _parse(value) for name, value in sorted(stored.items())}
+        return {name.decode(): parse_definition(value) for name, value in sorted(stored.items())}
 
     async def names(self, kind: str) -> list[str]:
         """Return the name of every definition of a kind, sorted."""
@@ -79,7 +64,7 @@ class Catalog:
         value = await self._store.execute("HGET", self._store.keys("docs", kind), name)
         if value is None:
             raise NotFound(f"no {kind} is called {name!r}")
-        return _parse(value)
+        return parse_definition(value)
 
     async def history(self, kind: str, name: str) -> list[Version]:
         """Return the latest versions of a definition, newest first; none where it never was."""
@@ -103,20 +88,17 @@ class Catalog:
             PlanOutdated: it would be another plan by now.
             Conflict: somebody else keeps changing them.
         """
-        for _ in range(ATTEMPTS):
+
+        async def planned() -> list[Change]:
             changes = plan(wanted, await self._stored(wanted, prune), prune=prune)
             changes = await self._reviewed(changes)
             if only is not None and identity(changes) != only:
                 raise PlanOutdated("the definitions changed since this was planned; plan again")
-            due = [change for change in changes if change.verb is not Verb.UNCHANGED]
-            if dry_run or not due:
-                return changes
-            try:
-                await self.commit(due)
-            except Conflict:
-                continue
             return changes
-        raise Conflict("the definitions keep changing; apply again")
+
+        if dry_run:
+            return await planned()
+        return await self.change(planned, "the definitions keep changing; apply again")
 
     async def put(
         self,
@@ -136,25 +118,51 @@ class Catalog:
         Raises:
             VersionMismatch: it has another one.
         """
-        for _ in range(ATTEMPTS):
+
+        async def decided() -> list[Change]:
             stored = await self._among(kind, [name])
             change = change_of(kind, name, doc, stored.get(name))
             check_version(change.version if change.old is not None else 0, expected)
-            if change.verb is Verb.UNCHANGED:
-                return change
-            (change,) = await self._reviewed([change])
-            try:
-                await self.commit([change], once=once)
-            except Conflict:
-                continue
-            return change
-        raise Conflict(f"{kind} {name} keeps changing; try again")
+            return [change] if change.verb is Verb.UNCHANGED else await self._reviewed([change])
+
+        outrun = f"{kind} {name} keeps changing; try again"
+        (change,) = await self.change(decided, outrun, once=once)
+        return change
 
     async def delete(self, kind: str, name: str, *, expected: int | None = None) -> None:
         """Delete one definition; raise NotFound, or VersionMismatch as :meth:`put`."""
         version, _ = await self.version(kind, name)
         check_version(version, expected)
         await self.commit([Change(kind, name, Verb.DELETED, version, None)])
+
+    async def change(
+        self,
+        decide: Callable[[], Awaitable[list[Change]]],
+        outrun: str,
+        *,
+        once: Once | None = None,
+    ) -> list[Change]:
+        """Make the changes that are decided on, and return them.
+
+        Args:
+            decide: looks at what is stored and decides; it is asked again where somebody else
+                has changed that meanwhile.
+            outrun: what to tell where that happens again and again.
+            once: the action that makes them; what it made before is not made again.
+
+        Raises:
+            Conflict: somebody else keeps changing them.
+        """
+        for _ in range(_ATTEMPTS):
+            changes = await decide()
+            due = [change for change in changes if change.verb is not Verb.UNCHANGED]
+            try:
+                if due:
+                    await self.commit(due, once=once)
+            except Conflict:
+                continue
+            return changes
+        raise Conflict(outrun)
 
     async def commit(self, changes: Iterable[Change], *, once: Once | None = None) -> None:
         """Make changes as they were decided, all or nothing.
@@ -199,7 +207,7 @@ class Catalog:
             return {}
         key = self._store.keys("docs", kind)
         found = zip(asked, await self._store.execute("HMGET", key, *asked), strict=True)
-        there = {name: value and _parse(value) for name, value in found}
+        there = {name: value and parse_definition(value) for name, value in found}
         missing = [name for name, value in there.items() if value is None]
         heads = await self._store.pipeline(
             [("LINDEX", self._history(kind, name), 0) for name in missing]
@@ -220,32 +228,3 @@ def check_version(version: int, expected: int | None) -> None:
     if expected is not None and version != expected:
         told = f"it is at version {version}" if version else "there is none"
         raise VersionMismatch(f"{told}, and version {expected} was expected", version)
-
-
-def definition_event(change: Change, verb: str, once: Once | None = None) -> Event:
-    """Return the event that tells of a change; the engine learns an automation from it."""
-    payload: dict[str, Any] = {"version": change.version + 1, "fields": change.fields}
-    if change.kind not in SECRET_KINDS:
-        payload["definition"] = change.doc
-    identity = f"{change.kind}.{derived_id(change.kind, change.name)}"
-    return Event(
-        event=f"{change.kind}.{verb}",
-        resource={"id": identity, "name": change.name},
-        related=_concerned(change),
-        payload=payload,
-        follows=once and once.follows,
-        causation=once and once.causation,
-    )
-
-
-def _concerned(change: Change) -> list[dict[str, str]]:
-    """Return what a change concerns besides: of a queue, its pool."""
-    if change.kind != "work-queue":
-        return []
-    pool = change.name.partition("/")[0]
-    return [{"id": f"work-pool.{derived_id('work-pool', pool)}", "role": "work-pool", "name": pool}]
-
-
-def _parse(value: bytes) -> tuple[int, Doc]:
-    version, _, body = value.partition(b" ")
-    return int(version), from_json(body)

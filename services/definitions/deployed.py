@@ -7,8 +7,10 @@ from typing import Final
 from upshot.events.exceptions import NotFound
 from upshot.flows.runs.deployed import version_of
 
-from .catalog import Catalog, Doc, Version
+from .catalog import Catalog
 from .names import resolve
+from .planning import Doc
+from .versions import Version
 
 _LEAST: Final = 4
 """Characters of a commit that name it."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic_core import from_json
-
 from upshot.events.store import Store
 from upshot.flows.deployments.jobs import DEFAULT_TYPE, job_of
 from upshot.flows.exceptions import InvalidJob
@@ -14,6 +12,7 @@ from ..exceptions import Refused
 from .catalog import Reviewer
 from .planning import Change, Doc, Verb
 from .switching import WORK_POOL
+from .versions import definition_in
 
 
 class Fitting:
@@ -46,10 +45,7 @@ class Fitting:
         """Return the pools as they will be; one that nobody defined is an empty one."""
         asked = sorted(names)
         stored = await self._store.execute("HMGET", self._store.keys("docs", WORK_POOL), *asked)
-        pools = {
-            name: from_json(value.partition(b" ")[2]) if value else {}
-            for name, value in zip(asked, stored, strict=True)
-        }
+        pools = {name: definition_in(value) for name, value in zip(asked, stored, strict=True)}
         changed = {each.name: each.doc or {} for each in changes if each.kind == WORK_POOL}
         return {**pools, **changed}
 

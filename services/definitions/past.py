@@ -20,7 +20,9 @@ from upshot.events.store import Store
 
 from ..exceptions import UnreadableDefinition
 from ..history.archive import Archive
-from .catalog import Catalog, Doc, Version
+from .catalog import Catalog
+from .planning import Doc
+from .versions import Version
 
 _PAGE: Final = 1_000
 _TRIGGER: Final = ("trigger",)

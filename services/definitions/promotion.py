@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from upshot.events.exceptions import Conflict
-
 from ..exceptions import NoShadow
-from .catalog import ATTEMPTS, Catalog, check_version
+from .catalog import Catalog, check_version
 from .planning import Change, pausing, promotion
 
 _KIND: Final = "automation"
@@ -26,19 +24,17 @@ async def promote(
         NotFound: there is no such automation. NoShadow: it acts already.
         VersionMismatch: it is at another version.
     """
-    for _ in range(ATTEMPTS):
+
+    async def decided() -> list[Change]:
         version, doc = await catalog.version(_KIND, name)
         check_version(version, expected)
         change = promotion(name, version, doc)
         if change is None:
             raise NoShadow(f"{name} is no shadow: it acts already")
         paused = None if replaces is None else await _paused(catalog, replaces)
-        try:
-            await catalog.commit([each for each in (paused, change) if each is not None])
-        except Conflict:
-            continue
-        return
-    raise Conflict(f"{name} keeps changing; try again")
+        return [change] if paused is None else [paused, change]
+
+    await catalog.change(decided, f"{name} keeps changing; try again")
 
 
 async def _paused(catalog: Catalog, name: str) -> Change | None:

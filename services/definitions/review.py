@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 import structlog
-from pydantic_core import from_json
 
 from upshot.automations.review.causes import Link, link_of
 from upshot.automations.review.cycles import Cycle, Cycles
@@ -21,6 +20,7 @@ from upshot.events.store import Store
 
 from ..exceptions import Refused
 from .planning import Change, Verb
+from .versions import definition_in
 
 MOST_HELD_AGAINST: Final = 100
 """Changes of one review that are looked at for warnings: whoever applies more has tried some."""
@@ -92,7 +92,7 @@ class Review:
 
     def _learn(self, stored: Iterable[tuple[bytes, bytes | None]]) -> None:
         for name, body in stored:
-            link = None if body is None else link_of(from_json(body.partition(b" ")[2]))
+            link = None if body is None else link_of(definition_in(body))
             self._cycles.put(name.decode(), link)
 
     def _circles(self, about: Sequence[Change]) -> dict[str, list[dict[str, Any]]]:

@@ -23,7 +23,8 @@ from ..history.archive import Archive
 from ..history.events import at
 from ..recording import shortened
 from ..rendering import Renderer, effort_of
-from .catalog import Catalog, Doc
+from .catalog import Catalog
+from .planning import Doc
 
 _ADAPTER: Final[TypeAdapter[BaseAction]] = TypeAdapter(Action)
 _NOT_KEPT: Final = "version {} of the automation is no longer kept"

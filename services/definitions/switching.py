@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pydantic_core import from_json
-
-from upshot.events.exceptions import Conflict, NotFound
+from upshot.events.exceptions import NotFound
 
 from ..once import Once
-from .catalog import ATTEMPTS, Catalog
+from .catalog import Catalog
 from .planning import Change, Doc, pausing, queue_pausing
+from .versions import definition_in
 
 WORK_POOL: Final = "work-pool"
 WORK_QUEUE: Final = "work-queue"
@@ -69,16 +68,13 @@ async def _change(
     decide: Callable[[int, Doc], Change | None],
     once: Once | None = None,
 ) -> bool:
-    for _ in range(ATTEMPTS):
+    async def decided() -> list[Change]:
         change = decide(*await _stored(catalog, kind, name))
-        if change is None:
-            return False
-        try:
-            await catalog.commit([change], once=once)
-        except Conflict:
-            continue
-        return True
-    raise Conflict(f"{kind} {name} keeps changing; try again")
+        return [] if change is None else [change]
+
+    return bool(
+        await catalog.change(decided, f"{kind} {name} keeps changing; try again", once=once)
+    )
 
 
 async def _stored(catalog: Catalog, kind: str, name: str) -> tuple[int, Doc]:
@@ -92,4 +88,4 @@ async def _stored(catalog: Catalog, kind: str, name: str) -> tuple[int, Doc]:
 
 def says_paused(stored: bytes | None) -> bool:
     """Tell whether a pool's definition, as the store has it, says that it is paused."""
-    return stored is not None and bool(from_json(stored.partition(b" ")[2]).get("paused"))
+    return bool(definition_in(stored).get("paused"))

@@ -1,4 +1,4 @@
-"""The versions that a definition has had, as the store keeps them with their events."""
+"""Definitions as the store keeps them: each with its version, and the versions before it."""
 
 from __future__ import annotations
 
@@ -46,3 +46,14 @@ def parse_version(value: bytes) -> Version:
     """Read a version as the store keeps it: ``<version> <ms> <event>``."""
     version, at, event = value.split(b" ", 2)
     return Version(int(version), int(at), from_json(event) if event else {})
+
+
+def parse_definition(value: bytes) -> tuple[int, Doc]:
+    """Read a definition as the store keeps it: ``<version> <definition>``."""
+    version, _, body = value.partition(b" ")
+    return int(version), from_json(body)
+
+
+def definition_in(value: bytes | None) -> Doc:
+    """Return the definition that the store has; an empty one where it has none."""
+    return {} if value is None else parse_definition(value)[1]

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_core import from_json
-
 from upshot.automations.conditions.lookups import (
     Missing,
     Question,
@@ -23,6 +21,7 @@ from upshot.events.ids import derived_id
 from upshot.events.keys import Keys
 from upshot.events.store import Commands, Store
 from upshot.flows.states import StateType
+from upshot.services.definitions.versions import definition_in
 
 _TYPES: Final = frozenset(each.value for each in StateType)
 _ALL: Final = "*"
@@ -102,7 +101,7 @@ def _variable(question: Question, keys: Keys, at: int) -> _Asking:
     (name,) = question.arguments
 
     def read(replies: Sequence[Any]) -> Any:
-        known = {} if replies[0] is None else {name: _doc(replies[0]).get("value")}
+        known = {} if replies[0] is None else {name: definition_in(replies[0]).get("value")}
         return of_variable(name, known)
 
     return _Asking([("HGET", keys("docs", "variable"), name)], read)
@@ -116,7 +115,7 @@ def _automation(question: Question, keys: Keys, at: int) -> _Asking:
         stored, (last, count) = replies
         if stored is None:
             return Missing(f"no automation is called {name!r}")
-        return of_automation(_doc(stored), last and int(last), int(count or 0))
+        return of_automation(definition_in(stored), last and int(last), int(count or 0))
 
     return _Asking(
         [
@@ -125,11 +124,6 @@ def _automation(question: Question, keys: Keys, at: int) -> _Asking:
         ],
         read,
     )
-
-
-def _doc(stored: bytes) -> dict[str, Any]:
-    """Return a definition as the catalog keeps it, behind its version."""
-    return from_json(stored.partition(b" ")[2])  # type: ignore[no-any-return]
 
 
 _KINDS: Final[Mapping[str, Callable[[Question, Keys, int], _Asking]]] = {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from pydantic_core import from_json
 
 from upshot.events.exceptions import LimitReached
 from upshot.events.store import Store
@@ -13,6 +12,7 @@ from upshot.flows.limits.slots import Wanted, concerned, limit_events
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import StateType
+from upshot.services.definitions.versions import definition_in
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class Limited:
     async def _strategy(self, run: FlowRun) -> str:
         key = self._store.keys("docs", "deployment")
         stored = await self._store.execute("HGET", key, run.deployment or "")
-        doc: dict[str, Any] = from_json(stored.partition(b" ")[2]) if stored else {}
+        doc = definition_in(stored)
         return str((doc.get("concurrency_limit") or {}).get("collision_strategy", "ENQUEUE"))
 
     async def _stand_in_line(self, run: FlowRun, limit: str) -> bool:

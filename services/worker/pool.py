@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json
-
 from upshot.events.store import Store
 from upshot.flows.deployments.jobs import DEFAULT_TYPE
 from upshot.services.definitions.switching import WORK_POOL
+from upshot.services.definitions.versions import definition_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +31,5 @@ async def defined_pool(store: Store, name: str) -> Pool:
         StoreUnavailable: the store does not answer.
     """
     stored = await store.execute("HGET", store.keys("docs", WORK_POOL), name)
-    doc = from_json(stored.partition(b" ")[2]) if stored else {}
+    doc = definition_in(stored)
     return Pool(doc.get("type") or DEFAULT_TYPE, doc.get("job") or {})

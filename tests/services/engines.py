@@ -16,7 +16,9 @@ from pydantic_core import from_json
 from upshot.events.event import Event
 from upshot.events.log import START, Log
 from upshot.events.store import Store
-from upshot.services.definitions.catalog import Catalog, Change, Verb, definition_event
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.planning import Change, Verb
+from upshot.services.definitions.telling import definition_event
 from upshot.services.engine import Engine
 
 LEASE_MS = 600

@@ -14,9 +14,10 @@ from upshot.events.exceptions import Conflict, NotFound
 from upshot.events.ids import derived_id
 from upshot.events.log import START, Log
 from upshot.events.store import Store
-from upshot.services.definitions.catalog import SECRET_KINDS, Catalog, Change, Verb, plan
-from upshot.services.definitions.planning import identity
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.planning import Change, Verb, identity, plan
 from upshot.services.definitions.switching import switch
+from upshot.services.definitions.telling import SECRET_KINDS
 from upshot.services.exceptions import PlanOutdated, VersionMismatch
 from upshot.services.once import Once
 
@@ -120,9 +121,9 @@ async def test_one_that_is_outrun_all_the_time_gives_up_and_says_so(
 ) -> None:
     put, other = catalog.commit, Catalog(catalog._store)
 
-    async def outrun(changes: list[Change]) -> None:
+    async def outrun(changes: list[Change], *, once: Once | None = None) -> None:
         await other.apply({"variable": {"a": {"n": changes[0].version + 1000}}})
-        await put(changes)
+        await put(changes, once=once)
 
     monkeypatch.setattr(catalog, "commit", outrun)
     with pytest.raises(Conflict, match="apply again"):

@@ -25,7 +25,8 @@ from upshot.events.store import Store
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
-from upshot.services.definitions.catalog import Catalog, Verb
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.planning import Verb
 from upshot.services.engine.lookups import Lookups
 
 IDLE = "runs('deployment:etl/nightly', state='Running') == 0"

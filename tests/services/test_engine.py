@@ -24,7 +24,8 @@ from upshot.events.exceptions import StoreUnavailable
 from upshot.events.ids import derived_id
 from upshot.events.log import Log
 from upshot.events.store import Argument, Store
-from upshot.services.definitions.catalog import Catalog, Verb
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.planning import Verb
 from upshot.services.definitions.switching import switch
 
 

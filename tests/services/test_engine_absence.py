@@ -16,7 +16,7 @@ from tests.services.engines import (
 )
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.services.definitions.catalog import Verb
+from upshot.services.definitions.planning import Verb
 
 PAST = (int(time.time()) - 7200) * 1000
 """A moment of the log long ago, in ms."""

@@ -18,7 +18,8 @@ from tests.services.engines import (
 )
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.services.definitions.catalog import Catalog, Verb
+from upshot.services.definitions.catalog import Catalog
+from upshot.services.definitions.planning import Verb
 from upshot.services.engine import committing
 
 NOTIFY: list[dict[str, Any]] = [{"notify": {"to": "me", "title": "x"}}]

@@ -17,7 +17,7 @@ from upshot.automations.trying.testing import run_one
 from upshot.events.event import Event, Recorded
 from upshot.events.log import Log
 from upshot.events.store import Store
-from upshot.services.definitions.catalog import Verb
+from upshot.services.definitions.planning import Verb
 
 PAST = (int(time.time()) - 7200) * 1000
 """A moment of the log long ago, in ms: all of it is over when the engine reads it."""

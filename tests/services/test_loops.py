@@ -15,7 +15,7 @@ from upshot.events.log import Log
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
-from upshot.services.definitions.catalog import Verb
+from upshot.services.definitions.planning import Verb
 
 
 def link(name: str, waits_for: str, *emits: str, **control: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.api.health import readiness
-from upshot.services.definitions.catalog import Verb
+from upshot.services.definitions.planning import Verb
 
 OLD = {**automation("old"), "mood": "grim"}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...definitions.catalog import Catalog, Verb
+from ...definitions.catalog import Catalog
+from ...definitions.planning import Verb
 from ..context import Definitions
 from ..performing import Job, Receiver
 
