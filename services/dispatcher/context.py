@@ -2,55 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any, Final
+from typing import Any
 
 from upshot.events.exceptions import NotFound
 from upshot.flows.runs.registry import Runs
 
-from ..definitions.catalog import Catalog
 from .entry import Entry
-
-FRESH: Final = 1.0
-"""Seconds for which a definition is not asked for again."""
-_KEPT: Final = 4096
-
-
-class Definitions:
-    """The catalog, asked at most once a second for the same thing."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._found: dict[tuple[str, str | None], tuple[float, Any]] = {}
-
-    async def get(self, kind: str, name: str) -> dict[str, Any]:
-        """Return one definition, or raise NotFound; what is missing is asked for each time."""
-        doc = self._fresh(kind, name)
-        if doc is None:
-            doc = self._keep(kind, name, await self._catalog.get(kind, name))
-        return doc  # type: ignore[no-any-return]
-
-    async def all(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return every definition of a kind by name."""
-        docs = self._fresh(kind, None)
-        if docs is None:
-            docs = self._keep(kind, None, await self._catalog.all(kind))
-        return docs  # type: ignore[no-any-return]
-
-    def forget(self, kind: str, name: str) -> None:
-        """Ask for one definition anew: it was changed here."""
-        self._found.pop((kind, name), None)
-        self._found.pop((kind, None), None)
-
-    def _fresh(self, kind: str, name: str | None) -> Any:
-        until, found = self._found.get((kind, name), (0.0, None))
-        return found if time.monotonic() < until else None
-
-    def _keep(self, kind: str, name: str | None, found: Any) -> Any:
-        if len(self._found) >= _KEPT:
-            self._found.clear()
-        self._found[kind, name] = (time.monotonic() + FRESH, found)
-        return found
+from .known import KnownDefinitions
 
 
 class Contexts:
@@ -60,7 +18,7 @@ class Contexts:
         definitions: deployments and variables. runs: flow runs.
     """
 
-    def __init__(self, definitions: Definitions, runs: Runs) -> None:
+    def __init__(self, definitions: KnownDefinitions, runs: Runs) -> None:
         self._definitions = definitions
         self._runs = runs
 

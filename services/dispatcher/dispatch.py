@@ -14,6 +14,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Final
 
 import structlog
@@ -53,7 +54,7 @@ class Dispatch:
 
     Args:
         store: to look up what is settled. ledger: to write down what came of it.
-        performers: one for each type of action. contexts: what templates see.
+        contexts: what templates see. performers: one for each type of action.
         replacing: stops firings for later ones. renderer: fills templates in.
     """
 
@@ -64,14 +65,14 @@ class Dispatch:
         contexts: Contexts,
         performers: Iterable[Performer],
         replacing: Replacing,
-        renderer: Renderer | None = None,
+        renderer: Renderer,
     ) -> None:
-        self._replacing = replacing
-        self._renderer = renderer or Renderer()
         self._store = store
         self._ledger = ledger
         self._contexts = contexts
         self._performers: Mapping[str, Performer] = {each.type: each for each in performers}
+        self._replacing = replacing
+        self._renderer = renderer
         self._lanes = Lanes()
         self._suspects = Suspects(store)
 
@@ -95,7 +96,9 @@ class Dispatch:
                 continue
             if index > entry.next:
                 entry = entry.at_action(index)
-            attempt = Try(entry_id, entry, index, timestamp(), None, entry.waited, len(body))
+            attempt = Try(
+                entry_id, entry, index, size=len(body), started=timestamp(), waited=entry.waited
+            )
             if await act(attempt) is Step.OVER:
                 return
         await self._ledger.settle(outcomes.finish_arguments(entry_id, entry))
@@ -116,13 +119,13 @@ class Dispatch:
             async with self._suspects.alone(attempt.entry, attempt.index):
                 return await self._action(attempt)
         except NeverFinished as error:
-            return await self._give_up(attempt, GivenUp(exhausted=True), error)
+            return await self._give_up(attempt, error, exhausted=True)
 
     async def _action(self, attempt: Try) -> Step:
         """Try one action and write down what came of it."""
         by = await self._replacing.begin(attempt.entry, attempt.index)
         if by is not None:
-            await self._replacing.stop(attempt.entry_id, attempt.entry, attempt.index, by)
+            await self._replacing.leave_out_rest(attempt.entry_id, attempt.entry, attempt.index, by)
             return Step.OVER
         try:
             ending, detail = await self._try(attempt)
@@ -151,23 +154,23 @@ class Dispatch:
         attempt.arguments = compiled.action.told(request.arguments)
         performer = self._performers[request.type]
         receiver = performer.receiver(request.arguments)
-        if receiver is None:
-            return Ending.SUCCEEDED, await self._perform(attempt, performer, request.arguments)
-        async with self._lanes.place(receiver.name, receiver.places):
-            return Ending.SUCCEEDED, await self._perform(attempt, performer, request.arguments)
+        place = self._lanes.place(receiver.name, receiver.places) if receiver else nullcontext()
+        async with place:
+            return Ending.SUCCEEDED, await self._perform(
+                attempt, performer, request.arguments, compiled.timeout
+            )
 
     async def _perform(
-        self, attempt: Try, performer: Performer, arguments: dict[str, object]
+        self, attempt: Try, performer: Performer, arguments: dict[str, object], timeout: float
     ) -> str:
-        entry, compiled = attempt.entry, attempt.compiled
-        assert compiled is not None
+        entry = attempt.entry
         if attempt.index == 0 and attempt.waited is None:
             attempt.waited = max(0, int(time.time() * 1000) - entry.received)
         try:
-            async with asyncio.timeout(compiled.timeout):
+            async with asyncio.timeout(timeout):
                 return await performer.perform(arguments, job_of(entry, attempt.index))
         except TimeoutError as error:
-            raise TimeoutError(f"no answer within {compiled.timeout:g} s") from error
+            raise TimeoutError(f"no answer within {timeout:g} s") from error
 
     async def _settle(self, attempt: Try, outcome: Outcome) -> Step:
         entry, index = attempt.entry, attempt.index
@@ -189,21 +192,22 @@ class Dispatch:
 
     async def _failed(self, attempt: Try, error: Exception) -> Step:
         entry, index = attempt.entry, attempt.index
-        step = after_failure(attempt.retries, entry.attempt, error, random.random())
-        if isinstance(step, GivenUp):
-            return await self._give_up(attempt, step, error)
+        following = after_failure(attempt.retries, entry.attempt, error, random.random())
+        if isinstance(following, GivenUp):
+            return await self._give_up(attempt, error, exhausted=following.exhausted)
         done = error.done if isinstance(error, TryFailed) else entry.done
         parked = entry.at_action(index, entry.attempt + 1, done=done, waited=attempt.waited)
         log.info(
             "action is tried again later", firing=entry.firing, index=index,
-            delay=round(step.delay, 3), why=str(error),
+            delay=round(following.delay, 3), why=str(error),
         )  # fmt: skip
-        await self._ledger.park(attempt.entry_id, parked, step.delay)
+        await self._ledger.park(attempt.entry_id, parked, following.delay)
         return Step.OVER
 
-    async def _give_up(self, attempt: Try, step: GivenUp, error: Exception) -> Step:
+    async def _give_up(self, attempt: Try, error: Exception, *, exhausted: bool) -> Step:
+        """Bury an action; ``exhausted``: its tries are used up, and else another is no use."""
         entry, index = attempt.entry, attempt.index
-        ending = Ending.DEAD_LETTERED if step.exhausted else Ending.FAILED
+        ending = Ending.DEAD_LETTERED if exhausted else Ending.FAILED
         detail = str(error) if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {error}"
         outcome = attempt.outcome(ending, detail)
         log.warning("action given up", firing=entry.firing, index=index, why=detail)

@@ -70,7 +70,7 @@ class Replacing:
                 await self._leave_out("", old, index, by)
         await self._cancel_runs(old, by)
 
-    async def stop(self, entry_id: str, entry: Entry, index: int, by: str) -> None:
+    async def leave_out_rest(self, entry_id: str, entry: Entry, index: int, by: str) -> None:
         """Leave out what is left of a firing that was replaced, and be done with its entry."""
         await self._cancel_runs(entry, by)
         last = len(entry.actions) - 1

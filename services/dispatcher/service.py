@@ -26,9 +26,10 @@ from upshot.flows.runs.registry import Runs
 
 from ..definitions.catalog import Catalog
 from ..rendering import Renderer
-from .context import Contexts, Definitions
+from .context import Contexts
 from .dispatch import Dispatch
 from .intake import Intake
+from .known import KnownDefinitions
 from .ledger import Ledger
 from .performers import performers
 from .replacing import Replacing
@@ -108,7 +109,7 @@ async def run(
         registry: where FastStream's metrics go; by default one of its own.
     """
     store = Store(store_url)
-    runs, definitions = Runs(store, lease_ms=settings.lease_ms), Definitions(Catalog(store))
+    runs, definitions = Runs(store, lease_ms=settings.lease_ms), KnownDefinitions(Catalog(store))
     ledger, renderer = Ledger(store), Renderer()
     try:
         async with performers(settings, store, runs, definitions) as doers:

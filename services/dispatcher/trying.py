@@ -27,8 +27,8 @@ class Try:
     """One try of one action.
 
     Attributes:
-        waited: ms from the event to the first try of the first action, once that was.
         size: bytes of the entry, which the templates see most of.
+        waited: ms from the event to the first try of the first action, once that was.
         condition: its ``if``, and whether that held; None before it was looked at.
         arguments: as they were filled in, as far as anybody may see them.
     """
@@ -36,10 +36,10 @@ class Try:
     entry_id: str
     entry: Entry
     index: int
+    size: int
     started: str
-    compiled: Compiled | None = None
     waited: int | None = None
-    size: int = 0
+    compiled: Compiled | None = None
     condition: dict[str, Any] | None = None
     arguments: dict[str, Any] | None = None
 

@@ -11,7 +11,7 @@ from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
 
 from ...definitions.catalog import Catalog
-from ..context import Definitions
+from ..known import KnownDefinitions
 from ..performing import Performer
 from .call_webhook import CallWebhook
 from .emit_event import EmitEvent
@@ -30,7 +30,7 @@ from .switching import switches
 
 @asynccontextmanager
 async def performers(
-    settings: Settings, store: Store, runs: Runs, definitions: Definitions
+    settings: Settings, store: Store, runs: Runs, definitions: KnownDefinitions
 ) -> AsyncIterator[list[Performer]]:
     """Give a performer for each kind of action, and close what they hold open at the end."""
     private = settings.allow_private_webhooks
@@ -44,7 +44,7 @@ async def performers(
 
 
 def _inner(
-    settings: Settings, store: Store, runs: Runs, definitions: Definitions
+    settings: Settings, store: Store, runs: Runs, definitions: KnownDefinitions
 ) -> list[Performer]:
     """Return the performers that ask nobody outside."""
     catalog = Catalog(store)

@@ -48,10 +48,7 @@ class CallWebhook:
         method, url = arguments["method"], _url(arguments["url"])
         headers, body = _message(arguments, job)
         try:
-            return await self._request(method, url, headers, body)
-        except _STALE:
-            # A kept connection that the receiver closed just then; the key makes a second go safe.
-            return await self._translated(method, url, headers, body)
+            return await self._asked(method, url, headers, body)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _failure(error) from error
 
@@ -59,11 +56,12 @@ class CallWebhook:
         if self._client is not None:
             await self._client.close()
 
-    async def _translated(self, *request: Any) -> str:
+    async def _asked(self, *request: Any) -> str:
         try:
             return await self._request(*request)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _failure(error) from error
+        except _STALE:
+            # A kept connection that the receiver closed just then; the key makes a second go safe.
+            return await self._request(*request)
 
     async def _request(
         self, method: str, url: URL, headers: CIMultiDict[str], body: bytes | None

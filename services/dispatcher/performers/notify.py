@@ -7,13 +7,12 @@ import logging
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from difflib import get_close_matches
 from typing import Any, Final
 
 from upshot.events.exceptions import NotFound
 
 from ...exceptions import ActionFailed, TryFailed
-from ..context import Definitions
+from ..known import KnownDefinitions
 from ..performing import Job, Receiver
 from .watched import watched
 
@@ -41,7 +40,7 @@ class Notifier:
 
     type = "notify"
 
-    def __init__(self, definitions: Definitions, *, allow_private: bool) -> None:
+    def __init__(self, definitions: KnownDefinitions, *, allow_private: bool) -> None:
         self._definitions = definitions
         self._allow_private = allow_private
         self._threads = ThreadPoolExecutor(THREADS, "notify")
@@ -69,11 +68,9 @@ class Notifier:
 
     async def _url(self, name: str) -> str:
         try:
-            return str((await self._definitions.get("receiver", name))["url"])
-        except NotFound:
-            nearest = get_close_matches(name, await self._definitions.all("receiver"), n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ActionFailed(f"no receiver is called {name!r}{hint}")
+            return str((await self._definitions.find("receiver", name))["url"])
+        except NotFound as error:
+            raise ActionFailed(str(error)) from error
 
     async def _hand(self, name: str, url: str, arguments: dict[str, Any], key: str) -> None:
         loop = asyncio.get_running_loop()

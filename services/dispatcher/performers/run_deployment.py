@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from upshot.automations.actions.run_deployment import run_id
 from upshot.events.exceptions import NotFound
-from upshot.events.ids import derived_id
 from upshot.events.store import Store
 from upshot.flows.runs.deployed import run_of
 from upshot.flows.runs.registry import Runs
 from upshot.flows.schemas.keeping import require_taken
 
 from ...exceptions import ActionFailed
-from ..context import Definitions
+from ..known import KnownDefinitions
 from ..performing import Job, Receiver
 
 
@@ -28,7 +26,7 @@ class RunDeployment:
 
     type = "run-deployment"
 
-    def __init__(self, store: Store, runs: Runs, definitions: Definitions) -> None:
+    def __init__(self, store: Store, runs: Runs, definitions: KnownDefinitions) -> None:
         self._store = store
         self._runs = runs
         self._definitions = definitions
@@ -53,12 +51,6 @@ class RunDeployment:
     async def _deployment(self, wanted: str) -> dict[str, Any]:
         """Return a deployment by its name or id."""
         try:
-            return await self._definitions.get("deployment", wanted)
-        except NotFound:
-            known = await self._definitions.all("deployment")
-        for name, doc in known.items():
-            if derived_id("deployment", name) == wanted.removeprefix("deployment."):
-                return doc
-        nearest = get_close_matches(wanted, known, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ActionFailed(f"no deployment is called {wanted!r}{hint}")
+            return await self._definitions.find("deployment", wanted)
+        except NotFound as error:
+            raise ActionFailed(str(error)) from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...definitions.catalog import Catalog
 from ...definitions.planning import Verb
-from ..context import Definitions
+from ..known import KnownDefinitions
 from ..performing import Job, Receiver
 
 
@@ -19,7 +19,7 @@ class SetVariable:
 
     type = "set-variable"
 
-    def __init__(self, catalog: Catalog, definitions: Definitions) -> None:
+    def __init__(self, catalog: Catalog, definitions: KnownDefinitions) -> None:
         self._catalog = catalog
         self._definitions = definitions
 

@@ -21,7 +21,7 @@ from ...definitions.names import resolve
 from ...definitions.switching import WORK_POOL, switch
 from ...exceptions import ActionFailed
 from ...work_pools import WorkPools
-from ..context import Definitions
+from ..known import KnownDefinitions
 from ..performing import Job, Receiver
 
 _KINDS: Final[tuple[type[Switching], ...]] = (
@@ -43,7 +43,7 @@ class Switch:
     """
 
     def __init__(
-        self, action: type[Switching], store: Store, catalog: Catalog, definitions: Definitions
+        self, action: type[Switching], store: Store, catalog: Catalog, definitions: KnownDefinitions
     ) -> None:
         self.type = action.type
         self._kind, self._paused = action.kind, action.paused
@@ -75,6 +75,6 @@ class Switch:
         return await switch(self._catalog, self._kind, name, self._paused, once=job.once)
 
 
-def switches(store: Store, catalog: Catalog, definitions: Definitions) -> list[Switch]:
+def switches(store: Store, catalog: Catalog, definitions: KnownDefinitions) -> list[Switch]:
     """Return a performer for each of these actions."""
     return [Switch(action, store, catalog, definitions) for action in _KINDS]
