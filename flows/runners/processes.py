@@ -62,7 +62,7 @@ class Processes:
             ProcessDied: the process died meanwhile.
         """
         order = pack(task, args, kwargs, place)
-        child = self._idle.pop() if self._idle else await self._started()
+        child = self._rested() or await self._started()
         nested = Nested(place)
         try:
             done = await child.run(order, task.timeout_seconds, nested)
@@ -74,6 +74,16 @@ class Processes:
             nested.close()
         self._idle.append(child)
         return done.result()
+
+    def _rested(self) -> Child | None:
+        """Return a process that waits for work; one that was killed meanwhile is let go."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.alive():
+                return child
+            self._all.discard(child)
+            child.kill()
+        return None
 
     async def _started(self) -> Child:
         child = await Child.start()
@@ -142,6 +152,9 @@ class Child:
                 await self._listen(nested)
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
             return
+
+    def alive(self) -> bool:
+        return self._process.alive() and not self._reader.at_eof()
 
     def kill(self) -> None:
         self._writer.close()

@@ -64,6 +64,22 @@ def test_a_process_that_dies_fails_its_task_alone(seen: Seen, tmp_path: Path) ->
     assert "exit code 7" in str(error)
 
 
+def test_a_process_that_is_killed_between_two_tasks_fails_none(seen: Seen) -> None:
+    @task
+    def where() -> int:
+        return os.getpid()
+
+    @flow(task_runner=ProcessPoolTaskRunner(1))
+    def f() -> tuple[int, int]:
+        first = where.submit().result()
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: not is_alive(first))
+        return first, where.submit().result()
+
+    first, second = f()
+    assert first != second
+
+
 def test_a_function_that_does_not_yield_is_killed_when_its_time_is_over(seen: Seen) -> None:
     @task(timeout_seconds=0.2)
     def deaf() -> None:
