@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from upshot.events.clock import unix_ms
-from upshot.events.exceptions import RetryableEventsError
+from upshot.events.exceptions import RetryableEventsError, StaleEpoch
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.services.exceptions import RetryableServicesError
@@ -52,9 +52,7 @@ class Archiver:
         self._store = store
         self._log = Log(store)
         self._database = Database(url, writes=True)
-        self._lease_ms = lease_ms
         self._leadership = Leadership(store, NAME, lease_ms)
-        self._renewed = 0.0
         self._retention_ms = retention_ms
         self._forget_at = 0.0
 
@@ -66,6 +64,8 @@ class Archiver:
                 began = time.monotonic()
                 try:
                     await self._own()
+                except StaleEpoch as error:
+                    log.warning("archiver lost the shard", reason=str(error))
                 except (RetryableEventsError, RetryableServicesError) as error:
                     log.warning("archiver starts over", reason=str(error))
                 except Exception:  # nothing here may end the services beside it
@@ -80,17 +80,16 @@ class Archiver:
 
     async def _own(self) -> None:
         """Archive from where the database is, until something fails."""
-        while not await self._renew():  # noqa: ASYNC110 - another process is asked
-            await asyncio.sleep(self._lease_ms / 3000)
+        await self._leadership.stand_by()
         cursor = await self.open()
         log.info("archiver owns the shard", cursor=cursor.position)
-        while await self._renew():
+        while True:
+            await self._leadership.keep()
             before, cursor = cursor, await self.step(cursor)
             busy = await self._forget()
             if cursor.total - before.total < LONGEST and not busy:
                 await self._log.wait(cursor.position, IDLE_MS, limit=1)
                 await asyncio.sleep(LINGER)
-        log.warning("archiver lost the shard")
 
     async def open(self) -> Cursor:
         """Make the database ready; return how far it has the log."""
@@ -148,11 +147,3 @@ class Archiver:
             return True
         self._forget_at = time.monotonic() + _MINUTE
         return False
-
-    async def _renew(self) -> bool:
-        """Take or renew the lease where it is due; tell whether it is ours."""
-        if time.monotonic() - self._renewed > self._lease_ms / 3000:
-            if not await self._leadership.take():
-                return False
-            self._renewed = time.monotonic()
-        return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from upshot.automations.firing import Firing
@@ -54,61 +55,72 @@ class Batch:
         return [event.to_json() for event in events]
 
 
-def arguments(
-    batch: Batch, memory: Memory, records: list[FiringRecord], epoch: int, lease_ms: int
-) -> list[Argument] | None:
-    """Return the arguments of ``upshot_commit``; None when only the cursor would move."""
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one call of ``upshot_commit`` writes.
+
+    Attributes:
+        before: the cursor as the store has it. cursor: where it moves.
+        needed: the oldest position that may still be read; trimming stops before it.
+        windows: by automation and bucket, None for one that is closed.
+        definitions: by id, empty for one that is deleted.
+        counts: what is added to the metrics. told: events besides those of the firings.
+    """
+
+    before: str
+    cursor: str
+    needed: str
+    windows: Mapping[tuple[str, str], bytes | None] = field(default_factory=dict)
+    definitions: Mapping[str, bytes] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    told: Sequence[bytes] = ()
+    records: Sequence[FiringRecord] = ()
+
+    def arguments(self, epoch: int, lease_ms: int) -> list[Argument]:
+        """Return the arguments of the call; it renews the lease of that epoch."""
+        flat: list[Argument] = [epoch, self.before, self.cursor, self.needed, lease_ms]
+        flat.append(len(self.windows))
+        for (automation, bucket), body in self.windows.items():
+            flat += [f"{automation}/{bucket}", body or b""]
+        for pairs in (self.definitions, self.counts):
+            flat.append(len(pairs))
+            for name, value in pairs.items():
+                flat += [name, value]
+        flat += [len(self.told), *self.told, len(self.records)]
+        for record in self.records:
+            flat += record.arguments()
+        return flat
+
+
+def of_batch(batch: Batch, memory: Memory, records: Sequence[FiringRecord]) -> Commit | None:
+    """Return the commit of what was decided; None when only the cursor would move."""
     windows = memory.evaluator.take_changes()
     definitions = memory.take_definitions()
     told = batch.told()
     if not (windows or definitions or told or records or batch.suppressions):
         return None
-    return _flat(batch, memory, epoch, lease_ms, windows, definitions, told, records)
+    return replace(
+        of_cursor(batch, memory),
+        windows=windows,
+        definitions=definitions,
+        told=told,
+        records=records,
+    )
 
 
-def ahead(memory: Memory, records: list[FiringRecord], epoch: int, lease_ms: int) -> list[Argument]:
-    """Return the arguments of a commit of some firings before the cursor moves past their causes.
+def of_cursor(batch: Batch, memory: Memory) -> Commit:
+    """Return the commit of nothing but how far the log is read."""
+    needed = _needed(batch, memory)
+    return Commit(memory.cursor, batch.cursor, needed, counts=counters(batch))
+
+
+def ahead(memory: Memory, records: Sequence[FiringRecord]) -> Commit:
+    """Return the commit of some firings before the cursor moves past their causes.
 
     After a crash in between they are decided again, from the same memory and with the same ids, so
     until then nothing that it refers to may be trimmed.
     """
-    flat: list[Argument] = [epoch, memory.cursor, memory.cursor, START, lease_ms]
-    flat += [0, 0, 0, 0, len(records)]
-    for record in records:
-        flat += record.arguments()
-    return flat
-
-
-def cursor_only(batch: Batch, memory: Memory, epoch: int, lease_ms: int) -> list[Argument]:
-    """Return the arguments of a commit that moves nothing but the cursor."""
-    return _flat(batch, memory, epoch, lease_ms, {}, {}, [], [])
-
-
-def _flat(
-    batch: Batch,
-    memory: Memory,
-    epoch: int,
-    lease_ms: int,
-    windows: dict[tuple[str, str], bytes | None],
-    definitions: dict[str, bytes],
-    told: list[bytes],
-    records: list[FiringRecord],
-) -> list[Argument]:
-    flat: list[Argument] = [epoch, memory.cursor, batch.cursor, _needed(batch, memory), lease_ms]
-    flat.append(len(windows))
-    for (automation, bucket), body in windows.items():
-        flat += [f"{automation}/{bucket}", body or b""]
-    flat.append(len(definitions))
-    for identity, kept in definitions.items():
-        flat += [identity, kept]
-    counts = counters(batch)
-    flat.append(len(counts))
-    for name, by in counts.items():
-        flat += [name, by]
-    flat += [len(told), *told, len(records)]
-    for record in records:
-        flat += record.arguments()
-    return flat
+    return Commit(memory.cursor, memory.cursor, START, records=records)
 
 
 def counters(batch: Batch) -> Counter[str]:

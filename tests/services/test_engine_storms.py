@@ -49,14 +49,14 @@ async def test_what_comes_to_much_is_committed_on_the_way(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decisions: list[int] = []
-    arguments = committing.arguments
+    of_batch = committing.of_batch
 
     def measured(batch: committing.Batch, *rest: Any) -> Any:
         decisions.append(batch.decisions)
-        return arguments(batch, *rest)
+        return of_batch(batch, *rest)
 
     monkeypatch.setattr(committing, "MAX_DECISIONS", 50)
-    monkeypatch.setattr(committing, "arguments", measured)
+    monkeypatch.setattr(committing, "of_batch", measured)
     quiet = {"control": {"debounce": {"period": 1, "key": "id"}}}
     for number in range(10):
         rule = {**automation(f"rule-{number}", expect=["tick"]), **quiet}

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from upshot.events.exceptions import StaleEpoch
 from upshot.events.store import Store
 from upshot.services.leadership import Leadership, is_gone, owner_name
 
@@ -55,6 +56,17 @@ async def test_one_that_fell_silent_learns_that_it_lost(store: Store) -> None:
     await first.drop()
     assert await second.take()
     assert second.epoch == 2
+
+
+async def test_a_lease_that_another_one_has_taken_is_not_kept(store: Store) -> None:
+    first, second = Leadership(store, "engine", 0), Leadership(store, "engine", LONG)
+    await first.take()
+    await first.keep()
+    await run_out(store)
+    await second.stand_by()
+    with pytest.raises(StaleEpoch, match="epoch 1 is gone"):
+        await first.keep()
+    await second.keep()
 
 
 async def test_a_leader_that_is_known_to_be_dead_is_no_bar(store: Store, dead_owner: str) -> None:
