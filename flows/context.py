@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .journal.held import HeldRun
     from .journal.journal import Journal
     from .results.formats import ResultFiles
-    from .runners.base import Pool
+    from .runners.opening import RunPool
     from .taskruns.taskrun import TaskHead, TaskRun
     from .transactions.recorded import TransactionLog
     from .transactions.transaction import Transaction
@@ -54,6 +54,10 @@ class Scope:
             self._counts[key] = before + 1
         return before
 
+    def numbered(self, key: str) -> str:
+        """Return the key with this count: what tells a call from others with the same key."""
+        return f"{key}:{self.count(key)}"
+
 
 @dataclass(slots=True)
 class RunContext:
@@ -67,7 +71,7 @@ class RunContext:
         log_prints: whether what the flow prints is logged.
         stopping: set when the run has to stop; waits between attempts end then.
         parent: the flow run whose code called this one's flow, in the same process.
-        pool: opens the run's pool on first use.
+        pool: runs the tasks that are submitted.
         awaited: place in the log of the event that a wait for such was answered with.
         turns: of waits that are equal.
         heads: by name and tags, what the task runs of each task have in common.
@@ -83,7 +87,7 @@ class RunContext:
     held: HeldRun
     journal: Journal
     files: ResultFiles
-    pool: Callable[[], Pool]
+    pool: RunPool
     parent: RunContext | None = None
     log_prints: bool = False
     remembers: bool = False

@@ -7,7 +7,7 @@ attempt again, and asks anew only for what did not complete.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,8 +21,23 @@ from upshot.events.ids import derived_id
 from ..calls.keys import inputs_key
 from ..calls.parameters import as_json, require_fitting
 from ..context import here
+from ..definitions.run_names import LONGEST_NAME
 from ..definitions.tagging import with_current
-from ..exceptions import DeploymentNotFound
+from ..exceptions import DeploymentNotFound, WrongArgument
+from ..given import (
+    FLAG,
+    SECONDS,
+    TEXT,
+    TIME,
+    Kind,
+    is_text,
+    maybe,
+    require,
+    require_each,
+    text,
+    texts,
+    whole,
+)
 from ..runs.deployed import run_of
 from ..runs.flowrun import FlowRun, new_run
 from ..runs.transitions import create_arguments, transition_arguments
@@ -34,6 +49,20 @@ if TYPE_CHECKING:
     from ..definitions.taskdef import Task
 
 R = TypeVar("R", covariant=True)
+
+_BY_NAME: Final = Kind(
+    "a dict of parameters by name",
+    lambda given: isinstance(given, Mapping) and all(map(is_text, given)),
+)
+_KINDS: Final[dict[str, Kind]] = {
+    "timeout": maybe(SECONDS),
+    "scheduled_time": maybe(TIME),
+    "flow_run_name": maybe(text(LONGEST_NAME)),
+    "tags": Kind("a list of texts", lambda given: isinstance(given, Iterable)),
+    "idempotency_key": maybe(text(1000)),
+    "priority": whole(-1000, 1000),
+    "as_subflow": FLAG,
+}
 
 BACKGROUND_POOL: Final = "default"
 """Work pool of tasks in the background; `upshot up` has a worker for it."""
@@ -93,22 +122,23 @@ def run_deployment(
     Raises:
         DeploymentNotFound: there is no such deployment.
         InvalidParameters: one can not be written as JSON, or the flow does not take it; names it.
+        WrongArgument: naming another one that is none.
         StoreUnavailable: no service runs here.
     """
     if asyncio._get_running_loop() is not None:
         return arun_deployment(name, parameters, **wanted)  # type: ignore[return-value]
-    return _run_deployment(name, parameters or {}, wanted)
+    return _run_deployment(name, parameters, wanted)
 
 
 async def arun_deployment(
     name: str, parameters: dict[str, Any] | None = None, **wanted: Unpack[Wanted]
 ) -> FlowRun:
     """Do the same in a coroutine."""
-    return await asyncio.to_thread(_run_deployment, name, parameters or {}, wanted)
+    return await asyncio.to_thread(_run_deployment, name, parameters, wanted)
 
 
-def _run_deployment(name: str, parameters: dict[str, Any], wanted: Wanted) -> FlowRun:
-    given = {key: as_json(key, value) for key, value in parameters.items()}
+def _run_deployment(name: str, parameters: dict[str, Any] | None, wanted: Wanted) -> FlowRun:
+    given = _checked(name, parameters, wanted)
     key = wanted.get("idempotency_key")
     deployment = _deployment(name)
     run = _run_of(deployment, given, wanted)
@@ -127,12 +157,24 @@ def _run_deployment(name: str, parameters: dict[str, Any], wanted: Wanted) -> Fl
     return replace(ended, state=replace(ended.state, data=ended.result))
 
 
+def _checked(name: object, parameters: object, wanted: Wanted) -> dict[str, Any]:
+    """Return the parameters as JSON, where all that was asked for makes sense."""
+    if unknown := sorted(wanted.keys() - _KINDS.keys()):
+        takes = ", ".join(sorted(_KINDS))
+        raise WrongArgument(f"run_deployment() takes no {', '.join(unknown)}; it takes {takes}")
+    require(TEXT, name=name)
+    require(maybe(_BY_NAME), parameters=parameters)
+    require_each(_KINDS, wanted)
+    given: Any = parameters or {}
+    return {key: as_json(key, value) for key, value in given.items()}
+
+
 def _run_of(deployment: dict[str, Any], parameters: dict[str, Any], wanted: Wanted) -> FlowRun:
     return run_of(
         deployment,
         parameters,
         name=wanted.get("flow_run_name"),
-        tags=with_current(wanted.get("tags", ())),
+        tags=with_current(texts("tags", wanted.get("tags", ()))),
         priority=wanted.get("priority", 0),
         **(_cause() if wanted.get("as_subflow", True) else {}),
     )
@@ -152,8 +194,8 @@ def _id_here(kind: str, name: str, parameters: dict[str, Any]) -> str | None:
     place = here()
     if place is None:
         return None
-    key = f"{kind}:{name}:{inputs_key(parameters)}"
-    return derived_id("run", place.run.id, place.scope.owner, f"{key}:{place.scope.count(key)}")
+    key = place.scope.numbered(f"{kind}:{name}:{inputs_key(parameters)}")
+    return derived_id("run", place.run.id, place.scope.owner, key)
 
 
 def _cause() -> dict[str, Any]:

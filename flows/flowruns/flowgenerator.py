@@ -5,75 +5,52 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..calls.generating import CLOSED, iterate, iterate_async
 from ..calls.outcomes import ended_by
 from ..calls.parameters import Arguments
 from ..context import Here
-from ..exceptions import Interrupted
 from ..states import State
-from .execution import Execution
+from .attempts import Attempts
 from .stopping import Stop, stoppable
-
-if TYPE_CHECKING:
-    from ..definitions.flowdef import Flow
 
 
 class FlowSteps:
     """A flow's run, as far as taking its values is concerned.
 
     Args:
-        execution: the run, which has begun. args, kwargs: of the call. stop: stops it.
+        attempts: of the run. stop: stops it.
     """
 
-    def __init__(
-        self,
-        execution: Execution,
-        flow: Flow[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        stop: Stop,
-    ) -> None:
-        self.place: Here = execution.here()
-        self._execution, self._flow, self._stop = execution, flow, stop
-        self._given = args, kwargs
-        self._retries = False
-
-    @property
-    def fn(self) -> Callable[..., Any]:
-        return self._flow.fn
-
-    @property
-    def timeout_seconds(self) -> float | None:
-        return self._flow.timeout_seconds
+    def __init__(self, attempts: Attempts, stop: Stop) -> None:
+        self._attempts, self._stop = attempts, stop
+        self._execution = attempts.execution
+        self.place: Here = self._execution.here()
+        self.fn: Callable[..., Any] = attempts.flow.fn
+        self.timeout_seconds = attempts.flow.timeout_seconds
 
     def arguments(self) -> Arguments:
-        return self._execution.checked(self._flow, *self._given)
+        return self._attempts.arguments()
 
     def start(self) -> None:
-        if self._retries and not self._execution.begin("Retrying", self._which()):
-            raise Interrupted("stopped between two attempts")
+        if self._attempts.retries:
+            self._attempts.begin_again()
         self.place = self._execution.here()
-        self._execution.hook(self._flow)
-
-    def _which(self) -> str:
-        return self._execution.retrying.which(self._flow)
+        self._execution.hook()
 
     def returned(self, value: Any) -> State:
-        self._execution.drain()
+        self._execution.context.pool.drain()
         return State("Completed", data=value)
 
     def failed(self, error: Exception) -> State | float:
-        self._retries = True
-        return self._execution.retrying.failed(self._flow, error)
+        return self._attempts.failed(error)
 
     def pause(self, seconds: float) -> None:
-        if self._execution.context.stopping.wait(seconds):
-            raise Interrupted("terminated")
+        self._attempts.pause(seconds)
 
     def closed(self) -> State:
-        self._execution.drain()
+        self._execution.context.pool.drain()
         return State("Completed", CLOSED, data=...)  # no JSON, so it is not kept as the result
 
     def stopped(self, error: BaseException) -> State | None:
@@ -82,24 +59,16 @@ class FlowSteps:
         return self._execution.halting.halted(self._stop, error)
 
 
-def iterate_run(
-    execution: Execution, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Iterator[Any]:
-    """Yield the values of a flow's run that has begun."""
-    execution.set_up(flow)
-    with stoppable(execution.context) as stop:
-        steps = FlowSteps(execution, flow, args, kwargs, stop)
-        yield from iterate(steps, lambda state: execution.finish(flow, state))
+def iterate_run(attempts: Attempts) -> Iterator[Any]:
+    """Yield the values of a flow's run that has begun, and finish it."""
+    with stoppable(attempts.context) as stop:
+        yield from iterate(FlowSteps(attempts, stop), attempts.execution.finish)
 
 
-async def iterate_run_async(
-    execution: Execution, flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> AsyncGenerator[Any, None]:
+async def iterate_run_async(attempts: Attempts) -> AsyncGenerator[Any, None]:
     """Do the same for an asynchronous generator."""
-    execution.set_up(flow)
-    with stoppable(execution.context, asyncio.current_task()) as stop:
-        steps = FlowSteps(execution, flow, args, kwargs, stop)
-        ended = iterate_async(steps, lambda state: execution.finish(flow, state))
+    with stoppable(attempts.context, asyncio.current_task()) as stop:
+        ended = iterate_async(FlowSteps(attempts, stop), attempts.execution.finish)
         async with aclosing(ended) as values:
             async for value in values:
                 yield value

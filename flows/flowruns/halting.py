@@ -11,7 +11,6 @@ from dataclasses import replace
 from ..calls.outcomes import explain
 from ..context import RunContext
 from ..exceptions import Interrupted, NotCompleted, Suspending
-from ..runners.opening import OnePool
 from ..runs.pausing import leaves
 from ..runs.transitions import handed_over
 from ..states import ENDED, State, StateType
@@ -22,11 +21,11 @@ class Halting:
     """The halts of one flow run in this process.
 
     Args:
-        context: the run. pool: has the tasks that it submitted.
+        context: the run.
     """
 
-    def __init__(self, context: RunContext, pool: OnePool) -> None:
-        self._context, self._pool = context, pool
+    def __init__(self, context: RunContext) -> None:
+        self._context, self._pool = context, context.pool
         self._held, self._journal = context.held, context.journal
 
     def halted(self, stop: Stop, error: BaseException) -> State | None:

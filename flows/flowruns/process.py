@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from upshot.events.store import SyncStore
 
@@ -27,10 +27,8 @@ from ..results.formats import ResultFiles
 from ..runs.flowrun import FlowRun
 from ..states import State, StateType
 from ..taskruns import taskcall as _taskcall  # noqa: F401 - likewise
+from .attempts import Attempts
 from .execution import Execution
-
-if TYPE_CHECKING:
-    from ..definitions.flowdef import Flow
 
 EXIT_COMPLETED: Final = 0
 """Exit code of a process whose run completed, or is paused and goes on in another one."""
@@ -98,36 +96,31 @@ def _execute(journal: Journal, run: FlowRun, *, tells: bool) -> int:
         return EXIT_ENDED
     execution = Execution(held, journal, files)
     with capture(execution.context, strays=True):
-        state = _run(execution, run, journal if tells else None)
+        state = _run(execution, tells=tells)
     well = state.completed or state.type is StateType.PAUSED
     return EXIT_COMPLETED if well else EXIT_ENDED
 
 
-def _run(execution: Execution, run: FlowRun, told: Journal | None) -> State:
+def _run(execution: Execution, *, tells: bool) -> State:
     if not execution.begin():
-        return execution.finish(None, State("Cancelled"))
+        return execution.finish(State("Cancelled"))
+    run = execution.context.held.run
     try:
         flow = load_flow(run.entrypoint)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module raises
-        return execution.finish(None, _not_loaded(error))
-    if told is not None:
-        _tell(told, run, flow)
+        return execution.finish(_not_loaded(error))
+    if tells:
+        from ..schemas.telling import tell_of_run
+
+        tell_of_run(execution.context.journal, run, flow)
+    attempts = Attempts(execution, flow, (), run.parameters)
     if flow.is_async:
-        return asyncio.run(_run_async(execution, flow, run.parameters))
-    return execution.finish(flow, execution.perform(flow, (), run.parameters))
+        return asyncio.run(_run_async(attempts))
+    return execution.finish(attempts.perform())
 
 
-def _tell(journal: Journal, run: FlowRun, flow: Flow[..., Any]) -> None:
-    from ..schemas.telling import tell_of_run
-
-    tell_of_run(journal, run, flow)
-
-
-async def _run_async(
-    execution: Execution, flow: Flow[..., Any], parameters: dict[str, Any]
-) -> State:
-    state = await execution.perform_async(flow, (), parameters)
-    return await aside(execution.finish, flow, state)
+async def _run_async(attempts: Attempts) -> State:
+    return await aside(attempts.execution.finish, await attempts.perform_async())
 
 
 def _not_loaded(error: BaseException) -> State:

@@ -18,7 +18,7 @@ from ..journal.held import HeldRun
 from ..journal.journal import Journal
 from ..logs.capturing import capture, run_logger
 from ..results.formats import ResultFiles
-from ..runners.opening import OnePool
+from ..runners.opening import RunPool
 from ..runs.flowrun import FlowRun, Undo
 from ..runs.transitions import Change, transition_arguments
 from ..runs.undoing import asked_here, given_up_on
@@ -39,7 +39,7 @@ def undo_run(
         held: the run, Pending. wanted: how it is to end.
         entrypoint: of its code, where the run itself does not say that.
     """
-    context = RunContext(held, journal, files, OnePool())
+    context = RunContext(held, journal, files, RunPool())
     with capture(context, strays=True), standing(Here(context, Scope())):
         journal.transition(held, State("Undoing", wanted.message))
         change = _undone(context, wanted, entrypoint or held.run.entrypoint)
@@ -116,7 +116,7 @@ def _parts(context: RunContext) -> Iterator[RunContext]:
             journal.call("transition", *transition_arguments(part, state, own=False))
             part = journal.read(part.id) or part
         held = HeldRun(part, batch=_written(journal, part.id))
-        yield RunContext(held, journal, context.files, OnePool(), parent=context)
+        yield RunContext(held, journal, context.files, RunPool(), parent=context)
 
 
 def _written(journal: Journal, run_id: str) -> int:

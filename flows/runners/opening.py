@@ -1,51 +1,51 @@
-"""Opens a flow run's pool when the first task is submitted."""
+"""The pool of a flow run, opened when the first task is submitted."""
 
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Any, Final
 
+from ..calls.futures import TaskFuture
 from .base import Pool, TaskRunner
 from .threads import ThreadPoolTaskRunner
+from .work import Work
 
-_GRACE: Final = 3.0  # seconds
+_GRACE: Final = 3.0  # seconds that interrupted tasks get to clean up
 
 
-class OnePool:
-    """The pool of one flow run; calling it opens it.
+class RunPool:
+    """The pool of one flow run.
 
-    Args:
-        runner: makes it; threads by default.
+    Attributes:
+        runner: opens it; threads by default.
     """
 
-    def __init__(self, runner: TaskRunner | None = None) -> None:
-        self.runner = runner
-        self.opened: Pool | None = None
+    def __init__(self) -> None:
+        self.runner: TaskRunner | None = None
+        self._opened: Pool | None = None
         self._lock = threading.Lock()
 
-    def __call__(self) -> Pool:
+    def submit(self, work: Work, upstream: list[TaskFuture[Any]]) -> None:
         with self._lock:
-            if self.opened is None:
-                self.opened = (self.runner or ThreadPoolTaskRunner()).open()
-            return self.opened
+            if self._opened is None:
+                self._opened = (self.runner or ThreadPoolTaskRunner()).open()
+        self._opened.submit(work, upstream)
+
+    def may_block(self) -> bool:
+        return self._opened is None or self._opened.may_block()
 
     def drain(self) -> None:
-        """Wait for the end of all that was submitted."""
-        if self.opened is not None:
-            self.opened.drain()
+        if self._opened is not None:
+            self._opened.drain()
 
     def drop_waiting(self) -> None:
-        """End what has not begun without running it."""
-        if self.opened is not None:
-            self.opened.drop_waiting()
+        if self._opened is not None:
+            self._opened.drop_waiting()
 
-    def abort(self) -> None:
-        """Interrupt what runs, which then gets a moment to clean up."""
-        if self.opened is not None:
-            self.opened.abort(_GRACE)
+    def abort(self, grace: float = _GRACE) -> None:
+        if self._opened is not None:
+            self._opened.abort(grace)
 
     def close(self) -> None:
-        """Wait for what it runs and let go of it."""
-        if self.opened is not None:
-            self.opened.drain()
-            self.opened.close()
+        if self._opened is not None:
+            self._opened.close()

@@ -23,7 +23,7 @@ from ..logs.capturing import capture
 from ..results.formats import ResultFiles
 from ..runs.flowrun import FlowRun
 from ..taskruns.taskrun import TaskHead, TaskRun
-from .opening import OnePool
+from .opening import RunPool
 from .shipping import Shipped, ship
 
 if TYPE_CHECKING:
@@ -202,7 +202,8 @@ def _executed(order: Order, say: Callable[[Said], None]) -> Done:
             value = call_within(order.seconds, _called, (order, args, kwargs), {})
             return Done(consumed(value))
         finally:
-            place.run.pool.close()  # type: ignore[attr-defined]
+            place.run.pool.drain()
+            place.run.pool.close()
 
 
 def _called(order: Order, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -215,7 +216,7 @@ def _called(order: Order, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _place(order: Order, relay: Any) -> Here:
-    context = RunContext(HeldRun(order.run), relay, order.files, OnePool())
+    context = RunContext(HeldRun(order.run), relay, order.files, RunPool())
     context.label = f"{order.task_run[2]}."
     head = TaskHead(order.run, order.task, order.tags)
     identity, key, name = order.task_run

@@ -28,8 +28,7 @@ def task_run_of(
 ) -> tuple[TaskRun, State | None]:
     """Return the task run of a call and, where it completed before, its state with its result."""
     run = place.run
-    key = f"{task.name}:{inputs_key(bound)}"
-    key = f"{key}:{place.scope.count(key)}"
+    key = place.scope.numbered(f"{task.name}:{inputs_key(bound)}")
     passed = run.again.passed(task.name)
     task_run_id = derived_id("task-run", run.id, place.scope.owner, key, *passed)
     task_run_id, earlier, found = _met(task, run, task_run_id)

@@ -117,7 +117,7 @@ class TaskCall:
         place = here()
         if place is None:
             return
-        if self.is_async and not self._run.pool().may_block():
+        if self.is_async and not self._run.pool.may_block():
             raise OutsideRun("result() would block the loop that runs this task; await it")
         if self.is_async or self.elsewhere is not None or place.task is None:
             return

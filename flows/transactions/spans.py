@@ -89,10 +89,10 @@ class Span(Transaction):
         block = Block(timestamp(), parent, hooks)
         self.log.enter(self.identity, ACTIVE, block)
 
-    def stop_open(self, grace: float) -> None:
+    def stop_open(self) -> None:
         """Interrupt what still runs of what was submitted."""
         if any(not future.done() for future in self.open):
-            self._run.pool().abort(grace)
+            self._run.pool.abort()
 
     def number(self, task: str) -> str:
         """Return which call of a task within this span the next one is, as ``<task>:<number>``."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..definitions.options import TransactionHook
 
 _LOOK_AGAIN: Final = 0.05  # seconds
-_GRACE: Final = 3.0  # seconds that interrupted tasks get to clean up
 
 Error = BaseException | None
 
@@ -153,7 +152,7 @@ class transaction:
             TransactionFailed: it was undone though nothing in the block says so.
         """
         if error is not None:
-            span.stop_open(_GRACE)
+            span.stop_open()
             span.rollback()
         elif span.is_committed():
             return

@@ -12,7 +12,7 @@ import pytest
 
 from upshot import flow, task
 from upshot.flows.exceptions import Interrupted
-from upshot.flows.flowruns.execution import Execution
+from upshot.flows.flowruns.attempts import Attempts
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.states import State
 
@@ -164,14 +164,14 @@ def test_a_part_that_is_stopped_before_its_code_runs_ends_with_what_it_is_a_part
     seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stops a process comes between any two lines, also of those that begin a run."""
-    perform = Execution.perform
+    perform = Attempts.perform
 
-    def stopped(execution: Execution, *call: Any) -> State:
-        if execution.context.parent is not None:
+    def stopped(attempts: Attempts) -> State:
+        if attempts.context.parent is not None:
             raise Interrupted("terminated")
-        return perform(execution, *call)
+        return perform(attempts)
 
-    monkeypatch.setattr(Execution, "perform", stopped)
+    monkeypatch.setattr(Attempts, "perform", stopped)
     part = flow(lambda: 1, name="part")
     with pytest.raises(SystemExit):
         flow(lambda: part(), name="whole")()
