@@ -35,6 +35,13 @@ TABLE = Asset("zones/table", AssetProperties(name="Time zones", description="One
 PER_AREA = Asset("zones/per-area")
 
 
+class Portion(TypedDict):
+    """What the source has of one area: Africa, America, …"""
+
+    area: str
+    lines: list[str]
+
+
 class Zone(TypedDict):
     """A row of the table."""
 
@@ -55,15 +62,14 @@ def extract(path: str) -> list[str]:
 
 
 @task
-def portions(lines: list[str]) -> list[list[str]]:
-    """Put the lines of each area (Africa, America, …) together."""
-    areas = sorted(lines, key=_area_of)
-    return [list(group) for _, group in groupby(areas, key=_area_of)]
+def portions(lines: list[str]) -> list[Portion]:
+    by_area = groupby(sorted(lines, key=_area_of), key=_area_of)
+    return [Portion(area=area, lines=list(found)) for area, found in by_area]
 
 
-@task(task_run_name="parse-{lines[0]}", retries=1)
-def parse(lines: list[str]) -> list[Zone]:
-    return [_zone(line) for line in lines]
+@task(task_run_name="parse-{portion[area]}", retries=1)
+def parse(portion: Portion) -> list[Zone]:
+    return [_zone(line) for line in portion["lines"]]
 
 
 @materialize(TABLE, asset_deps=[SOURCE], version="1")
