@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .journal.journal import Journal
     from .results.formats import ResultFiles
     from .runners.opening import RunPool
+    from .runs.flowrun import FlowRun
     from .taskruns.taskrun import TaskHead, TaskRun
     from .transactions.recorded import TransactionLog
     from .transactions.transaction import Transaction
@@ -107,8 +108,18 @@ class RunContext:
     lineage: Lineage | None = None
 
     @property
+    def flow_run(self) -> FlowRun:
+        """The run as this process last knew it."""
+        return self.held.run
+
+    @property
     def id(self) -> str:
-        return self.held.run.id
+        return self.flow_run.id
+
+    @property
+    def owner(self) -> tuple[str, int]:
+        """What the store knows by that the run is still this process's: its id and epoch."""
+        return self.flow_run.id, self.flow_run.epoch
 
     def outward(self) -> Iterator[RunContext]:
         """Yield this run, and each that it is a part of, from the inside out."""
@@ -127,7 +138,7 @@ class RunContext:
     def owns_process(self) -> bool:
         """Whether nothing but this run, and what it is a part of, ends with the process."""
         outer = self.parent
-        return bool(self.held.run.pool) or (outer.owns_process if outer else self.alone)
+        return bool(self.flow_run.pool) or (outer.owns_process if outer else self.alone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from .context import Here, here
+from .given import DICT, TEXT, Kind, is_text, maybe, require
 
 if TYPE_CHECKING:
     from upshot.events.event import Event
 
 
 _OURS: Final = {f"prefect.resource.{name}": name for name in ("id", "name", "role")}
+_RESOURCE: Final = Kind("an id or labels", lambda given: is_text(given) or DICT.fits(given))
+_RELATED: Final = Kind(
+    "a list of labels",
+    lambda given: isinstance(given, Sequence) and all(map(DICT.fits, given)),
+)
 _MAX_RELATED: Final = 64  # as events allow
 
 
@@ -39,9 +45,12 @@ def emit_event(
         id: accepted once; a new one by default.
 
     Raises:
-        InvalidEvent: naming each wrong field.
+        InvalidEvent: naming each wrong field. WrongArgument: naming one that is no such thing.
         StoreUnavailable: outside of runs: it is not known whether it was written; emit it again.
     """
+    require(_RESOURCE, resource=resource)
+    require(maybe(_RELATED), related=related)
+    require(maybe(TEXT), id=id)
     place = here()
     labels = {"id": resource} if isinstance(resource, str) else _in_our_words(resource)
     more = {"occurred": occurred, "id": id}
@@ -88,14 +97,14 @@ def _checked(fields: dict[str, Any]) -> Event:
 
 
 def _of_run(place: Here) -> dict[str, Any]:
-    run = place.run.held.run
+    run = place.run.flow_run
     return {"follows": run.caused_by, "causation": run.causation}
 
 
 def _resources(place: Here) -> list[dict[str, str]]:
     from .runs.events import related as related_to
 
-    run = place.run.held.run
+    run = place.run.flow_run
     resources = [{"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name}]
     if place.task is not None:
         identity = f"task-run.{place.task.id}"

@@ -56,7 +56,7 @@ def _being_named(kind: str) -> Named | None:
 
 def _run() -> FlowRun | None:
     place = here()
-    return None if place is None else place.run.held.run
+    return None if place is None else place.run.flow_run
 
 
 def _task() -> TaskRun | None:
@@ -67,7 +67,7 @@ def _task() -> TaskRun | None:
 def _root_of(place: Here) -> str:
     from .deployments.runfuture import read
 
-    run = place.run.outermost.held.run
+    run = place.run.outermost.flow_run
     while run.parent is not None:
         above = read(place.run.journal, run.parent)
         if above is None:  # it is forgotten already

@@ -146,7 +146,7 @@ def _id_here(place: Here, name: str) -> ArtifactId:
     """Return the id that this call has whenever the code of its attempt runs."""
     from upshot.events.ids import derived_id
 
-    run, task = place.run.held.run, place.task
+    run, task = place.run.flow_run, place.task
     attempt = run.attempt if task is None else task.attempt
     number = place.scope.count(f"artifact:{name}")
     made = derived_id("artifact", run.id, place.scope.owner, str(attempt), name, str(number))
@@ -169,7 +169,7 @@ def _put(
     from ..emitting import made_event
 
     check_description(description)
-    run, task = place.run.held.run, place.task
+    run, task = place.run.flow_run, place.task
     doc = {
         "id": str(identity), **about, "flow_run": run.id, "flow": run.flow,
         "task_run": task and task.id, "task": task and task.name,

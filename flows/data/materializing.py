@@ -203,7 +203,7 @@ def _note(
     from ..emitting import made_event
 
     made = made_event(place, event, _resource(asset), list(related), payload)
-    run, task = place.run.held.run, place.task
+    run, task = place.run.flow_run, place.task
     head = {"key": asset.key, "what": what, "upstream": payload.get("upstream", [])}
     ran = {"flow_run": run.id, "flow": run.flow, "task_run": task and task.id}
     body = {"event": made.id, **ran, "task": task and task.task, **payload}

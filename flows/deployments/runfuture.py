@@ -15,6 +15,7 @@ from upshot.events.store import SyncStore
 
 from ..context import here
 from ..exceptions import Interrupted, MissingResult
+from ..given import RUN_ID, WAIT, maybe, require
 from ..journal.journal import Journal
 from ..results.formats import Kept, restore
 from ..runs.flowrun import FlowRun, parse_run
@@ -65,6 +66,7 @@ class RunFuture(Generic[R]):
 
     def wait(self, timeout: float | None = None) -> State | None:
         """Wait for its end, ``timeout`` seconds at most; return how it ended, or None."""
+        require(maybe(WAIT), timeout=timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = _SHORTEST_POLL
         while not self.done():
@@ -117,9 +119,12 @@ async def wait_for_flow_run(
 
     Raises:
         NotFound: no run has this id. TimeoutError: it has not ended.
+        WrongArgument: naming one that is none.
         StoreUnavailable: no service runs here.
     """
     del poll_interval
+    require(RUN_ID, flow_run_id=flow_run_id)
+    require(maybe(WAIT), timeout=timeout)
     return await asyncio.to_thread(_ended, str(flow_run_id), timeout)
 
 
@@ -140,7 +145,7 @@ def reach() -> Journal | SyncStore:
         StoreUnavailable: no service runs here.
     """
     place = here()
-    if place is not None and place.run.held.run.pool:  # a worker runs it, so a service is there
+    if place is not None and place.run.flow_run.pool:  # a worker runs it, so a service is there
         return place.run.journal
     require_lasting(joined := join())
     return connect(joined) if place is None else place.run.journal

@@ -96,7 +96,7 @@ class Halting:
 
     def _is_handed_over(self) -> bool:
         """Tell whether another worker is to go on with this run, or with the one that it is in."""
-        return self._context.outermost.held.run.handed
+        return self._context.outermost.flow_run.handed
 
     def _may_wait_elsewhere(self) -> bool:
         """Tell whether it is paused: then whoever ends this process, as its worker, ends no run."""

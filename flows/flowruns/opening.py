@@ -81,14 +81,14 @@ def part_of(
     key = place.scope.numbered(f"flow:{flow.name}:{inputs_key(bound)}")
     passed = outer.again.passed(flow.name)
     run_id = derived_id("flow-run", outer.id, place.scope.owner, key, *passed)
-    held = _take(outer.journal, _new_run(flow, bound, run_id, outer.held.run))
+    held = _take(outer.journal, _new_run(flow, bound, run_id, outer.flow_run))
     while held.run.state.completed:
         done = restored(outer.journal, flow, held.run)
         outer.journal.release(held)
         if done is not None:
             return done
         run_id = derived_id("flow-run", run_id, "again")
-        held = _take(outer.journal, _new_run(flow, bound, run_id, outer.held.run))
+        held = _take(outer.journal, _new_run(flow, bound, run_id, outer.flow_run))
     return Execution(held, outer.journal, outer.files, parent=outer)
 
 

@@ -104,7 +104,7 @@ def _execute(journal: Journal, run: FlowRun, *, tells: bool) -> int:
 def _run(execution: Execution, *, tells: bool) -> State:
     if not execution.begin():
         return execution.finish(State("Cancelled"))
-    run = execution.context.held.run
+    run = execution.context.flow_run
     try:
         flow = load_flow(run.entrypoint)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module raises

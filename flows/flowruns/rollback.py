@@ -92,7 +92,7 @@ def _undone(context: RunContext, wanted: Undo, entrypoint: str) -> Change:
         _undo(context, entrypoint)
     except NotUndone as error:
         run_logger().error("not undone: %s", error)
-        return given_up_on(context.held.run, wanted, str(error))
+        return given_up_on(context.flow_run, wanted, str(error))
     return Change(State(wanted.name, wanted.message))
 
 

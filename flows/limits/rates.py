@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..context import RunContext, require_here
 from ..exceptions import Interrupted, LimitTimeout, NoLimit
 from ..logs.capturing import run_logger
-from .concurrency import names_of
+from .concurrency import check_wanted, names_of
 from .slots import Wanted, concerned, limit_events
 
 _NO_LIMIT: Final = -2
@@ -32,10 +32,12 @@ def rate_limit(
         timeout_seconds: how long to wait at most; what would take longer is refused at once.
 
     Raises:
-        LimitTimeout: it would take too long. NoLimit, OutsideRun: as for :class:`concurrency`.
+        LimitTimeout: it would take too long. NoLimit, OutsideRun, WrongArgument: as for :class:`concurrency`.
     """
+    check_wanted(occupy, timeout_seconds, strict)
+    found = names_of(names)
     context = require_here("rate_limit").run
-    wanted = Wanted(names_of(names), occupy, timeout=timeout_seconds, strict=strict)
+    wanted = Wanted(found, occupy, timeout=timeout_seconds, strict=strict)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -50,7 +52,7 @@ async def _rate_limit_async(context: RunContext, wanted: Wanted) -> None:
 
 def _turn(context: RunContext, wanted: Wanted) -> float:
     """Return in how many seconds it is the call's turn."""
-    reached, _ = limit_events(wanted, concerned(context.held.run))
+    reached, _ = limit_events(wanted, concerned(context.flow_run))
     most = -1 if wanted.timeout is None else int(wanted.timeout * 1000)
     wait = context.journal.call("rate", wanted.slots, most, reached, *wanted.limits)
     if wait == _NO_LIMIT:

@@ -194,7 +194,7 @@ class Slots:
 
 
 def _claim(context: RunContext, wanted: Wanted, wake: Callable[[], None]) -> Claim:
-    run = context.held.run
+    run = context.flow_run
     token = f"{run.id}/{new_id()}"
     wait = int(wanted.timeout is None or wanted.timeout > 0)
     events = limit_events(wanted, concerned(run))

@@ -47,7 +47,7 @@ def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
         return logging.LoggerAdapter(_silent(), {})
     if place is None:
         raise OutsideRun("get_run_logger() works inside of a flow or task run only")
-    return logging.LoggerAdapter(run_logger(), {"flow_run": place.run.held.run.name})
+    return logging.LoggerAdapter(run_logger(), {"flow_run": place.run.flow_run.name})
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def _console(context: RunContext) -> logging.Handler:
 
     def name(record: logging.LogRecord) -> bool:
         place = here()
-        run = (place.run if place is not None else context).held.run.name
+        run = (place.run if place is not None else context).flow_run.name
         record.run = f"{run}/{place.task.name}" if place is not None and place.task else run
         return True
 

@@ -142,8 +142,7 @@ class Keeper:
         return self._hold(path, new=False)
 
     def _hold(self, path: str, *, new: bool) -> bool:
-        run = self._run.held.run
-        return bool(self._run.journal.call("hold_file", run.id, run.epoch, path, int(new)))
+        return bool(self._run.journal.call("hold_file", *self._run.owner, path, int(new)))
 
     def _fail(self, what: str, error: Exception | None = None) -> None:
         message = self._say(what)

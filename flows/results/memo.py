@@ -93,7 +93,7 @@ class Memo:
 
     def _made_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         policy = self._keeping.policy
-        run = self._run.held.run
+        run = self._run.flow_run
         context = TaskRunContext(self._task, self._task_run, run, self._flow_parameters())
         try:
             inputs, given = self._inputs(args, kwargs), dict(context.flow_parameters)
@@ -115,7 +115,7 @@ class Memo:
     def _flow_parameters(self) -> dict[str, Any]:
         run = self._run
         if run.flow is None or run.arguments is None:
-            return run.held.run.parameters
+            return run.flow_run.parameters
         return run.flow.bind(*run.arguments)
 
     @property
@@ -136,8 +136,7 @@ class Memo:
         return (policy.key_storage if policy else None) or self._keeping.storage
 
     def _owner(self) -> tuple[Argument, ...]:
-        run = self._run.held.run
-        return run.id, run.epoch, self._task_run.id
+        return *self._run.owner, self._task_run.id
 
     def _journal_call(self, function: str, *arguments: Argument) -> Any:
         return self._run.journal.call(function, *arguments)

@@ -45,7 +45,7 @@ def keep_result(flow: Flow[..., Any], run: RunContext, value: Any) -> tuple[Kept
             return kept, {"code": hash_code(flow.fn)} if run.parent is not None else {}
         return None, _in_file(flow, run, kept)
     except Exception as error:
-        message = f"the result of flow run {run.held.run.name} is not kept: {explain(error)}"
+        message = f"the result of flow run {run.flow_run.name} is not kept: {explain(error)}"
         if flow.persist_result:
             raise ResultNotKept(message) from error
         run_logger().warning("%s", message)

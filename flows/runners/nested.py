@@ -46,7 +46,7 @@ class Nested:
         self._open.clear()
 
     def _task_run(self, record: dict[str, Any]) -> TaskRun:
-        head = TaskHead(self._run.held.run, record["task"], tuple(record["tags"]))
+        head = TaskHead(self._run.flow_run, record["task"], tuple(record["tags"]))
         return TaskRun(
             self._run,
             head,

@@ -94,7 +94,7 @@ def pack(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], pl
         task.is_async,
         (args, kwargs),
         task.timeout_seconds,
-        run.held.run,
+        run.flow_run,
         task.name,
         made.tags,
         (made.id, made.key, made.name),

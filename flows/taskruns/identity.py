@@ -108,5 +108,5 @@ def _name(task: Task[..., Any], run: RunContext, bound: dict[str, Any]) -> str:
 
 
 def _head(run: RunContext, name: str, tags: tuple[str, ...]) -> TaskHead:
-    head = run.heads[name, tags] = TaskHead(run.held.run, name, tags)
+    head = run.heads[name, tags] = TaskHead(run.flow_run, name, tags)
     return head

@@ -123,7 +123,7 @@ class OpenTransactions:
 
 def task_run_from(run: RunContext, record: Record) -> TaskRun:
     """Return the task run that a record tells of."""
-    head = TaskHead(run.held.run, record["task"], tuple(record["tags"]))
+    head = TaskHead(run.flow_run, record["task"], tuple(record["tags"]))
     return TaskRun(
         run, head, task_run_id=record["id"], key=record["key"], name=record["name"],
         code=record["code"], earlier=record, inside=record.get("transaction"),

@@ -75,18 +75,17 @@ class TransactionLog:
 
     def note(self, field: str, text: str) -> None:
         """Write a field; it is durable when this returns."""
-        held = self._run.held.run
-        self._run.journal.call("note_transaction", held.id, held.epoch, field, text)
+        self._run.journal.call("note_transaction", *self._run.owner, field, text)
         with self._lock:
             self._keep(field, text)
 
     def enter(self, transaction: str, stage: str, block: Block | None = None) -> None:
         """Enter a stage; it is durable when this returns."""
-        held, told = self._run.held.run, {}
+        told = {}
         if block is not None:
             told[transaction + _BLOCK] = to_json(asdict(block)).decode()
         fields = [part for field in told.items() for part in field]
-        where = (held.id, held.epoch, self._whole)
+        where = (*self._run.owner, self._whole)
         self._run.journal.call("enter_stage", *where, transaction, stage, *fields)
         with self._lock:
             self._fields.update(told, **{transaction: stage})
@@ -125,18 +124,16 @@ class TransactionLog:
         self, transaction: str, key: str | None, record: dict[str, Any], entries: list[Argument]
     ) -> None:
         """Commit a transaction, its key and what its tasks cache, all at once."""
-        held = self._run.held.run
         kept = record.get("results", {}).values()
         files = to_json([each["path"] for each in kept if each.get("path")])
-        arguments = (held.id, held.epoch, self._whole, transaction, key or "", to_json(record))
+        arguments = (*self._run.owner, self._whole, transaction, key or "", to_json(record))
         self._run.journal.call("commit_transaction", *arguments, files, MOST_CACHED, *entries)
         with self._lock:
             self._fields[transaction] = COMMITTED
 
     def discard(self, path: str) -> None:
         """Let a file be removed that nobody is to find in the cache."""
-        held = self._run.held.run
-        self._run.journal.call("let_go_file", held.id, held.epoch, path)
+        self._run.journal.call("let_go_file", *self._run.owner, path)
 
     def committed(self, key: str) -> dict[str, Any] | None:
         """Return what is known of the transaction that was committed under a key, if one was."""
@@ -145,14 +142,12 @@ class TransactionLog:
 
     def lock(self, key: str, by: str) -> bool:
         """Take the lock of a key; False while somebody else has it."""
-        held = self._run.held.run
         wait = self._waits.setdefault(by, LockWait(self._run.journal))
-        return wait.take(f"transaction:{key}", held.id, held.epoch, by)
+        return wait.take(f"transaction:{key}", *self._run.owner, by)
 
     def unlock(self, key: str, by: str) -> None:
         """Let go of it."""
-        held = self._run.held.run
-        self._run.journal.call("unlock", f"transaction:{key}", held.id, held.epoch, by)
+        self._run.journal.call("unlock", f"transaction:{key}", *self._run.owner, by)
 
 
 def log_of(run: RunContext) -> TransactionLog:

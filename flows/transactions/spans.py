@@ -140,7 +140,7 @@ class Span(Transaction):
     def _record(self) -> dict[str, Any]:
         if self.key is None:
             return {}
-        return {"run": self._run.held.run.name, "results": self._results()}
+        return {"run": self._run.flow_run.name, "results": self._results()}
 
     def rollback(self) -> None:
         if self.state in {TransactionState.COMMITTED, TransactionState.ROLLED_BACK}:
