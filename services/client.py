@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import requests
 from requests.exceptions import ChunkedEncodingError, InvalidURL, Timeout
 from requests.exceptions import ConnectionError as NoConnection
 
+from .event_stream import ServerEvent, parse_stream, whole_lines
 from .exceptions import RequestFailed, RequestRefused, ServerUnreachable, TerminalServicesError
 
 Query: TypeAlias = Mapping[str, str | int | bool | None]
@@ -21,15 +22,6 @@ _PAGE: Final = 1000
 _UNREACHABLE: Final = (NoConnection, Timeout, ChunkedEncodingError)
 _NDJSON: Final = {"Content-Type": "application/x-ndjson"}
 _STREAM_SILENCE: Final = 60.0  # seconds; the API sends a comment more often than that
-
-
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
-    """One message of an event stream: its id (to go on from), its name and its JSON."""
-
-    id: str
-    name: str
-    data: Any
 
 
 class Client:
@@ -65,7 +57,7 @@ class Client:
         Raises:
             ServerUnreachable: nobody answers. RequestRefused, RequestFailed: with the reason.
         """
-        return self._json("GET", _PREFIX + path, params=_given(query))
+        return self._json("GET", path, params=_given(query))
 
     def post(
         self,
@@ -76,8 +68,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Send JSON to ``POST /api/v1<path>`` and return the answer; see ``get``."""
-        target = _PREFIX + path
-        return self._json("POST", target, json=body, params=_given(query), headers=headers)
+        return self._json("POST", path, json=body, params=_given(query), headers=headers)
 
     def lines(self, path: str, body: Any) -> Iterator[Item]:
         """Send JSON to ``POST /api/v1<path>`` and yield each JSON line of the answer; see ``get``.
@@ -85,27 +76,23 @@ class Client:
         Raises:
             ServerUnreachable: also when the connection breaks in between.
         """
-        with self._send("POST", _PREFIX + path, json=body, stream=True) as response:
-            if not response.ok:
-                raise _refusal(response)
-            try:
-                for line in _lines(response.iter_content(chunk_size=None)):
-                    yield json.loads(line)
-            except _UNREACHABLE as error:
-                raise ServerUnreachable(f"{self.url} went away before the answer's end") from error
+        broken = f"{self.url} went away before the answer's end"
+        with self._lines("POST", path, broken, json=body) as lines:
+            for line in lines:
+                yield json.loads(line)
 
     def put(self, path: str, body: Any, *, headers: Mapping[str, str] | None = None) -> Any:
         """Send JSON to ``PUT /api/v1<path>`` and return the answer; see ``get``."""
-        return self._json("PUT", _PREFIX + path, json=body, headers=headers)
+        return self._json("PUT", path, json=body, headers=headers)
 
     def delete(self, path: str) -> Any:
         """Return what ``DELETE /api/v1<path>`` answers; see ``get``."""
-        return self._json("DELETE", _PREFIX + path)
+        return self._json("DELETE", path)
 
     def send_lines(self, lines: Iterable[bytes]) -> Item:
         """Send events as NDJSON; return how many were ``accepted`` and were ``duplicates``."""
         body = b"\n".join(lines)
-        answer: Item = self._json("POST", f"{_PREFIX}/events", data=body, headers=_NDJSON)
+        answer: Item = self._json("POST", "/events", data=body, headers=_NDJSON)
         return answer
 
     def items(self, path: str, query: Query | None = None, limit: int | None = None) -> list[Item]:
@@ -148,19 +135,25 @@ class Client:
         if last_id is not None:
             headers["Last-Event-ID"] = last_id
         timeout = (self._timeout, _STREAM_SILENCE)
-        target = _PREFIX + path
-        with self._send(
-            "GET", target, params=_given(query), headers=headers, stream=True, timeout=timeout
-        ) as response:
+        broken, params = f"{self.url} went away while it was followed", _given(query)
+        with self._lines(
+            "GET", path, broken, params=params, headers=headers, timeout=timeout
+        ) as lines:
+            yield from parse_stream(lines)
+
+    @contextmanager
+    def _lines(self, method: str, path: str, broken: str, **how: Any) -> Iterator[Iterator[bytes]]:
+        """Give the lines of an answer as they come; ``broken`` says that they ended too early."""
+        with self._send(method, _PREFIX + path, stream=True, **how) as response:
             if not response.ok:
                 raise _refusal(response)
             try:
-                yield from parse_stream(_lines(response.iter_content(chunk_size=None)))
+                yield whole_lines(response.iter_content(chunk_size=None))
             except _UNREACHABLE as error:
-                raise ServerUnreachable(f"{self.url} went away while it was followed") from error
+                raise ServerUnreachable(broken) from error
 
-    def _json(self, method: str, target: str, **how: Any) -> Any:
-        response = self._send(method, target, **how)
+    def _json(self, method: str, path: str, **how: Any) -> Any:
+        response = self._send(method, _PREFIX + path, **how)
         if not response.ok:
             raise _refusal(response)
         return _decoded(response) if response.content else None
@@ -182,32 +175,6 @@ class Client:
             ) from error
         except (InvalidURL, ValueError) as error:  # requests' other errors of an address
             raise TerminalServicesError(f"UPSHOT_URL: {error}") from error
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines in chunks as soon as each is whole."""
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line.rstrip(b"\r") for line in whole)
-
-
-def parse_stream(lines: Iterable[bytes]) -> Iterator[ServerEvent]:
-    """Yield the messages in the lines of a ``text/event-stream`` whose data is JSON."""
-    fields: dict[str, str] = {}
-    for raw in lines:
-        line = raw.decode()
-        if not line:
-            if "data" in fields:
-                data = json.loads(fields["data"])
-                yield ServerEvent(fields.get("id", ""), fields.get("event", "message"), data)
-            fields = {}
-            continue
-        name, _, value = line.partition(":")
-        if name == "data" and name in fields:
-            fields[name] += "\n" + value.removeprefix(" ")
-        elif name:  # a line that begins with a colon is a comment
-            fields[name] = value.removeprefix(" ")
 
 
 def _given(query: Query | None) -> dict[str, str | int]:

@@ -11,7 +11,8 @@ from upshot.services.exceptions import RequestFailed, ServerUnreachable
 from .printing import note
 
 if TYPE_CHECKING:
-    from upshot.services.client import Client, Query, ServerEvent
+    from upshot.services.client import Client, Query
+    from upshot.services.event_stream import ServerEvent
 
 _FIRST_WAIT: Final = 0.5  # seconds
 _LONGEST_WAIT: Final = 10.0

@@ -1,6 +1,6 @@
 """The dispatcher: does the actions of firings.
 
-1. ``intake`` takes entries from the actions stream, as many as there is room for
+1. ``subscription`` takes entries from the actions stream, as many as there is room for
 2. ``dispatch`` does their actions one after another, each entry in a task of its own
 3. ``performers`` act on the world; ``lanes`` keep a dead receiver from holding up the others
 4. ``ledger`` writes what came of it: settled, parked for a later try, or buried
@@ -28,11 +28,11 @@ from ..definitions.catalog import Catalog
 from ..rendering import Renderer
 from .context import Contexts
 from .dispatch import Dispatch
-from .intake import Intake
 from .known import KnownDefinitions
 from .ledger import Ledger
 from .performers import performers
 from .replacing import Replacing
+from .subscription import Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -128,10 +128,10 @@ async def _run(
     registry: CollectorRegistry | None,
 ) -> None:
     metrics = registry or CollectorRegistry()
-    intake = Intake(store, dispatcher.consumer, dispatcher.take, metrics)
+    subscription = Subscription(store, dispatcher.consumer, dispatcher.take, metrics)
     beside = [asyncio.create_task(ledger.run()), asyncio.create_task(dispatcher.renew())]
     try:
-        await intake.run()
+        await subscription.run()
     finally:
         await dispatcher.drain()
         for task in beside:

@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from upshot.services.client import Client, ServerEvent, parse_stream
+from upshot.services.client import Client
+from upshot.services.event_stream import ServerEvent, parse_stream
 from upshot.services.exceptions import ServerUnreachable, TerminalServicesError
 
 

@@ -34,7 +34,7 @@ _BACKOFF: Final = ExponentialBackoff(cap=0.5, base=0.02)
 Taking = Callable[[list[tuple[str, bytes]]], Awaitable[None]]
 
 
-class Intake:
+class Subscription:
     """A subscription to the actions stream.
 
     Args:
