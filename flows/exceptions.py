@@ -15,6 +15,10 @@ class TerminalFlowsError(FlowsError):
     """Trying the same again can never succeed."""
 
 
+class WrongArgument(TerminalFlowsError, ValueError, TypeError):
+    """An argument is none that the function takes; the message names it, and what is wanted."""
+
+
 class InvalidParameters(TerminalFlowsError):
     """The parameters do not fit the flow's signature; the message names each."""
 
@@ -201,6 +205,10 @@ class FailedElsewhere(FlowsError):
 
 class ProcessDied(RetryableFlowsError):
     """The process that ran a task died."""
+
+
+class ClusterUnavailable(RetryableFlowsError):
+    """A cluster that runs tasks can't be reached, or was lost."""
 
 
 class TimedOut(RetryableFlowsError, TimeoutError):

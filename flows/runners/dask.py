@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from ..context import Here
-from ..exceptions import MissingExtra, ProcessDied
+from ..exceptions import ClusterUnavailable, MissingExtra, ProcessDied
 from .base import Pool
 from .elsewhere import ElsewherePool
 from .nested import Nested
@@ -40,7 +40,7 @@ class DaskTaskRunner:
 
     Raises:
         MissingExtra: the package ``distributed`` is not installed.
-        ValueError: more than one of cluster, address and cluster_class is given.
+        WrongArgument: more than one of cluster, address and cluster_class, or what is none.
     """
 
     def __init__(
@@ -53,7 +53,12 @@ class DaskTaskRunner:
         client_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         if sum(given is not None for given in (cluster, address, cluster_class)) > 1:
-            raise ValueError("give one of cluster, address and cluster_class")
+            raise WrongArgument("give one of cluster, address and cluster_class")
+        require(maybe(TEXT), address=address)
+        require(maybe(FUNCTION), cluster_class=cluster_class)
+        require(maybe(DICT), cluster_kwargs=cluster_kwargs, client_kwargs=client_kwargs)
+        if cluster is not None and not hasattr(cluster, "scheduler_address"):
+            raise wrong("cluster", cluster, "must be a cluster of Dask")
         _require()
         self._cluster, self._address, self._class = cluster, address, cluster_class
         self._cluster_kwargs = dict(cluster_kwargs or {})
@@ -84,8 +89,7 @@ class Workers:
 
     def __init__(self, cluster: Any, address: str, client_kwargs: dict[str, Any]) -> None:
         self._cluster, self._address, self._kwargs = cluster, address, client_kwargs
-        self._client: Client | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[Client] | None = None
         self._numbers = count()
 
     async def call(
@@ -96,22 +100,21 @@ class Workers:
         Raises:
             Unpicklable: an argument can not be sent; names it.
             ProcessDied: the workers that ran it kept dying.
+            ClusterUnavailable: there is no cluster, or not any more.
         """
         from distributed import KilledWorker
+        from distributed.client import ClosedClientError, FutureCancelledError
 
         order = pack(task, args, kwargs, place)
         client = await self._opened()
         key = f"{task.name}-{place.task.id if place.task else ''}-{next(self._numbers)}"
-        future = client.submit(_run, order, key=key, pure=False)
         try:
-            said, done = pickle.loads(await future)
+            said, done = pickle.loads(await _told(client, order, key))
         except KilledWorker as error:
             raise ProcessDied(f"the workers that ran it died: {error}") from None
-        except asyncio.CancelledError:
-            await future.cancel()
-            raise
-        finally:
-            future.release()
+        except (FutureCancelledError, ClosedClientError):
+            lost = f"the Dask cluster at {self._address} was lost meanwhile"
+            raise ClusterUnavailable(lost) from None
         nested = Nested(place)
         for each in said:
             nested.put(each)
@@ -120,19 +123,56 @@ class Workers:
         return ended.result()
 
     async def _opened(self) -> Client:
+        """Return the connection, anew where it was lost; all that wait for it share its failure."""
+        if self._opening is None or _is_over(self._opening):
+            self._opening = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._opening)
+
+    async def _connect(self) -> Client:
         from distributed import Client
 
-        async with self._opening:
-            if self._client is None:
-                self._client = await Client(self._address, asynchronous=True, **self._kwargs)
-        return self._client
+        try:
+            made: Client = await Client(self._address, asynchronous=True, **self._kwargs)
+        except OSError as error:
+            nobody = f"no Dask cluster can be reached at {self._address}: {error}"
+            raise ClusterUnavailable(nobody) from error
+        return made
 
     async def close(self) -> None:
-        if self._client is not None:
-            closing: Any = self._client.close(_CLOSING_SECONDS)
-            await closing
+        if self._opening is not None:
+            await _left(self._opening)
         if self._cluster is not None:
             await asyncio.to_thread(self._cluster.close, _CLOSING_SECONDS)
+
+
+def _is_over(opening: asyncio.Task[Client]) -> bool:
+    if not opening.done():
+        return False
+    failed = opening.cancelled() or opening.exception() is not None
+    return failed or opening.result().status == "closed"
+
+
+async def _left(opening: asyncio.Task[Client]) -> None:
+    """Close a connection, or leave off making it."""
+    opening.cancel()
+    await asyncio.wait([opening])
+    if not _is_over(opening):
+        closing: Any = opening.result().close(_CLOSING_SECONDS)
+        await closing
+
+
+async def _told(client: Client, order: bytes, key: str) -> bytes:
+    """Have a worker execute an order; return what it tells of it."""
+    future = client.submit(_run, order, key=key, pure=False)
+    try:
+        told: bytes = await future
+        return told
+    except asyncio.CancelledError:
+        if client.status == "running":
+            await future.cancel()
+        raise
+    finally:
+        future.release()
 
 
 def _run(order: bytes) -> bytes:

@@ -25,7 +25,7 @@ from upshot import (
     task,
     unmapped,
 )
-from upshot.flows.exceptions import OutsideRun, TimedOut
+from upshot.flows.exceptions import ClusterUnavailable, OutsideRun, TimedOut
 from upshot.flows.states import State
 
 from .conftest import Seen
@@ -275,6 +275,46 @@ def test_a_cluster_runs_again_what_a_killed_worker_ran(seen: Seen, cluster: Any)
 
     assert f() == list(range(60))
     assert {record["state"]["name"] for record in seen.tasks().values()} == {"Completed"}
+
+
+def test_tasks_go_on_when_a_lost_cluster_is_there_again(seen: Seen) -> None:
+    from distributed import LocalCluster
+
+    options = {"n_workers": 1, "processes": False, "protocol": "tcp://"}
+    first = LocalCluster(dashboard_address=None, **options)
+    port = int(first.scheduler_address.rpartition(":")[2])
+
+    @task
+    def same(x: int) -> int:
+        return x
+
+    runner = DaskTaskRunner(address=first.scheduler_address, client_kwargs={"timeout": 0.3})
+
+    @flow(task_runner=runner)
+    def f() -> list[object]:
+        one = same.submit(1).result()
+        first.close()
+        lost = same.submit(2).result(raise_on_failure=False)
+        with LocalCluster(scheduler_port=port, dashboard_address=None, **options):
+            return [one, lost, same.submit(3).result()]
+
+    one, lost, three = f()
+    assert (one, three) == (1, 3)
+    assert isinstance(lost, ClusterUnavailable)
+
+
+def test_a_whole_map_is_told_at_once_that_there_is_no_cluster(seen: Seen) -> None:
+    @task
+    def work(x: int) -> int:
+        return x
+
+    @flow(task_runner=DaskTaskRunner(address="tcp://127.0.0.1:1", client_kwargs={"timeout": 0.3}))
+    def f() -> list[object]:
+        return [each.result(raise_on_failure=False) for each in work.map(range(50))]
+
+    errors = f()
+    assert {type(error) for error in errors} == {ClusterUnavailable}
+    assert len({id(error) for error in errors}) == 1
 
 
 def test_a_cluster_can_be_made_for_the_run(seen: Seen) -> None:
