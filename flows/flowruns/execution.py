@@ -17,6 +17,7 @@ from ..results.of_flows import Fields, keep_result
 from ..runners.opening import RunPool
 from ..runs.transitions import handed_over
 from ..states import State, StateType, legible
+from ..taskruns.identity import recall
 from ..waiting.boundary import pass_boundary
 from ..waiting.turns import Turns
 from .halting import Halting
@@ -58,7 +59,7 @@ class Execution:
         run = held.run
         _log.info("flow run %s of %s is %s", run.name, run.flow, run.state.name)
         if run.attempt > 1 or resumed:
-            self.halting.restore()
+            recall(self.context)
         return not run.state.ended
 
     def here(self) -> Here:

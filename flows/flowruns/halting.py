@@ -14,6 +14,7 @@ from ..exceptions import Interrupted, NotCompleted, Suspending
 from ..runs.pausing import leaves
 from ..runs.transitions import handed_over
 from ..states import ENDED, State, StateType
+from ..taskruns.identity import recall
 from .stopping import Stop
 
 
@@ -53,7 +54,7 @@ class Halting:
         if self._journal.leave(held):
             return held.run.state
         held.halted = held.unfinished = False
-        self.restore()
+        recall(self._context)
         return None
 
     def _stopped(self, stop: Stop, error: BaseException) -> State:
@@ -110,9 +111,3 @@ class Halting:
         if not around or stops or not isinstance(error, Interrupted):
             return error
         return NotCompleted(f"flow run {self._held.run.name} was stopped")
-
-    def restore(self) -> None:
-        """Know what its tasks did in earlier attempts."""
-        key = self._journal.keys("tasks", self._held.run.id)
-        stored = self._journal.execute("HGETALL", key)
-        self._context.restored.update({name.decode(): body for name, body in stored.items()})

@@ -23,7 +23,8 @@ from ..runs.flowrun import FlowRun, Undo
 from ..runs.transitions import Change, transition_arguments
 from ..runs.undoing import asked_here, given_up_on
 from ..states import State
-from ..transactions.left_open import records_of, task_run_from, undo
+from ..taskruns.taskrun import task_run_from
+from ..transactions.left_open import records_of, undo
 
 
 def undo_run(

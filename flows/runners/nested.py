@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
 from ..context import METADATA, Here
 from ..states import ENDED, State, StateType
-from ..taskruns.taskrun import TaskHead, TaskRun
+from ..taskruns.taskrun import task_run_from
 
 if TYPE_CHECKING:
     from .order import Said
@@ -42,17 +42,6 @@ class Nested:
     def close(self) -> None:
         """End the tasks that the function has not ended: its process died, or was killed."""
         for body in self._open.values():
-            self._task_run(from_json(body)).enter(State("Crashed", "the process of its task ended"))
+            task_run = task_run_from(self._run, from_json(body))
+            task_run.enter(State("Crashed", "the process of its task ended"))
         self._open.clear()
-
-    def _task_run(self, record: dict[str, Any]) -> TaskRun:
-        head = TaskHead(self._run.flow_run, record["task"], tuple(record["tags"]))
-        return TaskRun(
-            self._run,
-            head,
-            task_run_id=record["id"],
-            key=record["key"],
-            name=record["name"],
-            code=record["code"],
-            earlier=record,
-        )

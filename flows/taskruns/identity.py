@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from upshot.events.ids import derived_id
 
@@ -17,10 +17,16 @@ from ..logs.capturing import run_logger
 from ..results.formats import Kept, restore
 from ..results.keeping import keeping_for
 from ..states import State, StateType
-from .taskrun import Inside, TaskHead, TaskRun
+from .taskrun import Inside, TaskHead, TaskRun, parse_record
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
+
+
+def recall(run: RunContext) -> None:
+    """Know from now on what the run's tasks did in earlier attempts."""
+    stored = run.journal.execute("HGETALL", run.journal.keys("tasks", run.id))
+    run.restored.update({name.decode(): body for name, body in stored.items()})
 
 
 def task_run_of(
@@ -31,18 +37,17 @@ def task_run_of(
     key = place.scope.numbered(f"{task.name}:{inputs_key(bound)}")
     passed = run.again.passed(task.name)
     task_run_id = derived_id("task-run", run.id, place.scope.owner, key, *passed)
-    task_run_id, earlier, found = _met(task, run, task_run_id)
-    done = found if isinstance(found, State) else None
-    name = earlier["name"] if earlier else _name(task, run, bound)
+    met = _met(task, run, task_run_id)
+    name = met.record["name"] if met.record else _name(task, run, bound)
     tags = with_current(task.tags)
     head = run.heads.get((task.name, tags)) or _head(run, task.name, tags)
     made = TaskRun(
-        run, head, task_run_id=task_run_id, key=key, name=name, code=task.code, earlier=earlier,
-        why=found if isinstance(found, str) else "", caller=place.task, inside=_inside(task, place),
+        run, head, task_run_id=met.task_run_id, key=key, name=name, code=task.code,
+        earlier=met.record, why=met.why, caller=place.task, inside=_inside(task, place),
     )  # fmt: skip
-    if made.why:
-        run_logger().warning("%s: %s", name, made.why)
-    return made, done
+    if met.why:
+        run_logger().warning("%s: %s", name, met.why)
+    return made, met.done
 
 
 def _inside(task: Task[..., Any], place: Here) -> Inside | None:
@@ -52,27 +57,30 @@ def _inside(task: Task[..., Any], place: Here) -> Inside | None:
     return {"id": place.transaction.identity, "hooks": len(task.hooks.get("on_rollback", ()))}
 
 
-def _met(
-    task: Task[..., Any], run: RunContext, task_run_id: str
-) -> tuple[str, dict[str, Any] | None, State | str]:
-    """Return the id of a call's task run, its record, and its end or why it is to run again.
+class _Met(NamedTuple):
+    """What is there of a call's task run: its record, and its end or why it is to run again."""
+
+    task_run_id: str
+    record: dict[str, Any] | None
+    done: State | None = None
+    why: str = ""
+
+
+def _met(task: Task[..., Any], run: RunContext, task_run_id: str) -> _Met:
+    """Find a call's task run.
 
     One that completed and can't be used can't be gone into again either: then it is another one.
     """
     why = ""
     while True:
-        earlier = _record(run, task_run_id)
-        if earlier is None or earlier["state"]["type"] != StateType.COMPLETED:
-            return task_run_id, earlier, why
-        found = _restored(task, run, earlier)
+        stored = run.restored.get(task_run_id)
+        record = parse_record(stored) if stored else None
+        if record is None or record["state"]["type"] != StateType.COMPLETED:
+            return _Met(task_run_id, record, why=why)
+        found = _restored(task, run, record)
         if isinstance(found, State):
-            return task_run_id, earlier, found
+            return _Met(task_run_id, record, done=found)
         task_run_id, why = derived_id("task-run", task_run_id, "again"), found
-
-
-def _record(run: RunContext, task_run_id: str) -> dict[str, Any] | None:
-    stored = run.restored.get(task_run_id)
-    return from_json(stored.partition(b" ")[2]) if stored else None
 
 
 def _restored(task: Task[..., Any], run: RunContext, record: dict[str, Any]) -> State | str:
@@ -85,7 +93,8 @@ def _restored(task: Task[..., Any], run: RunContext, record: dict[str, Any]) -> 
     if checkpoint is None:
         return "its result was not kept; run again"
     try:
-        value = restore(_kept(run, record, checkpoint), task.fn, pickled=_pickles(task, run))
+        kept = _kept(run, record, checkpoint)
+        value = restore(kept, task.fn, pickled=_pickles(task, run))
     except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
         return f"its result is gone ({explain(error)}); run again"
     return replace(State.from_dict(record["state"]), data=value)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection
 from typing import Any, Final, TypedDict
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from upshot.events.ids import derived_id, new_id
 
@@ -200,6 +200,21 @@ class TaskRun:
             self.enter(state)
             self._closed = True
         return True
+
+
+def parse_record(stored: bytes) -> dict[str, Any]:
+    """Return the record of a task run, which the store keeps behind the type of its state."""
+    record: dict[str, Any] = from_json(stored.partition(b" ")[2])
+    return record
+
+
+def task_run_from(context: RunContext, record: dict[str, Any]) -> TaskRun:
+    """Return the task run that a record tells of."""
+    head = TaskHead(context.flow_run, record["task"], tuple(record["tags"]))
+    return TaskRun(
+        context, head, task_run_id=record["id"], key=record["key"], name=record["name"],
+        code=record["code"], earlier=record, inside=record.get("transaction"),
+    )  # fmt: skip
 
 
 def _text(value: object) -> str:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
-
 from ..context import Here, RunContext, Scope, standing
 from ..exceptions import NotUndone
 from ..states import State
-from ..taskruns.taskrun import TaskHead, TaskRun
+from ..taskruns.taskrun import parse_record, task_run_from
 from .known import hooks_of
 from .naming import named
 from .recorded import ROLLING_BACK, Block, log_of
@@ -121,19 +119,10 @@ class OpenTransactions:
         return made
 
 
-def task_run_from(run: RunContext, record: Record) -> TaskRun:
-    """Return the task run that a record tells of."""
-    head = TaskHead(run.flow_run, record["task"], tuple(record["tags"]))
-    return TaskRun(
-        run, head, task_run_id=record["id"], key=record["key"], name=record["name"],
-        code=record["code"], earlier=record, inside=record.get("transaction"),
-    )  # fmt: skip
-
-
 def records_of(run: RunContext) -> Mapping[str, Record]:
     """Return what the store has of the run's task runs, by their ids."""
     stored = run.journal.execute("HGETALL", run.journal.keys("tasks", run.id))
-    return {name.decode(): from_json(body.partition(b" ")[2]) for name, body in stored.items()}
+    return {name.decode(): parse_record(body) for name, body in stored.items()}
 
 
 def _is_done(record: Record) -> bool:
