@@ -110,7 +110,7 @@ async def settle(
                 return None
             change = await _change(runs, run, state, message)
             ended = await runs.transition(
-                run, change.state, own=False, only_if_lapsed=lapsed, more=change.fields,
+                run, change.state, own=False, only_if_lapsed=lapsed, fields=change.fields,
                 due_ms=change.due_ms,
             )  # fmt: skip
         except Conflict:

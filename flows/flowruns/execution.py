@@ -81,7 +81,7 @@ class Execution:
             last = replace(state, message=legible(state.message))
             fields = fields if last.ended else handed_over(self._held.run)
             self.halting.end_parts(last)
-            self._journal.transition(self._held, last, result=result, more=fields)
+            self._journal.transition(self._held, last, result=result, fields=fields)
             with standing(self.here()):
                 self.hook()
         self._journal.release(self._held)

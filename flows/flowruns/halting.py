@@ -87,7 +87,7 @@ class Halting:
         for part in reversed(self._journal.parts_of(self._held)):
             if self._journal.refresh(part) not in ENDED:
                 fields = {} if state.ended else handed_over(part.run)
-                self._journal.transition(part, state, more=fields)
+                self._journal.transition(part, state, fields=fields)
             self._journal.release(part)
 
     def _is_cancelled(self) -> bool:

@@ -103,7 +103,7 @@ def _take(journal: Journal, run: FlowRun) -> HeldRun:
     # Scheduling it from outside fences whatever process may still believe to have it.
     state = State("AwaitingRetry", f"was {there.state.name}")
     goes_on = {"resumed": b"1"} if there.state.type is StateType.PAUSED else None
-    journal.call("transition", *transition_arguments(there, state, own=False, more=goes_on))
+    journal.call("transition", *transition_arguments(there, state, own=False, fields=goes_on))
     return journal.hold(journal.read(run.id) or there)
 
 

@@ -45,7 +45,7 @@ def undo_run(
         journal.transition(held, State("Undoing", wanted.message))
         change = _undone(context, wanted, entrypoint or held.run.entrypoint)
         _end_tasks(context, change.state)
-        journal.transition(held, change.state, more=change.fields)
+        journal.transition(held, change.state, fields=change.fields)
     journal.release(held)
     return held.run.state
 
@@ -67,10 +67,8 @@ def undo_here(
         run = _read(journal, run_id)
         owes = bool(journal.execute("EXISTS", store.keys("open", run.id)))
         if (change := asked_here(run, owes=owes)) is not None:
-            more = change.fields
-            journal.call(
-                "transition", *transition_arguments(run, change.state, own=False, more=more)
-            )
+            arguments = transition_arguments(run, change.state, own=False, fields=change.fields)
+            journal.call("transition", *arguments)
         run, taken = _read(journal, run_id), State("Pending", "taken by who undoes it")
         arguments = transition_arguments(run, taken, own=False, lease_ms=lease_ms)
         journal.call("transition", *arguments)

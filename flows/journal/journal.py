@@ -86,7 +86,7 @@ class Journal:
         started: bool = False,
         result: Kept | None = None,
         lease: bool = True,
-        more: Mapping[str, Argument] | None = None,
+        fields: Mapping[str, Argument] | None = None,
     ) -> None:
         """Change the run's state once all before is durable; see ``fit`` for what it becomes.
 
@@ -103,7 +103,7 @@ class Journal:
             begins, kept = (started, result) if fitting is state else (False, None)
             arguments = transition_arguments(
                 run, fitting, own=True, lease_ms=self.lease_ms if lease else 0,
-                started=begins, result=kept, more=more,
+                started=begins, result=kept, fields=fields,
             )  # fmt: skip
             try:
                 version, epoch = self.call("transition", *arguments)
@@ -112,7 +112,7 @@ class Journal:
             except EventsError as error:
                 self._lost(f"run {run.name}: {error}")
             else:
-                changed = after(run, fitting, started=begins, more=more)
+                changed = after(run, fitting, started=begins, fields=fields)
                 held.run = replace(changed, version=version, epoch=epoch)
                 return
 

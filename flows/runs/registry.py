@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from upshot.events.clock import unix_ms
-from upshot.events.event import Causation
 from upshot.events.exceptions import Conflict
 from upshot.events.store import Store
 
@@ -18,11 +17,15 @@ from .changing import cancelled, moved, retried
 from .flowrun import FlowRun
 from .pausing import answered, paused, resumed
 from .reading import RunFilter, RunReader
-from .transitions import Change, after, change_arguments, create_arguments, transition_arguments
+from .transitions import (
+    Cause,
+    Change,
+    after,
+    change_arguments,
+    create_arguments,
+    transition_arguments,
+)
 from .undoing import asked
-
-Cause: TypeAlias = tuple[str, Causation]
-"""The event that makes somebody change a run, and the causation of what follows from it."""
 
 __all__ = ["Cause", "RunFilter", "Runs"]
 
@@ -81,7 +84,7 @@ class Runs(RunReader):
             state,
             started=how.get("started", False),
             cause=how.get("cause"),
-            more=how.get("more"),
+            fields=how.get("fields"),
         )
         return replace(changed, version=version, epoch=epoch)
 
@@ -217,7 +220,7 @@ class Runs(RunReader):
                 version, epoch = await self._store.call("transition", *arguments)
             except Conflict:
                 continue
-            changed = after(run, change.state, cause=cause, more=change.fields)
+            changed = after(run, change.state, cause=cause, fields=change.fields)
             return replace(changed, version=version, epoch=epoch)
         raise Conflict(f"run {run_id} keeps changing")
 

@@ -90,7 +90,7 @@ def transition_arguments(
     started: bool = False,
     cause: Cause | None = None,
     result: Kept | None = None,
-    more: Mapping[str, Argument] | None = None,
+    fields: Mapping[str, Argument] | None = None,
 ) -> tuple[Argument, ...]:
     """Return the arguments of ``upshot_transition`` from the run as it was read to ``state``.
 
@@ -101,22 +101,22 @@ def transition_arguments(
         started: the flow's body starts now: one attempt more.
         cause: event that made somebody else ask, and the causation of what follows from it.
         result: what the flow returned, where that is JSON.
-        more: other fields of the record to set.
+        fields: others of the record to set.
     """
-    changed = after(run, state, started=started, cause=cause, more=more)
+    changed = after(run, state, started=started, cause=cause, fields=fields)
     event = state_event(changed, state, previous=run.state, due_ms=due_ms)
-    fields: list[Argument] = ["state", to_json(state.to_dict()), "attempt", changed.attempt]
-    fields += ["started", changed.started or "", "ended", changed.ended or ""]
+    written: list[Argument] = ["state", to_json(state.to_dict()), "attempt", changed.attempt]
+    written += ["started", changed.started or "", "ended", changed.ended or ""]
     if cause is not None:
-        fields += ["cause", to_json([cause[0], cause[1].model_dump()]), f"by:{cause[0]}", "1"]
+        written += ["cause", to_json([cause[0], cause[1].model_dump()]), f"by:{cause[0]}", "1"]
     if result is not None:
-        fields += ["result", result.body, "checkpoint", result.form]
-    for name, value in {**_cleared(run, changed), **(more or {})}.items():
-        fields += [name, value]
+        written += ["result", result.body, "checkpoint", result.form]
+    for name, value in {**_cleared(run, changed), **(fields or {})}.items():
+        written += [name, value]
     epoch: Argument = run.epoch if own else ""
     return (
         run.id, run.version, epoch, state.type.value, due_ms, lease_ms, int(only_if_lapsed),
-        event.id, event.to_json(), *fields,
+        event.id, event.to_json(), *written,
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def change_arguments(
     """
     return transition_arguments(
         run, change.state, own=False, due_ms=change.due_ms, cause=cause,
-        lease_ms=lease_ms if change.lease else 0, more=change.fields,
+        lease_ms=lease_ms if change.lease else 0, fields=change.fields,
     )  # fmt: skip
 
 
@@ -157,12 +157,13 @@ def after(
     *,
     started: bool = False,
     cause: Cause | None = None,
-    more: Mapping[str, Argument] | None = None,
+    fields: Mapping[str, Argument] | None = None,
 ) -> FlowRun:
     """Return the run as it is once ``state`` is entered; version and epoch come from the store."""
     caused_by, causation = cause or (run.caused_by, run.causation)
-    waits = (more or {}).get("pause") if state.type is StateType.PAUSED else None
-    undo = (more or {}).get("undo")
+    fields = fields or {}
+    waits = fields.get("pause") if state.type is StateType.PAUSED else None
+    undo = fields.get("undo")
     goes_on = run.resumed and not state.ended and state.type is not StateType.RUNNING
     return replace(
         run,
@@ -175,6 +176,6 @@ def after(
         pause=Pause.from_json(waits) if isinstance(waits, bytes) and waits else None,
         undo=None if state.ended else Undo.from_json(undo) if isinstance(undo, bytes) else run.undo,
         stuck=run.stuck if state.ended else "",
-        resumed=bool((more or {}).get("resumed", goes_on)),
+        resumed=bool(fields.get("resumed", goes_on)),
         causes=run.causes | {cause[0]} if cause else run.causes,
     )

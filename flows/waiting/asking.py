@@ -164,8 +164,8 @@ class _Asking:
             clock = self._journal.execute("TIME")
             pause = replace(pause, until=unix_ms(clock) + int(seconds * 1000))
         name = "Suspended" if self._leaves() else "Paused"
-        more = {"pause": pause.to_json(), ANSWER + pause.key: b""}
-        self._journal.transition(self._held, State(name, self._message), more=more)
+        fields = {"pause": pause.to_json(), ANSWER + pause.key: b""}
+        self._journal.transition(self._held, State(name, self._message), fields=fields)
 
     def _leaves(self) -> bool:
         return self._question.stay is not None and leaves(self._held.run)
@@ -203,10 +203,10 @@ class _Asking:
     def _give_up(self) -> None:
         """Go on without an answer, unless one came in this moment."""
         running, late = State("Running", "it waits no longer"), self._question.late
-        more = {"pause": b""}
+        fields = {"pause": b""}
         if self._question.line and self._given_up.is_set():
-            more[ANSWER + self._question.pause.key] = b""
-        self._journal.transition(self._held, running, more=more)
+            fields[ANSWER + self._question.pause.key] = b""
+        self._journal.transition(self._held, running, fields=fields)
         self._held.halted = False
         if self._found() is None:
             raise Interrupted("nobody waits") if late is None else late()

@@ -69,7 +69,7 @@ class Pauses:
     async def _end(self, run: FlowRun, state: State) -> None:
         change = ending(run, state, owes=await self._runs.owes(run.id))
         try:
-            ended = await self._runs.transition(run, change.state, own=False, more=change.fields)
+            ended = await self._runs.transition(run, change.state, own=False, fields=change.fields)
         except (Conflict, IllegalTransition):
             return  # it went on in this moment
         if ended.state.ended:

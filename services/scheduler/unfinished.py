@@ -34,7 +34,7 @@ class Unfinished:
             if change is None:
                 continue
             try:
-                await self._runs.transition(run, change.state, own=False, more=change.fields)
+                await self._runs.transition(run, change.state, own=False, fields=change.fields)
             except (Conflict, IllegalTransition):
                 continue  # somebody retried it in this moment
             log.info("to be undone", run=run.id, name=run.name, was=run.state.name)

@@ -43,7 +43,7 @@ def test_pausing_is_legal_idempotent_or_refused(state: str, pool: str) -> None:
     assert change.state.type in LEGAL[one.state.type]
     assert change.lease == (one.state.type is not StateType.SCHEDULED)
     assert (change.state.name == "Suspended") == (change.lease and bool(pool))
-    assert paused(after(one, change.state, more=change.fields), "again") is None
+    assert paused(after(one, change.state, fields=change.fields), "again") is None
 
 
 @given(state=states, pool=pools, occupied=st.booleans(), attempt=st.integers(0, 2))
@@ -61,7 +61,7 @@ def test_resuming_is_legal_idempotent_or_refused(
         assert one.state.type is not StateType.PAUSED
         return
     assert change.state.name == ("Running" if occupied else "Scheduled")
-    later = after(one, change.state, more=change.fields)
+    later = after(one, change.state, fields=change.fields)
     assert later.resumed == (attempt > 0 and not occupied)
     assert not after(later, State("Pending")).resumed or later.resumed
     assert not after(later, State("Failed")).resumed
@@ -86,7 +86,7 @@ def test_an_answer_is_for_the_wait_that_it_answers() -> None:
     body = change.fields["input:event-1"]
     assert isinstance(body, bytes)
     assert from_json(body) == {"event": {}}
-    gone_on = after(one, change.state, more=change.fields)
+    gone_on = after(one, change.state, fields=change.fields)
     assert answered(gone_on, "event-1", {"event": {}}, "", occupied=False, now_ms=0) is None
     with pytest.raises(NotResumable, match="waits for an event"):
         resumed(one, "", occupied=False, now_ms=0)

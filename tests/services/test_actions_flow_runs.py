@@ -93,7 +93,7 @@ async def test_what_a_run_asks_for_is_answered_or_refused_with_the_field(store_u
         run = await made(service, "Pending", "Running")
         asks = Pause("approval", schema=TypeAdapter(dict[str, bool]).json_schema()).to_json()
         runs = Runs(service.store)
-        await runs.transition(run, State("Suspended"), own=False, more={"pause": asks})
+        await runs.transition(run, State("Suspended"), own=False, fields={"pause": asks})
         wrong = await outcome(service, run, {"resume-flow-run": {"input": {"ship": "perhaps"}}})
         assert wrong["outcome"] == "failed"
         assert "input.ship" in wrong["detail"]

@@ -270,7 +270,7 @@ async def test_what_a_paused_run_asks_for_is_shown_and_checked(api: Api) -> None
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
     pause = Pause("ship", "Ship it?", schema)
     more = {"pause": pause.to_json()}
-    await Runs(api.store).transition(run, State("Suspended"), own=True, more=more)
+    await Runs(api.store).transition(run, State("Suspended"), own=True, fields=more)
     shown = await api.get(f"{RUNS}/{run.id}")
     assert (shown["pause"]["description"], shown["pause"]["schema"]) == ("Ship it?", schema)
     for given, field in (({"ok": 1}, "input.ok"), ({}, "input.ok"), (None, "input")):

@@ -50,7 +50,7 @@ async def _make(api: Api, *states: str, **how: Any) -> FlowRun:
 async def _paused(api: Api, schema: dict[str, Any]) -> FlowRun:
     run = await _make(api, "Pending", "Running")
     more = {"pause": Pause("ship", "Ship **it**?", schema).to_json()}
-    return await Runs(api.store).transition(run, State("Suspended"), own=True, more=more)
+    return await Runs(api.store).transition(run, State("Suspended"), own=True, fields=more)
 
 
 async def _page(api: Api, path: str, status: int = 200) -> str:
@@ -141,7 +141,7 @@ async def test_a_run_that_asks_again_says_why(api: Api) -> None:
     runs = Runs(api.store)
     more = {"pause": Pause("ship", "Ship it?", SCHEMA).to_json()}
     await runs.transition(
-        await runs.get(run.id), State("Suspended", "copies: too many"), own=True, more=more
+        await runs.get(run.id), State("Suspended", "copies: too many"), own=True, fields=more
     )
     text = await _page(api, f"/runs/{run.id}")
     assert "copies: too many" in text

@@ -28,7 +28,7 @@ async def waiting(
         run = await runs.transition(run, State(state), own=False, started=state == "Running")
     pause = Pause("event-1", awaits={"expect": ["a"], **awaits}, since=since, until=until)
     more = {"pause": pause.to_json()}
-    run = await runs.transition(run, State("Suspended"), own=True, more=more)
+    run = await runs.transition(run, State("Suspended"), own=True, fields=more)
     await store.call("leave_run", run.id, run.epoch, 0)
     return await runs.get(run.id)
 
