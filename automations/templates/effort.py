@@ -14,7 +14,7 @@ MAX_PARTS: Final = 3000
 _QUICK: Final = frozenset(
     {"abs", "attr", "capitalize", "count", "d", "default", "e", "escape", "first", "float"}
     | {"int", "last", "length", "list", "lower", "max", "min", "replace", "reverse", "round"}
-    | {"string", "sum", "title", "tojson", "trim", "truncate", "upper", "urlencode"}
+    | {"strftime", "string", "sum", "title", "tojson", "trim", "truncate", "upper", "urlencode"}
 )
 """Filters that take no longer than copying what they are given some times."""
 _OPERATIONS: Final = (nodes.BinExpr, nodes.Compare, nodes.Concat, nodes.Filter, nodes.Slice)

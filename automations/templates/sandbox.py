@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from .budget import BUDGET, Steps
+from .moments import strftime
 
 MAX_OUTPUT: Final = 256 * 1024
 MAX_PADDING: Final = 10_000
@@ -55,6 +56,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             name: self.globals[name] for name in ("range", "dict", "namespace", "cycler", "joiner")
         }
         self.filters = {name: _guarded(name, each) for name, each in self.filters.items()}
+        self.filters["strftime"] = _guarded("strftime", strftime)
         self.filters[_COUNTED] = _counted
         self.filters[_WHOLE] = _guarded(_WHOLE, lambda value: value)
 

@@ -15,9 +15,11 @@ from upshot.automations.templates.template import STORED, Template
 VALUES: dict[str, Any] = {
     "event": {
         "id": "e1",
+        "received": "2026-11-19T23:30:00.123456Z",
         "resource": {"name": "a"},
         "payload": {"n": 3, "none": None, "items": [1, 2], "big": "x" * 200_000},
     },
+    "firing": {"at": 1_795_131_000_000},
     "variables": {"env": "prod"},
 }
 
@@ -43,6 +45,9 @@ VALUES: dict[str, Any] = {
         ("{{ '%05.1f' | format(event.payload.n) }}", "003.0"),
         ("{% set n = namespace(s=0) %}{% for x in [1, 2] %}{% set n.s = n.s + x %}{% endfor %}"
          "{{ n.s }}", "3"),
+        ("{{ event.received | strftime }}", "2026-11-19"),
+        ("{{ firing.at | strftime('%Y-%m-%d', 'Europe/Berlin') }}", "2026-11-20"),
+        ("at {{ firing.at | strftime('%H:%M %Z', 'Asia/Kolkata') }}", "at 05:00 IST"),
     ],
 )  # fmt: skip
 def test_templates_render(source: str, expected: object) -> None:
@@ -60,6 +65,9 @@ def test_templates_render(source: str, expected: object) -> None:
         "{{ event.keys }}",
         "{{ 1 / 0 }}",
         "{{ event.payload.n.upper() }}",
+        "{{ event.id | strftime }}",
+        "{{ 10**20 | strftime }}",
+        "{{ firing.at | strftime('%Y', 'Europe/Nowhere') }}",
     ],
 )
 def test_what_is_missing_fails_by_name(source: str) -> None:
@@ -102,6 +110,8 @@ def test_bad_templates_are_refused_when_written(source: str, complaint: str) -> 
         "{{ 'a' | center(10**9) }}",
         "{{ 'a'.ljust(10**9) }}",
         "{{ '%999999999d' % 1 }}",
+        "{{ firing.at | strftime('%0999999999d') }}",
+        "{{ firing.at | strftime('%d' * 200) }}",
         "{{ '%*d' % (999999999, 1) }}",
         "{{ '{:>999999999}'.format(1) }}",
         "{{ '{:>{}}'.format(1, 999999999) }}",
