@@ -1,4 +1,4 @@
-"""What the page on flows says about waiting and limits, tried with a whole service."""
+"""What the pages on flows say about waiting and limits, tried with a whole service."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from typing import Any
 
 import pytest
 
-from .service import COMMAND, Service, eventually, found
+from tests.waiting import eventually
 
-PAGE = (Path(__file__).parents[2] / "docs" / "flows.md").read_text()
-(FLOW,) = re.findall(r"^```py\n(# release.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+from .service import COMMAND, Service, found
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "flows" / "limits.md").read_text()
+(FLOW,) = re.findall(
+    r"^```py\n(# release.*?)^```$", (DOCS / "flows.md").read_text(), re.DOTALL | re.MULTILINE
+)
 (DEFINITIONS,) = [
     each
     for each in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)

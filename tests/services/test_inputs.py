@@ -16,7 +16,7 @@ from upshot.flows.runs.registry import Runs
 
 from .running import scheduler, submit, until_state, worker
 
-PAGE = (Path(__file__).parents[2] / "docs" / "flows.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "flows" / "waiting.md").read_text()
 FLOWS = """
 import asyncio
 from datetime import date
