@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.service import Done, Service, eventually
+from tests.services.service import Done, Service
+from tests.waiting import eventually
 
 PAGE = (Path(__file__).parents[1] / "docs" / "automations.md").read_text()
 WALK = PAGE.partition("\n## Trying a rule\n")[2].partition("\n## ")[0]

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from tests.services.service import descendants, eventually
+from tests.services.service import descendants
+from tests.waiting import eventually
 
 from . import seen
 from .load import Event, Sender

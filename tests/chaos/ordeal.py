@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.services.service import eventually
+from tests.waiting import eventually
 from upshot.events.event import Recorded
 from upshot.events.exceptions import EventsError
 from upshot.events.store import SyncStore

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.services.service import eventually
+from tests.waiting import eventually
 from upshot.events.processes import GuardedProcess
 
 ROOT = Path(__file__).resolve().parents[2]

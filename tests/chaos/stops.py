@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.services.service import descendants, eventually
+from tests.services.service import descendants
+from tests.waiting import eventually
 from upshot.events.store import SyncStore
 from upshot.flows.runs.flowrun import FlowRun
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.service import eventually
+from tests.waiting import eventually
 
 from .load import Load
 from .ordeal import rest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.service import eventually
+from tests.waiting import eventually
 
 from .load import Sender, orders
 from .ordeal import rest

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.services.service import descendants, eventually, gone
+from tests.services.service import descendants, gone
+from tests.waiting import eventually
 from upshot.events.data_folder import DataFolder
 from upshot.events.exceptions import EventsError
 from upshot.events.processes import GuardedProcess

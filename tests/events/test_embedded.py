@@ -8,8 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
+from tests.waiting import eventually
 from upshot.events.data_folder import DataFolder, StoreRecord
 from upshot.events.embedded import EmbeddedStore, find_running
 from upshot.events.exceptions import DataFolderLocked, StoreUnavailable, StoreUnsuitable
@@ -54,13 +54,6 @@ def said_by(owner: subprocess.Popen[str]) -> tuple[int, str]:
     assert owner.stdout is not None
     pid, url = owner.stdout.readline().split()
     return int(pid), url
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def gone(pid: int) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,14 +146,6 @@ class Processes:
 @pytest.fixture
 def processes(seen: Seen, tmp_path: Path) -> Processes:
     return Processes(seen, tmp_path)
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 30) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 @pytest.fixture

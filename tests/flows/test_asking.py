@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, field_validator
 
+from tests.waiting import eventually
 from upshot import (
     RunInput,
     aresume_flow_run,
@@ -33,7 +34,7 @@ from upshot.flows.exceptions import (
 from upshot.flows.runs.transitions import transition_arguments
 from upshot.flows.states import State
 
-from .conftest import Seen, eventually
+from .conftest import Seen
 
 
 class Approval(BaseModel):

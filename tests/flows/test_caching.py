@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import (
     INPUTS,
     flow,
@@ -19,7 +20,7 @@ from upshot import (
 )
 from upshot.flows.states import State
 
-from .conftest import Processes, Seen, eventually
+from .conftest import Processes, Seen
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.waiting import eventually
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.store import Argument, SyncStore
 from upshot.flows.journal.backlog import Backlog, Entry, flatten
@@ -17,7 +18,7 @@ from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.transitions import create_arguments, transition_arguments
 from upshot.flows.states import State, StateType
 
-from .conftest import Seen, eventually
+from .conftest import Seen
 
 
 class Gone(Exception):

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
+from tests.waiting import eventually
 from upshot import concurrency, flow, rate_limit, task
 from upshot.flows.exceptions import LimitTimeout, LimitTooSmall, NoLimit, OutsideRun
 
-from .conftest import Seen, eventually
+from .conftest import Seen
 
 
 def define(seen: Seen, name: str, limit: int, **more: Any) -> None:

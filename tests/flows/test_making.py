@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import Deployment, deploy, flow, serve
 from upshot.flows.exceptions import EntrypointNotFound, InvalidDeployment
 
-from .conftest import ROOT, Seen, eventually
+from .conftest import ROOT, Seen
 
 ELSEWHERE = """
 from upshot import flow
@@ -113,7 +114,7 @@ def test_several_flows_are_served_from_one_pool(seen: Seen, tmp_path: Path) -> N
     with subprocess.Popen(
         [sys.executable, str(path)], env=environment, stderr=subprocess.DEVNULL
     ) as program:
-        eventually(lambda: seen.names("worker.online"), 60)
+        eventually(lambda: seen.names("worker.online"))
         program.send_signal(signal.SIGINT)
         program.wait(60)
     deployed = [event["payload"]["definition"] for event in seen.events("deployment.")]

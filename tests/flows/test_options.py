@@ -9,6 +9,7 @@ from typing import Any, assert_type
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import exponential_backoff, flow, tags, task
 from upshot.flows.calls.futures import TaskFuture
 from upshot.flows.definitions.delays import jittered
@@ -18,7 +19,7 @@ from upshot.flows.definitions.taskdef import Task
 from upshot.flows.exceptions import InvalidParameters
 from upshot.flows.states import State
 
-from .conftest import Processes, Seen, eventually
+from .conftest import Processes, Seen
 
 
 def nothing() -> None: ...

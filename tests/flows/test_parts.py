@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import flow, task
 from upshot.flows.exceptions import Interrupted
 from upshot.flows.flowruns.attempts import Attempts
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.states import State
 
-from .conftest import Processes, Seen, eventually
+from .conftest import Processes, Seen
 from .simple import double
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import runtime
 from upshot.events.exceptions import StaleEpoch
 from upshot.flows.flowruns.process import execute, preload
@@ -15,7 +16,7 @@ from upshot.flows.journal.journal import EXIT_LOST
 from upshot.flows.runs.events import deployment_resource
 from upshot.flows.states import State
 
-from .conftest import Processes, Seen, eventually
+from .conftest import Processes, Seen
 
 SIMPLE = """
 from datetime import date

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import (
     Deployment,
     arun_deployment,
@@ -31,7 +32,7 @@ from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.transitions import transition_arguments
 from upshot.flows.states import State
 
-from .conftest import Processes, Seen, eventually
+from .conftest import Processes, Seen
 
 MODULE = """
 import os

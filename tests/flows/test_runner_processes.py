@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import eventually
 from upshot import (
     ProcessPoolTaskRunner,
     flow,
@@ -17,7 +18,7 @@ from upshot.events.processes import is_alive
 from upshot.flows.exceptions import ProcessDied, TimedOut
 from upshot.flows.states import State
 
-from .conftest import Processes, Seen, eventually
+from .conftest import Processes, Seen
 
 
 def test_tasks_of_a_process_that_died_are_ended(seen: Seen) -> None:

@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import flow
 from upshot.flows.runs.transitions import transition_arguments
 from upshot.flows.states import State
 
-from .conftest import ROOT, Seen, eventually
+from .conftest import ROOT, Seen
 
 SCRIPT = """
 import signal

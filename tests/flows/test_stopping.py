@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import eventually
 from upshot.flows.states import State
 
-from .conftest import Processes, eventually
+from .conftest import Processes
 
 SLEEPS = """
 import asyncio, time

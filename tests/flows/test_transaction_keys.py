@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import INPUTS, flow, task, transaction
 from upshot.flows.exceptions import TransactionFailed
 
-from .conftest import Seen, eventually
+from .conftest import Seen
 from .steps import Steps
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import eventually
 from upshot.flows.runs.flowrun import Undo
 from upshot.flows.states import State
 from upshot.services.scheduler.pauses import Pauses
 from upshot.services.scheduler.unfinished import Unfinished
 
-from .conftest import Processes, eventually
+from .conftest import Processes
 from .told import HOOKS, ORDER, STEPS, UNDONE, act, cancel, end_of, is_open, lines
 
 

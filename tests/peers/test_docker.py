@@ -12,7 +12,8 @@ import pytest
 
 from tests.peers.engine import Engine, engine, job
 from tests.services.api_served import served
-from tests.services.running import scheduler, until, until_line, until_state, worker
+from tests.services.running import scheduler, until_line, until_state, worker
+from tests.waiting import until
 from upshot.automations.files.declarations import Deployment, WorkPool
 from upshot.events.store import Store
 from upshot.flows.runs.deployed import run_of
@@ -138,14 +139,14 @@ async def until_no_container(boxes: Engine) -> None:
     async def none() -> bool:
         return not await asyncio.to_thread(boxes.states)
 
-    await until("its container is removed", none)
+    await until(none, "its container is removed")
 
 
 async def until_over(boxes: Engine) -> None:
     async def over() -> bool:
         return "running" not in (await asyncio.to_thread(boxes.states)).values()
 
-    await until("its container has ended", over)
+    await until(over, "its container has ended")
 
 
 async def test_a_run_completes_in_a_container_and_its_logs_arrive(
@@ -277,6 +278,6 @@ async def test_an_image_that_can_not_be_fetched_now_is_tried_again(
             now = await Runs(deployed.store).get(run.id)
             return now if "could not start it: Docker failed" in now.state.message else None
 
-        first: FlowRun = await until("it says why it waits", told)
+        first: FlowRun = await until(told, "it says why it waits")
         assert "registry.invalid/none:1 can't be pulled" in first.state.message
         await until_state(deployed.store, first, "Pending")

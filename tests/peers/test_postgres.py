@@ -20,8 +20,9 @@ from tests.peers.processes import free_port, running, wait_for
 from tests.services.api_served import served
 from tests.services.archived import Steps, event, logged_positions, record_task, until_archived
 from tests.services.pasts import RunsOfAll
-from tests.services.running import service, until
+from tests.services.running import service
 from tests.services.test_history_migrations import differences
+from tests.waiting import until
 from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.settings import Settings
@@ -175,7 +176,7 @@ async def test_killed_at_random_moments_it_writes_each_event_once(
     for round_ in range(4):
         with service("archiver", store_url=store_url, database_url=url) as process:
             began = lambda: store.execute("HEXISTS", key, "read:archiver")  # noqa: E731
-            await until("it has registered", began)
+            await until(began, "it has registered")
             for _ in range(random.randrange(1, 40)):
                 await log.append(event(each) for each in range(appended, appended + 50))
                 appended += 50

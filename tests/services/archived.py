@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from tests.services.running import until
+from tests.waiting import until
 from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.store import Store
@@ -109,7 +109,7 @@ async def until_archived(store: Store) -> None:
         at = await store.execute("HGET", store.keys("cursors"), "archiver")
         return bool(at == end.encode())
 
-    await until("the whole log is archived", there)
+    await until(there, "the whole log is archived")
 
 
 async def record_task(store: Store, run: FlowRun, task: str, name: str, batch: int = 1) -> None:

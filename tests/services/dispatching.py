@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 from pydantic_core import from_json, to_json
 
+from tests.waiting import until
 from upshot.events.event import Causation
 from upshot.events.ids import new_id
 from upshot.events.settings import Settings
@@ -108,15 +109,6 @@ class Service:
         event = {**EVENT, "id": new_id(), "event": "dead-letter.replayed"}
         again, firing = to_json(letter["entry"]), letter["firing"]
         await self.store.call("replay", letter_id, again, firing, letter["index"], to_json(event))
-
-
-async def until(met: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
-    """Wait until a condition is met; fail when it never is."""
-    deadline = time.monotonic() + seconds
-    while not await met():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not met within {seconds} s")
-        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -6,13 +6,13 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from pydantic_core import from_json
 
+from tests.waiting import until
 from upshot.events.event import Event
 from upshot.events.log import START, Log
 from upshot.events.store import Store
@@ -89,14 +89,6 @@ def engine_process(url: str, lease_ms: int = LEASE_MS) -> Iterator[subprocess.Po
             process.send_signal(signal.SIGKILL)
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until it holds; a test that waits in vain fails after half a minute."""
-    deadline = time.monotonic() + 30
-    while not await holds():
-        assert time.monotonic() < deadline, "it never held"
-        await asyncio.sleep(0.01)
-
-
 async def cursor(store: Store) -> str:
     found = await store.execute("HGET", store.keys("engine"), "cursor")
     return found.decode() if found else START
@@ -108,7 +100,7 @@ async def settled(store: Store) -> None:
     async def read() -> bool:
         return await cursor(store) == await Log(store).end()
 
-    await eventually(read)
+    await until(read)
 
 
 async def owned(store: Store) -> bool:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import until
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 
 LEASE = 1.0
-PATIENCE = 60.0
 
 
 @contextmanager
@@ -67,15 +65,6 @@ async def submit(store: Store, entrypoint: str, **parameters: Any) -> FlowRun:
     return run
 
 
-async def until(what: str, holds: Callable[[], Awaitable[Any]]) -> Any:
-    """Ask until the answer is true; return it."""
-    deadline = time.monotonic() + PATIENCE
-    while not (answer := await holds()):
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        await asyncio.sleep(0.01)
-    return answer
-
-
 async def until_state(store: Store, run: FlowRun, *names: str) -> FlowRun:
     """Wait until a run is in one of these states."""
 
@@ -83,7 +72,7 @@ async def until_state(store: Store, run: FlowRun, *names: str) -> FlowRun:
         now = await Runs(store).get(run.id)
         return now if now.state.name in names else None
 
-    found: FlowRun = await until(f"{run.name} {names}", there)
+    found: FlowRun = await until(there, f"{run.name} {names}")
     return found
 
 
@@ -93,7 +82,7 @@ async def until_line(path: Path) -> str:
     async def there() -> str:
         return first_line(path)
 
-    return str(await until(f"a line in {path}", there))
+    return str(await until(there, f"a line in {path}"))
 
 
 def first_line(path: Path) -> str:

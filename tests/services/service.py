@@ -10,26 +10,16 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests.waiting import PATIENCE, eventually
 from upshot.events.processes import is_alive
 from upshot.services.cli.app import run
 
 COMMAND = (sys.executable, "-m", "upshot.services.cli")
-_PATIENCE = 60.0
-
-
-def eventually(holds: Callable[[], object], what: str, seconds: float = _PATIENCE) -> None:
-    """Wait until something holds; it is far from a measurement of how long that may take."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"it never came true that {what}"
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ class Service:
     def wait(self) -> int:
         """Wait for its end and return its exit code."""
         assert self._process is not None
-        return self._process.wait(_PATIENCE)
+        return self._process.wait(PATIENCE)
 
     def stop(self) -> None:
         """End it in order; kill it if that does not help."""
@@ -105,7 +95,7 @@ class Service:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(_PATIENCE)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -134,7 +124,7 @@ class Service:
             text=True,
             cwd=self.folder,
             env=self.environment() | variables,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

@@ -8,7 +8,8 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
-from tests.services.dispatching import EVENT, Service, dispatching, entry, until
+from tests.services.dispatching import EVENT, Service, dispatching, entry
+from tests.waiting import until
 from upshot.events.ids import derived_id
 from upshot.events.store import Argument
 from upshot.flows.runs.flowrun import ANSWER, FlowRun, Pause, new_run

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.services.dispatching import EVENT, Service, entry, joined, until
+from tests.services.dispatching import EVENT, Service, entry, joined
+from tests.waiting import until
 from upshot.events.settings import Settings
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs

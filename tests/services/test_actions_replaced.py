@@ -20,8 +20,8 @@ from tests.services.dispatching import (
     entry,
     joined,
     receiving,
-    until,
 )
+from tests.waiting import until
 from upshot.automations.actions.run_deployment import run_id
 from upshot.events.ids import derived_id
 from upshot.events.settings import Settings

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.dispatching import EVENT, Service, dispatching, entry, until
+from tests.services.dispatching import EVENT, Service, dispatching, entry
+from tests.waiting import until
 from upshot.events.ids import derived_id
 from upshot.services.definitions.catalog import Catalog
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
 from tests.services.api_served import served
+from tests.waiting import until
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.event import Event
 from upshot.events.log import Log
@@ -18,12 +17,6 @@ from upshot.services.api.intake import opening
 
 async def reopenings(store: Store) -> list[dict[str, int]]:
     return [event.payload for event in await Log(store).range() if event.name == "log.reopened"]
-
-
-async def until(happened: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await happened():  # noqa: ASYNC110 - another connection is asked
-            await asyncio.sleep(0.05)
 
 
 async def listeners(store: Store) -> int:

@@ -24,7 +24,8 @@ from tests.services.archived import (
     steps,
     until_archived,
 )
-from tests.services.running import service, until
+from tests.services.running import service
+from tests.waiting import until
 from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.store import Store
@@ -188,7 +189,7 @@ async def test_killed_at_random_moments_it_writes_each_event_once_and_in_order(
 
     for _ in range(3):
         with service("archiver", store_url=store_url, data_dir=tmp_path) as process:
-            await until("it has registered", lambda: registered(store))
+            await until(lambda: registered(store), "it has registered")
             loading = asyncio.create_task(load())
             await asyncio.sleep(dice.uniform(0.0, 0.6))
             process.kill()
@@ -216,14 +217,14 @@ async def test_a_locked_database_is_waited_for_and_the_lag_says_so(
         await until_archived(store)
         where = tmp_path / "history.db"
         with closing(sqlite3.connect(where, isolation_level=None, timeout=0)) as other:
-            await until("it is locked", lambda: locked(other))
+            await until(lambda: locked(other), "it is locked")
             await Log(store).append(event(number) for number in range(2, 50))
 
             async def behind() -> Any:
                 part = (await api.get("/readyz", 503))["parts"]["archiver"]
                 return part["lag"] == 48 and part["lag_ms"] > 0
 
-            await until("it is behind", behind)
+            await until(behind, "it is behind")
             other.execute("ROLLBACK")
         await until_archived(store)
         part = (await api.get("/readyz", 503))["parts"]["archiver"]
@@ -246,7 +247,7 @@ async def test_a_full_disk_is_waited_out_and_nothing_is_trimmed_meanwhile(
     monkeypatch.setattr(database, "_WRITING", full)
     log = Log(store)
     async with running(store, tmp_path):
-        await until("it has registered", lambda: registered(store))
+        await until(lambda: registered(store), "it has registered")
         await log.append(event(n, payload={"text": "x" * 2000}) for n in range(500))
         await log.register("engine", await log.end())
         await asyncio.sleep(1.0)
@@ -345,4 +346,4 @@ async def test_the_retention_is_kept_while_it_runs(store: Store, tmp_path: Path)
         async def gone() -> bool:
             return not archived_positions(tmp_path)
 
-        await until("everything is forgotten", gone)
+        await until(gone, "everything is forgotten")

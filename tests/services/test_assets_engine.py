@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.engines import automation, engine, eventually, firings, names, settled
+from tests.services.engines import automation, engine, firings, names, settled
+from tests.waiting import until
 from upshot import asset_check, flow, materialize
 from upshot.events.store import Store
 from upshot.services.definitions.catalog import Catalog
@@ -51,7 +52,7 @@ async def fired(store: Store, name: str, count: int) -> list[dict[str, Any]]:
     async def enough_of_them() -> bool:
         return len(await found()) >= count
 
-    await eventually(enough_of_them)
+    await until(enough_of_them)
     return await found()
 
 

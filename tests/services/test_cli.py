@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from .service import COMMAND, Service, eventually, found
+from tests.waiting import eventually
+
+from .service import COMMAND, Service, found
 
 FLOWS = """
 from upshot import flow, get_run_logger, task

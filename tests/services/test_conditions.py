@@ -13,12 +13,12 @@ from tests.services.engines import (
     defined,
     engine,
     event,
-    eventually,
     firings,
     names,
     place,
     settled,
 )
+from tests.waiting import until
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.log import Log
 from upshot.events.store import Store
@@ -56,7 +56,7 @@ async def test_a_condition_decides_by_what_the_store_has_at_the_moment(store: St
     await place(store, 1_000, defined(rule(IDLE), "one", Verb.CREATED, 1), own=True)
     await place(store, 2_000, event(identity="e1"))
     async with engine(store):
-        await eventually(lambda: _fired(store, 1))
+        await until(lambda: _fired(store, 1))
         await busy(store)
         await Log(store).append([event(identity="e2")])
         await settled(store)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tests.services.dispatching import Service, dispatching, until
+from tests.services.dispatching import Service, dispatching
 from tests.services.engines import engine, event, firings
+from tests.waiting import until
 from upshot.events.event import Recorded
 from upshot.events.log import Log
 from upshot.flows.runs.registry import Runs

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.flows.test_checkouts import Repository
+from tests.waiting import eventually
 
-from .service import COMMAND, Service, eventually, found
+from .service import COMMAND, Service, found
 
 MADE = """
 from upshot import flow

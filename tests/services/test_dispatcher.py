@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.services.dispatching import (
-    Receiver,
-    Service,
-    call,
-    dispatching,
-    entry,
-    receiving,
-    until,
-)
+from tests.services.dispatching import Receiver, Service, call, dispatching, entry, receiving
+from tests.waiting import until
 from upshot.events.ids import derived_id, new_id
 from upshot.events.settings import Settings
 

@@ -19,8 +19,8 @@ from tests.services.dispatching import (
     entry,
     joined,
     receiving,
-    until,
 )
+from tests.waiting import until
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.settings import Settings
 

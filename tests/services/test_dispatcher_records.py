@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from tests.services.dispatching import call, dispatching, entry, receiving, until
+from tests.services.dispatching import call, dispatching, entry, receiving
+from tests.waiting import until
 from upshot.automations.actions.secrets import masked_headers, masked_url
 from upshot.services.definitions.catalog import Catalog
 from upshot.services.recording import MOST, shortened

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.services.dispatching import EVENT, dispatching, entry, until
+from tests.services.dispatching import EVENT, dispatching, entry
+from tests.waiting import until
 from upshot.events.event import Causation
 from upshot.events.ids import derived_id
 from upshot.flows.runs.flowrun import new_run

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.services.dispatching import call, dispatching, entry, joined, receiving, until
+from tests.services.dispatching import call, dispatching, entry, joined, receiving
 from tests.services.test_dispatcher_crash import process
+from tests.waiting import until
 from upshot.events.settings import Settings
 from upshot.services.dispatcher.suspects import MOST_BEGINNINGS, SUSPECT
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.services.archived import Steps, event, steps
 from tests.services.engines import fired
-from tests.services.running import until
+from tests.waiting import until
 from upshot.automations import Automation
 from upshot.events.log import Log, order
 from upshot.events.store import Store
@@ -39,11 +39,11 @@ async def play(shop: Steps) -> list[str]:
             at = await store.execute("HGET", store.keys("cursors"), "engine")
             return at is not None and order(at.decode()) >= order(end)
 
-        await until("the engine needs the log no more", evaluated)
+        await until(evaluated, "the engine needs the log no more")
         await shop.catch_up()
         await store.execute("XTRIM", store.keys("log"), "MAXLEN", 0)
         await log.append([event(3)])
-        (entry,) = await until("it fired", lambda: fired(store))
+        (entry,) = await until(lambda: fired(store), "it fired")
     finally:
         engine.cancel()
         with suppress(asyncio.CancelledError):

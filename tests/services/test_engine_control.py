@@ -12,13 +12,13 @@ from tests.services.engines import (
     engine_process,
     entries,
     event,
-    eventually,
     firings,
     names,
     owned,
     place,
     settled,
 )
+from tests.waiting import until
 from upshot.automations.actions.run_deployment import run_id
 from upshot.events.event import Event
 from upshot.events.log import Log
@@ -39,7 +39,7 @@ async def until_fired(store: Store, count: int) -> list[dict[str, Any]]:
     async def fired() -> bool:
         return len(await firings(store)) >= count
 
-    await eventually(fired)
+    await until(fired)
     await settled(store)
     return await firings(store)
 
@@ -184,7 +184,7 @@ async def test_engines_that_are_killed_lose_nothing_that_is_held(store: Store) -
     sent = 0
     while sent < count:
         with engine_process(store.url) as process:
-            await eventually(lambda: owned(store))
+            await until(lambda: owned(store))
             for _ in range(30):
                 await Log(store).append([event(identity=f"e{sent}")])
                 sent += 1
@@ -200,7 +200,7 @@ async def test_engines_that_are_killed_lose_nothing_that_is_held(store: Store) -
                 causes.setdefault(each["automation"], []).extend(each["events"])
             return sum(map(len, causes.values())) >= 3 * count
 
-        await eventually(all_there)
+        await until(all_there)
         await settled(store)
     expected = sorted(f"e{number}" for number in range(count))
     assert {name: sorted(each) for name, each in causes.items()} == dict.fromkeys(causes, expected)

@@ -13,11 +13,11 @@ from tests.services.engines import (
     cursor,
     engine,
     event,
-    eventually,
     firings,
     owned,
     settled,
 )
+from tests.waiting import until
 from upshot.events.log import START, Log
 from upshot.events.store import Store
 from upshot.services.engine.reading import PATIENT_MS, Reader
@@ -56,7 +56,7 @@ async def test_a_standby_waits_and_takes_over_when_the_owner_gives_up(
                 epoch = await store.execute("HGET", store.keys("lease", "engine"), "epoch")
                 return bool(epoch == b"2")
 
-            await eventually(taken)
+            await until(taken)
             await log.append([event(identity="e1")])
             await settled(store)
     await second.close()
@@ -66,13 +66,13 @@ async def test_a_standby_waits_and_takes_over_when_the_owner_gives_up(
 
 async def test_an_owner_that_steps_down_leaves_the_shard_free(store: Store) -> None:
     async with engine(store, lease_ms=3_600_000):
-        await eventually(lambda: owned(store))
+        await until(lambda: owned(store))
     assert await store.execute("HGET", store.keys("lease", "engine"), "until") == b"0"
 
 
 async def test_an_owner_with_nothing_to_do_keeps_its_lease(store: Store) -> None:
     async with engine(store, lease_ms=600):
-        await eventually(lambda: owned(store))
+        await until(lambda: owned(store))
         await asyncio.sleep(1.3)
         assert await store.execute("HGET", store.keys("lease", "engine"), "epoch") == b"1"
         assert not await store.call("take_lease", "engine", "somebody else", 1000)

@@ -14,12 +14,12 @@ from tests.services.engines import (
     engine_process,
     entries,
     event,
-    eventually,
     firings,
     names,
     owned,
     settled,
 )
+from tests.waiting import until
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.exceptions import StoreUnavailable
 from upshot.events.log import Log
@@ -63,7 +63,7 @@ async def test_engines_that_are_killed_at_any_moment_fire_once(store: Store) -> 
     sending = asyncio.create_task(send(Log(store), 0, EVENTS))
     for _ in range(6):
         with engine_process(store.url) as running:
-            await eventually(lambda: owned(store))
+            await until(lambda: owned(store))
             await asyncio.sleep(chance.random() * 0.15)
             running.kill()
     await sending
@@ -87,7 +87,7 @@ async def test_engines_that_come_and_go_in_one_process_fire_once(store: Store) -
 async def test_a_standby_takes_over_at_once_from_an_owner_that_died(store: Store) -> None:
     await apply(store)
     with engine_process(store.url, lease_ms=3_600_000) as owner:
-        await eventually(lambda: owned(store))
+        await until(lambda: owned(store))
         owner.kill()
         owner.wait()
     async with engine(store):
@@ -127,7 +127,7 @@ async def test_an_engine_goes_on_when_the_store_was_killed(tmp_path: Path) -> No
                 await send(log, 10 * turn, 10 * turn + 10)
                 server._kill()
                 server.start()
-                await eventually(lambda: answers(store))
+                await until(lambda: answers(store))
             await settled(store)
         await check_fired_once(store, 30)
         await store.close()

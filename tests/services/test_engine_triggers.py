@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from tests.services.engines import fired
-from tests.services.running import until
+from tests.waiting import until
 from upshot.automations import Automation
 from upshot.events.event import Event
 from upshot.events.log import Log, order
@@ -43,7 +43,7 @@ async def caught_up(store: Store) -> None:
         at = await store.execute("HGET", store.keys("engine"), "cursor")
         return at is not None and order(at.decode()) >= order(end)
 
-    await until("the engine has read all", read)
+    await until(read, "the engine has read all")
 
 
 async def define(store: Store, **triggers: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ async def test_what_a_compound_holds_survives_the_engine(store: Store) -> None:
         async with engine(store):
             await Log(store).append([event(number, name)])
     async with engine(store):
-        (entry,) = await until("it fired", lambda: fired(store))
+        (entry,) = await until(lambda: fired(store), "it fired")
     assert [each["id"] for each in entry["events"]] == ["e0", "e1", "e2"]
     assert (entry["reason"], entry["labels"]) == ("triggers_met", {"id": "order.1"})
     assert await store.execute("HLEN", store.keys("engine", "windows")) <= 1
@@ -99,7 +99,7 @@ async def test_runs_are_measured_and_watched_by_what_their_own_events_say(store:
             entries = await fired(store)
             return entries if len(entries) == 3 else []
 
-        entries = await until("all have fired", all_three)
+        entries = await until(all_three, "all have fired")
     assert {each["automation"]["name"]: each["reason"] for each in entries} == {
         "late": "deadline_missed", "long": "metric_breached", "queue": "metric_breached",
     }  # fmt: skip

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.services.api_served import Api, printed, served
-from tests.services.dispatching import receiving, until
+from tests.services.dispatching import receiving
 from tests.services.engines import engine
+from tests.waiting import until
 from upshot.events.settings import Settings
 from upshot.services.dispatcher import run as dispatcher
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import until
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.runs.registry import RunFilter, Runs
@@ -23,7 +24,7 @@ from upshot.services.holdups import Reason, Seen, holdup
 from upshot.services.worker.presence import Presence
 
 from .api_served import Api, served
-from .running import until, until_state, worker
+from .running import until_state, worker
 
 RUN = {"state": {"type": "Scheduled"}, "work_pool": "p", "queue": "q"}
 FULL = {"limit": 1, "used": 1, "active": True, "holders": [{"run": "1", "slots": 1}]}
@@ -158,7 +159,7 @@ async def test_who_waits_for_a_run_that_no_worker_takes_is_told_so_at_once(
     async def told() -> bool:
         return "upshot worker start --pool default" in " ".join(said.getvalue().split())
 
-    await until("the want of a worker is told", told)
+    await until(told, "the want of a worker is told")
     ((_, run),) = [each async for each in Runs(api.store).newest(RunFilter())]
     with worker(api.store.url):
         await until_state(api.store, run, "Completed")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until
 from upshot.automations.files.declarations import Deployment, Limit
 from upshot.events.log import Log
 from upshot.events.store import Store
@@ -20,7 +21,7 @@ from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.definitions.catalog import Catalog
 
-from .running import scheduler, until, until_state, worker
+from .running import scheduler, until_state, worker
 
 KILLS = 15
 FLOWS = """
@@ -118,14 +119,14 @@ async def until_begun(flows: Path, *keys: str) -> None:
     async def there() -> bool:
         return begun(flows) == list(keys)
 
-    await until(f"{keys} begun", there)
+    await until(there, f"{keys} begun")
 
 
 async def until_waiting(store: Store, name: str, count: int) -> None:
     async def there() -> bool:
         return bool(await store.execute("ZCARD", store.keys("line", name)) == count)
 
-    await until(f"{count} in the line of {name}", there)
+    await until(there, f"{count} in the line of {name}")
 
 
 async def until_told_to_wait(store: Store, count: int) -> None:
@@ -134,7 +135,7 @@ async def until_told_to_wait(store: Store, count: int) -> None:
     async def there() -> bool:
         return bool(await store.execute("SCARD", store.keys("told", "default/default")) == count)
 
-    await until(f"{count} wait in their queue", there)
+    await until(there, f"{count} wait in their queue")
 
 
 async def nothing_left(store: Store) -> None:
@@ -145,7 +146,7 @@ async def nothing_left(store: Store) -> None:
         prefixes = ("slots", "line:", "asked", "ready", "told")
         return not [key for key in keys if key.decode().split(":", 2)[2].startswith(prefixes)]
 
-    await until("no slot is left behind", there)
+    await until(there, "no slot is left behind")
 
 
 async def deploy(store: Store, flows: Path, strategy: str) -> None:
@@ -303,6 +304,6 @@ async def test_no_slot_is_lost_nor_given_twice_while_holders_are_killed(
         return all(run.state.completed for run in found)
 
     with worker(store.url), worker(store.url, "other"), scheduler(store.url):
-        await until("all completed", done)
+        await until(done, "all completed")
         await nothing_left(store)
     assert max(run.result for run in await runs.many(made)) <= 4

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.services.dispatching import Service, dispatching, until
+from tests.services.dispatching import Service, dispatching
 from tests.services.engines import counter, cursor, defined, engine, event, firings
+from tests.waiting import until
 from upshot.events.event import Recorded
 from upshot.events.log import Log
 from upshot.flows.runs.flowrun import new_run

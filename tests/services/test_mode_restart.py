@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.services.dispatching import Service, call, dispatching, receiving, until
+from tests.services.dispatching import Service, call, dispatching, receiving
 from tests.services.engines import engine, event
+from tests.waiting import until
 from upshot.events.log import Log
 from upshot.flows.runs.registry import RunFilter, Runs
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import requests
 
+from tests.waiting import eventually
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.states import State
 from upshot.services.worker.warm import TELL_SECONDS, WarmParent
 
-from .service import Service, eventually
+from .service import Service
 
 SHOP = """
 from datetime import date

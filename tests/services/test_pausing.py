@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.exceptions import InvalidInput, NotPausable, NotResumable
@@ -18,7 +19,7 @@ from upshot.flows.runs.registry import RunFilter, Runs
 from upshot.flows.states import State
 from upshot.services.scheduler.pauses import Pauses, overdue
 
-from .running import scheduler, submit, until, until_line, until_state, worker
+from .running import scheduler, submit, until_line, until_state, worker
 
 FLOWS = """
 import os, time
@@ -115,7 +116,7 @@ async def without_process(store: Store, run: FlowRun) -> None:
     async def there() -> bool:
         return await store.execute("ZSCORE", store.keys("leases"), run.id) is None
 
-    await until("no lease", there)
+    await until(there, "no lease")
 
 
 async def test_a_run_that_waits_is_paused_and_does_not_start(store: Store, flows: Path) -> None:
@@ -238,7 +239,7 @@ async def test_a_worker_that_is_stopped_ends_no_run_that_waits_for_somebody(
             await asyncio.sleep(0.2)
             return await store.execute("ZSCORE", store.keys("leases"), run.id) is None
 
-        await until("no lease", asked_to_stop_and_gone)
+        await until(asked_to_stop_and_gone, "no lease")
     assert (await runs.get(run.id)).state.name == "Paused"
     with worker(store.url, "second"):
         await runs.resume(run.id, input={"ok": True})

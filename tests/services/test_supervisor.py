@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .service import Service, descendants, eventually, gone
+from tests.waiting import eventually
+
+from .service import Service, descendants, gone
 
 PARTS = {
     "store": "valkey-server",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.api_served import served
+from tests.waiting import PATIENCE, until
 from upshot.automations.files.declarations import Deployment
 from upshot.events.store import Store
 from upshot.flows.runs.deployed import run_of
@@ -20,7 +21,7 @@ from upshot.services.cli.app import FAILED
 from upshot.services.cli.app import run as upshot
 from upshot.services.definitions.catalog import Catalog
 
-from .running import PATIENCE, service, submit, until, until_state, worker
+from .running import service, submit, until_state, worker
 
 FLOWS = """
 import os, signal, sys, time
@@ -141,7 +142,7 @@ async def test_a_run_that_is_undone_waits_for_its_slot_and_takes_nobodys(
             key = store.keys("line", "deployment:made/one")
             return bool(await store.execute("ZCARD", key))
 
-        await until("it waits", waits)
+        await until(waits, "it waits")
         over.touch()
         await until_state(store, first, "Cancelled")
     assert (await runs.get(second.id)).state.name == "Completed"

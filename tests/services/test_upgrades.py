@@ -12,7 +12,8 @@ from pydantic_core import from_json, to_json
 
 from tests.services.api_served import Api, served
 from tests.services.engines import automation, defined, engine, event, firings, place, settled
-from tests.services.running import until, worker
+from tests.services.running import worker
+from tests.waiting import until
 from upshot.events.ids import derived_id
 from upshot.events.library import FUNCTIONS_VERSION, PREFIX, library
 from upshot.events.store import Store
@@ -141,7 +142,7 @@ async def test_a_worker_leaves_a_store_that_a_newer_version_has(
         return await store.execute("HLEN", store.keys("workers"))
 
     with worker(store_url) as process:
-        await until("the worker is there", is_shown)
+        await until(is_shown, "the worker is there")
         async with newer_functions(store):
             assert await asyncio.to_thread(process.wait, 60) == 1
     assert "a newer Upshot (functions 99" in capfd.readouterr().err

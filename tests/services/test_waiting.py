@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import stamina
 
+from tests.waiting import until
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.event import Event
 from upshot.events.exceptions import StoreUnavailable
@@ -18,7 +19,7 @@ from upshot.flows.exceptions import NotResumable
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import Runs
 
-from .running import scheduler, submit, until, until_state, worker
+from .running import scheduler, submit, until_state, worker
 
 FLOWS = """
 import os
@@ -69,7 +70,7 @@ async def suspended(store: Store, run: FlowRun) -> FlowRun:
     async def there() -> bool:
         return await store.execute("ZSCORE", store.keys("leases"), run.id) is None
 
-    await until("no process", there)
+    await until(there, "no process")
     return await Runs(store).get(run.id)
 
 

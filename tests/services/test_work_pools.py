@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.exceptions import NotFound
 from upshot.events.keys import WORKERS
@@ -23,7 +24,7 @@ from upshot.services.scheduler.sweep import Sweep
 from upshot.services.work_pools import WorkPools
 
 from .api_served import Api, printed, served
-from .running import submit, until, until_state, worker
+from .running import submit, until_state, worker
 from .taking import Taking
 
 FLOWS = """
@@ -65,13 +66,13 @@ async def test_a_paused_pool_starts_nothing_until_it_is_resumed_even_over_restar
     await pause(store)
     runs = [await submit(store, entrypoint) for _ in range(3)]
     with worker(store_url, "first"):
-        await until("the entries are used up", nobody_is_called)
+        await until(nobody_is_called, "the entries are used up")
     assert embedded.pid is not None
     os.kill(embedded.pid, signal.SIGKILL)
     await asyncio.to_thread(embedded.wait)
     await asyncio.to_thread(embedded.start)
     with worker(store_url, "second"):
-        await until("the second worker", the_second_is_there)
+        await until(the_second_is_there, "the second worker")
         assert [(await Runs(store).get(run.id)).state.name for run in runs] == ["Scheduled"] * 3
         await pause(store, False)
         for run in runs:

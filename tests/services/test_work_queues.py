@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun
@@ -19,7 +20,7 @@ from upshot.services.definitions.switching import WORK_POOL, switch, switch_queu
 from upshot.services.scheduler.sweep import Sweep
 from upshot.services.work_pools import WorkPools
 
-from .running import scheduler, until, until_state, worker
+from .running import scheduler, until_state, worker
 from .taking import BULK, URGENT, Taking, define, wait
 
 FLOWS = """
@@ -231,7 +232,7 @@ async def test_real_workers_keep_order_and_limit_and_survive_each_other(
             await asyncio.to_thread(Path(into + ".go").touch)
             await until_state(store, second, "Completed")
     assert (await Runs(store).get(plain.id)).state.name == "Completed"
-    await until("no slot is left", lambda: _no_slots(store))
+    await until(lambda: _no_slots(store), "no slot is left")
 
 
 async def _no_slots(store: Store) -> bool:

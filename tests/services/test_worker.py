@@ -8,13 +8,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import until
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.log import Log
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import Runs
 
-from .running import process_stat, scheduler, submit, until, until_line, until_state, worker
+from .running import process_stat, scheduler, submit, until_line, until_state, worker
 
 FLOWS = """
 import ctypes, os, subprocess, sys, time
@@ -62,7 +63,7 @@ async def gone(pid: int) -> None:
     async def there() -> bool:
         return process_stat(pid)[:1] in ([], ["Z"], ["Z+"])
 
-    await until(f"process {pid} gone", there)
+    await until(there, f"process {pid} gone")
 
 
 async def names_of_events(store: Store, prefix: str) -> list[str]:
@@ -156,7 +157,7 @@ async def test_a_killed_worker_takes_its_flows_along_and_they_crash_after_a_leas
         process.kill()
         await gone(pid)
         crashed = await until_state(store, run, "Crashed")
-        await until("offline", lambda: _offline(store))
+        await until(lambda: _offline(store), "offline")
     assert crashed.state.message == "its process has shown no sign of life for a lease"
     assert await names_of_events(store, "worker.") == ["worker.online", "worker.offline"]
 

@@ -13,6 +13,7 @@ from typing import Any
 import docker
 import pytest
 
+from tests.waiting import until
 from upshot.events.store import Store
 from upshot.flows.deployments.jobs import DockerJob
 from upshot.flows.runs.flowrun import FlowRun
@@ -25,7 +26,7 @@ from upshot.services.worker.runners.remote import Found, RemoteRunner
 
 from .containers import NAME, RUN, STORE, Answers, Ends, launch_of
 from .replayed import Replayed, replayed
-from .running import submit, until, worker
+from .running import submit, worker
 
 GIT = {"source": {"git": "https://example.org/x.git", "commit": "a" * 40}}
 API = "/v1.47/containers"
@@ -110,7 +111,7 @@ async def test_a_container_is_created_started_looked_at_and_removed(tmp_path: Pa
         ends = Ends()
         runner = RemoteRunner(on_docker(server, tmp_path), ends)
         await runner.launch(launch_of("docker", {"memory": "64m"}))
-        await until("its end", ends.any)
+        await until(ends.any, "its end")
         await runner.close()
     (made,) = server.asked("POST", f"{API}/create")
     assert made.query == {"name": NAME}
@@ -236,11 +237,11 @@ async def test_a_container_is_asked_to_stop_and_then_killed(tmp_path: Path) -> N
         async def runs() -> bool:
             return runner.is_running(1)
 
-        await until("it runs", runs)
+        await until(runs, "it runs")
         runner.stop(1)
         runner.kill(1)
         server.answers[f"GET {API}/json"] = [(200, listed("exited"))]
-        await until("its end", ends.any)
+        await until(ends.any, "its end")
         await runner.close()
     signals = {each.query["signal"] for each in server.asked("POST", f"{API}/{NAME}/kill")}
     assert signals == {"SIGTERM", "SIGKILL"}
@@ -254,7 +255,7 @@ async def test_a_container_that_somebody_removed_has_ended(tmp_path: Path) -> No
         ends = Ends()
         runner = RemoteRunner(on_docker(server, tmp_path), ends)
         await runner.launch(launch_of("docker", {}))
-        await until("its end", ends.any)
+        await until(ends.any, "its end")
         await runner.close()
     assert ends.told == [(1, None, "its process was removed from outside")]
 
@@ -305,6 +306,6 @@ async def test_a_run_that_can_get_no_container_now_waits_and_says_why(
             now = await Runs(store).get(given.id)
             return now if "Docker does not answer" in now.state.message else None
 
-        back: FlowRun = await until("it says why it waits", told)
+        back: FlowRun = await until(told, "it says why it waits")
     assert back.state.name == "Scheduled"
     assert await store.execute("ZSCORE", store.keys("due"), given.id)

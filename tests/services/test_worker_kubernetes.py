@@ -11,6 +11,7 @@ from typing import Any
 import kubernetes
 import pytest
 
+from tests.waiting import until
 from upshot.flows.deployments.jobs import KubernetesJob
 from upshot.services.exceptions import CannotLaunch
 from upshot.services.worker.runners.base import Launch
@@ -19,7 +20,6 @@ from upshot.services.worker.runners.remote import Found, RemoteRunner
 
 from .containers import NAME, RUN, STORE, Answers, Ends, launch_of
 from .replayed import Replayed, replayed
-from .running import until
 
 JOBS, PODS = "/apis/batch/v1/namespaces/flows/jobs", "/api/v1/namespaces/flows/pods"
 
@@ -150,7 +150,7 @@ async def test_a_job_is_created_once_looked_at_and_left_to_the_cluster() -> None
         runner = RemoteRunner(platform, ends)
         await runner.launch(in_flows())
         assert await asyncio.to_thread(platform.start, in_flows()) == NAME
-        await until("its end", ends.any)
+        await until(ends.any, "its end")
         await runner.close()
     made, _again = server.asked("POST", JOBS)
     assert made.body["spec"]["template"]["spec"]["containers"][0]["image"] == "flows:3"
@@ -179,7 +179,7 @@ async def test_a_job_whose_image_is_not_to_be_had_is_given_up_and_deleted() -> N
         ends = Ends()
         runner = RemoteRunner(in_cluster(server), ends)
         await runner.launch(in_flows())
-        await until("its end", ends.any)
+        await until(ends.any, "its end")
         await runner.close()
     assert ends.told == [(1, None, "its container can't start: no such image")]
     assert server.asked("DELETE", f"{JOBS}/{NAME}")

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from tests.waiting import until
 from upshot.events.store import Store
 from upshot.flows.runs.registry import Runs
 from upshot.services.worker.claims import Waiting
 from upshot.services.worker.queue import Queue
 
-from .running import process_stat, submit, until, until_line, until_state, worker
+from .running import process_stat, submit, until_line, until_state, worker
 
 FLOWS = """
 import os, subprocess, sys, time
@@ -74,7 +75,7 @@ async def all_gone(pids: list[int]) -> None:
     async def there() -> bool:
         return all(process_stat(pid)[:1] in ([], ["Z"]) for pid in pids)
 
-    await until(f"the end of {pids}", there)
+    await until(there, f"the end of {pids}")
 
 
 async def test_nothing_that_a_flow_has_started_outlives_it_even_in_a_session_of_its_own(
@@ -105,7 +106,7 @@ async def test_a_run_that_does_not_end_in_time_is_handed_over_and_goes_on_where_
     path = tmp_path / "steps"
     with worker(store.url, "leaving") as leaving:
         run = await submit(store, f"{flows}:two_steps", path=str(path))
-        await until("the second step", lambda: _has(path, "second"))
+        await until(lambda: _has(path, "second"), "the second step")
         leaving.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.2)
         leaving.send_signal(signal.SIGTERM)  # the second one ends its patience
@@ -140,7 +141,7 @@ async def test_a_worker_leaves_when_it_is_asked_to_through_the_store(
         return bool(await store.execute("HEXISTS", store.keys("workers"), "asked"))
 
     with worker(store.url, "asked") as process:
-        await until("the worker", shown)
+        await until(shown, "the worker")
         assert await store.call("drain_worker", "asked", b"{}") == 1
         assert await store.call("drain_worker", "asked", b"{}") == 0
         assert await asyncio.to_thread(process.wait) == 0
@@ -153,8 +154,8 @@ async def test_a_run_that_was_handed_over_and_whose_process_was_killed_goes_on_a
     path = tmp_path / "steps"
     with worker(store.url):
         run = await submit(store, f"{flows}:two_steps", path=str(path))
-        await until("the second step", lambda: _has(path.with_suffix(".pid"), ""))
-        await until("the first step's end in the store", lambda: _is_done(store, run.id, "first"))
+        await until(lambda: _has(path.with_suffix(".pid"), ""), "the second step")
+        await until(lambda: _is_done(store, run.id, "first"), "the first step's end in the store")
         epoch = (await Runs(store).get(run.id)).epoch
         assert await store.call("hand_over", run.id, epoch) == 1
         os.kill(int(path.with_suffix(".pid").read_text()), signal.SIGKILL)

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import until
 from upshot.automations.files.declarations import Deployment, WorkPool
 from upshot.events.store import Store
 from upshot.flows.runs.deployed import run_of
@@ -16,7 +17,7 @@ from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import Runs
 from upshot.services.definitions.catalog import Catalog
 
-from .running import process_stat, until, until_line, until_state, worker
+from .running import process_stat, until_line, until_state, worker
 
 FLOWS = """
 import logging, os, signal, subprocess, sys, time
@@ -110,7 +111,7 @@ async def gone(pid: int) -> None:
     async def there() -> bool:
         return process_stat(pid)[:1] in ([], ["Z"])
 
-    await until(f"the end of {pid}", there)
+    await until(there, f"the end of {pid}")
 
 
 async def test_a_reused_process_takes_one_run_after_another_and_starts_each_as_the_first(
@@ -276,7 +277,7 @@ async def test_a_pool_lets_no_more_runs_begin_than_its_definition_says(
         first = await deployed.start("stay")
         await until_line(deployed.notes)
         second = await deployed.start("tell")
-        await until("it is told to wait", lambda: _is_told_to_wait(store, second))
+        await until(lambda: _is_told_to_wait(store, second), "it is told to wait")
         assert (await Runs(store).get(second.id)).state.name == "Scheduled"
         await Runs(store).cancel(first.id)
         await until_state(store, second, "Completed")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.worker.warm import Warm, WarmParent
 
-from .running import process_stat, until
+from .running import process_stat
 
 FLOW = "from upshot import flow\n\n@flow\ndef name() -> str:\n    return __file__\n"
 HANG = "import time\ntime.sleep(600)\n"
@@ -41,7 +42,7 @@ class Bench:
 
     async def finish(self, file: Path) -> WarmParent:
         job = await self.launch(file)
-        await until("its end", lambda: _has(self.ends, job))
+        await until(lambda: _has(self.ends, job), "its end")
         return self.warm._parents[f"{file}:name"]
 
 
@@ -81,7 +82,7 @@ async def test_a_changed_module_beside_the_entrypoint_needs_a_new_parent(
     assert str(beside) in dict(first.files or [])
     beside.write_text("VALUE = 22\n")
     assert await bench.finish(file) is not first
-    await until("the old one ends", lambda: _gone(first))
+    await until(lambda: _gone(first), "the old one ends")
 
 
 async def _gone(parent: WarmParent) -> bool:
@@ -94,7 +95,7 @@ async def test_the_parent_that_was_not_used_longest_is_given_up(
     one = await bench.finish(write(tmp_path, "a"))
     two = await bench.finish(write(tmp_path, "b"))
     three = await bench.finish(write(tmp_path, "c"))
-    await until("the first one ends", lambda: _gone(one))
+    await until(lambda: _gone(one), "the first one ends")
     assert not two.gone
     assert not three.gone
 
@@ -104,14 +105,14 @@ async def test_a_parent_that_is_given_up_first_lets_its_runs_end(
 ) -> None:
     file = write(tmp_path, "long", SLEEP)
     job = await bench.launch(file)
-    await until("its process", lambda: _pid(bench, job))
+    await until(lambda: _pid(bench, job), "its process")
     parent = bench.warm._parents[f"{file}:name"]
     for name in ("a", "b"):
         await bench.finish(write(tmp_path, name))
     assert parent not in bench.warm._parents.values()
     assert not parent.gone
     bench.warm.signal(job, signal.SIGKILL)
-    await until("it ends", lambda: _gone(parent))
+    await until(lambda: _gone(parent), "it ends")
     assert bench.ends[job] == -signal.SIGKILL
 
 
@@ -124,9 +125,9 @@ async def test_a_killed_parent_takes_its_runs_along_and_is_replaced(
 ) -> None:
     file = write(tmp_path, "long", SLEEP)
     job = await bench.launch(file)
-    pid = await until("its process", lambda: _pid(bench, job))
+    pid = await until(lambda: _pid(bench, job), "its process")
     os.kill(int(process_stat(pid)[1]), signal.SIGKILL)
-    await until("its end", lambda: _has(bench.ends, job))
+    await until(lambda: _has(bench.ends, job), "its end")
     assert bench.ends[job] == -signal.SIGKILL
     file.write_text(FLOW)
     await bench.finish(file)
@@ -139,7 +140,7 @@ async def test_a_killed_zygote_is_replaced(bench: Bench, tmp_path: Path) -> None
     assert zygote is not None
     zygote.kill()
     parent = bench.warm._parents[f"{file}:name"]
-    await until("the end of its parents", lambda: _gone(parent))
+    await until(lambda: _gone(parent), "the end of its parents")
     await asyncio.wait([bench.warm._zygote._reader] if bench.warm._zygote._reader else [])
     await bench.finish(file)
     assert bench.ends == {1: 0, 2: 0}
@@ -150,7 +151,7 @@ async def test_a_run_whose_module_never_loads_can_be_killed(bench: Bench, tmp_pa
     assert not bench.warm.is_running(job)
     bench.warm.signal(job, signal.SIGTERM)  # nobody is there yet to hear it
     bench.warm.signal(job, signal.SIGKILL)
-    await until("its end", lambda: _has(bench.ends, job))
+    await until(lambda: _has(bench.ends, job), "its end")
     assert bench.ends[job] == -signal.SIGKILL
     await bench.finish(write(tmp_path, "other"))
 
@@ -177,12 +178,12 @@ async def test_a_process_that_is_stopped_is_told_apart(bench: Bench, tmp_path: P
     async def rests() -> bool:
         return not bench.warm.is_running(job)
 
-    await until("it runs", runs)
+    await until(runs, "it runs")
     pid = bench.warm.pid(job)
     os.kill(pid, signal.SIGSTOP)
-    await until("it was stopped", rests)
+    await until(rests, "it was stopped")
     os.kill(pid, signal.SIGCONT)
-    await until("it goes on", runs)
+    await until(runs, "it goes on")
     bench.warm.signal(job, signal.SIGKILL)
-    await until("its end", lambda: _has(bench.ends, job))
+    await until(lambda: _has(bench.ends, job), "its end")
     assert not bench.warm.is_running(job)
