@@ -106,7 +106,7 @@ def _module_name(path: Path) -> str:
 
 def _is_from(module: ModuleType, path: Path) -> bool:
     file = getattr(module, "__file__", None)
-    return file is not None and Path(file).resolve() == path
+    return file is not None and (file == str(path) or Path(file).resolve() == path)
 
 
 def _execute(name: str, path: Path) -> ModuleType:

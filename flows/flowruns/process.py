@@ -50,13 +50,26 @@ def execute(store: SyncStore, run: FlowRun, lease_ms: int, *, tells: bool = Fals
     """Execute a run that was taken for this process; return the exit code.
 
     Args:
-        store: stays open, for the next run.
-        run: as it was when it was taken. What became of it since, its first change meets.
+        store: stays open.
         lease_ms: how long the run counts as alive after a sign of life.
+    """
+    with opened_journal(store, lease_ms) as journal:
+        return execute_next(journal, run, tells=tells)
+
+
+def execute_next(journal: Journal, run: FlowRun, *, tells: bool) -> int:
+    """Do the same with the journal of a process that executes several, one after another.
+
+    Args:
+        run: as it was when it was taken. What became of it since, its first change meets.
         tells: whether it is to tell what its flow takes, as the first of its deployment and code.
     """
-    with _journal(store, lease_ms) as journal:
+    try:
         return _execute(journal, run, tells=tells)
+    finally:
+        journal.rest()
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def execute_stored(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> int:
@@ -65,7 +78,7 @@ def execute_stored(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> 
     Args:
         epoch: the run's epoch when it was taken; with any other the run is somebody else's.
     """
-    with _journal(store, lease_ms) as journal:
+    with opened_journal(store, lease_ms) as journal:
         run = journal.read(run_id)
         if run is None or run.epoch != epoch:
             _log.error("run %s is not for this process", run_id)
@@ -73,18 +86,17 @@ def execute_stored(store: SyncStore, run_id: str, epoch: int, lease_ms: int) -> 
         if run.state.type not in {StateType.PENDING, StateType.CANCELLING, StateType.PAUSED}:
             _log.error("run %s is %s, not Pending", run.name, run.state.name)
             return EXIT_LOST
-        return _execute(journal, run, tells=True)
+        return execute_next(journal, run, tells=True)
 
 
 @contextmanager
-def _journal(store: SyncStore, lease_ms: int) -> Iterator[Journal]:
+def opened_journal(store: SyncStore, lease_ms: int) -> Iterator[Journal]:
+    """Give the journal of this process; what was put into it is written when it is closed."""
     journal = Journal(store, lease_ms=lease_ms)
     try:
         yield journal
     finally:
         journal.close()
-        sys.stdout.flush()
-        sys.stderr.flush()
 
 
 def _execute(journal: Journal, run: FlowRun, *, tells: bool) -> int:

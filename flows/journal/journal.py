@@ -150,6 +150,12 @@ class Journal:
         fields = self.execute("HGETALL", self.keys("run", run_id))
         return parse_run(fields) if fields else None
 
+    def rest(self) -> None:
+        """Write what waits, and let nobody wait for slots any more: the next run has its own."""
+        self.slots.close()
+        self.slots = Slots(self)
+        self.flush()
+
     def close(self) -> None:
         """Write what waits and end the threads."""
         self.slots.close()

@@ -141,9 +141,9 @@ def capture(context: RunContext, *, strays: bool) -> Iterator[None]:
     before = root.level
     if not root.handlers:
         handlers.append(_console(context))
-        root.setLevel(level)
+        set_level(root, level)
     for logger in (_FLOW, _TASK):
-        logger.setLevel(level)
+        set_level(logger, level)
     for handler in handlers:
         root.addHandler(handler)
     _capture_prints()
@@ -156,8 +156,14 @@ def capture(context: RunContext, *, strays: bool) -> Iterator[None]:
             root.removeHandler(handler)
         mine.finish()
         if not any(isinstance(handler, RunLogHandler) for handler in root.handlers):
-            root.setLevel(before)  # else another thread captures for a run of its own
+            set_level(root, before)  # else another thread captures for a run of its own
             release_structlog()
+
+
+def set_level(logger: logging.Logger, level: int) -> None:
+    """Set a logger's level, where it has another one: all loggers forget then what they know."""
+    if logger.level != level:
+        logger.setLevel(level)
 
 
 @contextmanager

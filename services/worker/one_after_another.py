@@ -10,7 +10,7 @@ import socket
 from contextvars import copy_context
 
 from upshot.events.store import SyncStore
-from upshot.flows.flowruns.process import execute
+from upshot.flows.flowruns.process import execute_next, opened_journal
 
 from .surroundings import Surroundings
 from .wire import Channel, taken
@@ -23,8 +23,8 @@ def execute_each(address: str, number: int, store: SyncStore, lease_ms: int) -> 
         address: path of the worker's socket. number: what the worker calls this process.
         lease_ms: how long a run counts as alive.
     """
-    surroundings = Surroundings()
-    with socket.socket(socket.AF_UNIX) as connection:
+    with opened_journal(store, lease_ms) as journal, socket.socket(socket.AF_UNIX) as connection:
+        surroundings = Surroundings()
         connection.connect(address)
         channel = Channel(connection)
         channel.send({"ready": number})
@@ -32,7 +32,7 @@ def execute_each(address: str, number: int, store: SyncStore, lease_ms: int) -> 
             for message in received[0]:
                 # What a run binds to its context, such as a customer's name, is not the next one's.
                 run, tells = taken(message), message["tells"]
-                code = copy_context().run(execute, store, run, lease_ms, tells=tells)
+                code = copy_context().run(execute_next, journal, run, tells=tells)
                 last = not surroundings.restored()
                 channel.send({"done": message["job"], "code": code, "last": last})
     return 0

@@ -13,6 +13,8 @@ import sys
 import threading
 from typing import Any, Final
 
+from upshot.flows.logs.capturing import set_level
+
 from .trees import clear, is_childless
 
 _PATIENCE: Final = 2.0
@@ -77,7 +79,7 @@ class _Logging:
 
     def restore(self) -> None:
         root = logging.getLogger()
-        root.setLevel(self._level)
+        set_level(root, self._level)
         root.handlers[:] = self._handlers
         logging.disable(self._disabled)
         for logger in self._heard:
