@@ -7,7 +7,7 @@ get the root and derive the same names.
 =====================  ======  ==================================================================
 key                    type    what it holds
 =====================  ======  ==================================================================
-``meta``               hash    format of this store
+``meta``               hash    ``listed``: runs of older versions stand in ``made``, ``names``
 ``log``                stream  every event: its JSON in field ``o`` (Upshot's own) or ``e``
 ``seen``, ``seen:old`` set     ids that senders chose: of this dedup period and the one before
 ``seen:since``         string  when the present dedup period began, ms
@@ -30,6 +30,10 @@ key                    type    what it holds
 ``runs:<Type>``        zset    flow run → ms it entered that state
 ``runs:<State>:<of>``  zset    the same of one ``flow:<name>`` or ``deployment:<name>``, by type,
                                and by name where that says more (``Late``, ``TimedOut``)
+``made:<of>``          zset    flow run → ms it was created; of one ``flow:<name>``,
+                               ``deployment:<name>``, ``parent:<run>``, ``state:<type or name>``
+``names``              zset    name, ms and run, a byte 255 between them; in the order of the bytes
+``unlisted``           zset    runs of an older version that are still to be listed so
 ``leases``             zset    flow run → ms until which its process has shown to be alive
 ``due``                zset    scheduled flow run → ms at which it goes to its queue
 ``pauses``             zset    paused run → ms until which it waits, where that ends

@@ -8,7 +8,7 @@ from typing import Final
 
 from .exceptions import StoreUnsuitable
 
-FUNCTIONS_VERSION: Final = 3
+FUNCTIONS_VERSION: Final = 4
 """Raised with each change of ``functions/`` that an older Upshot could not work with."""
 
 PREFIX: Final = f"upshot{FUNCTIONS_VERSION}_"
@@ -25,6 +25,7 @@ _PARTS: Final = (
     "docs",
     "data",
     "files",
+    "listing",
     "runs",
     "cache",
     "transactions",

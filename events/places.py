@@ -43,12 +43,13 @@ async def newest_first(
     before: Place | None = None,
     since: int | None = None,
     until: int | None = None,
+    page: int = _PAGE,
 ) -> AsyncIterator[list[Place]]:
     """Yield the members of a sorted set in pages, newest first, whatever comes and goes meanwhile.
 
     Args:
         before: only what stands before (is older than) this place, which may be gone itself.
-        since, until: Unix ms, both included.
+        since, until: Unix ms, both included. page: how many are asked for at once.
     """
     low = "-inf" if since is None else str(since)
     high = min((each for each in (until, before and before.ms) if each is not None), default=None)
@@ -56,7 +57,7 @@ async def newest_first(
     while True:
         top = "+inf" if high is None else str(high)
         pairs = await store.execute(
-            "ZREVRANGEBYSCORE", key, top, low, "WITHSCORES", "LIMIT", skipped, _PAGE
+            "ZREVRANGEBYSCORE", key, top, low, "WITHSCORES", "LIMIT", skipped, page
         )
         places = [Place(int(score), member.decode()) for member, score in pairs]
         fresh = [place for place in places if before is None or place < before]
@@ -65,5 +66,5 @@ async def newest_first(
             before, high, skipped = fresh[-1], fresh[-1].ms, 0
         else:  # all of them share one moment and were told already
             skipped += len(places)
-        if len(places) < _PAGE:
+        if len(places) < page:
             return

@@ -37,6 +37,9 @@ _AWAY: Final = (
     refusals.ReadOnlyError,
 )
 
+_OLDER_AT_ONCE: Final = 500
+"""Runs of an older version that one call lists; nobody else is served meanwhile."""
+
 Argument: TypeAlias = str | bytes | int | float
 Commands: TypeAlias = list[tuple[Argument, ...]]
 
@@ -107,6 +110,8 @@ class Store:
         refuse_newer(int(there))
         await self.execute("FUNCTION", "LOAD", "REPLACE", library())
         await self.execute("FCALL", f"{PREFIX}upgrade", 1, self.keys.root)
+        while await self.execute("FCALL", f"{PREFIX}list_older", 1, self.keys.root, _OLDER_AT_ONCE):
+            pass
 
     async def call(self, function: str, *args: Argument) -> Any:
         """Call ``upshot_<function>``; a store that lost its functions gets them again."""
@@ -174,6 +179,8 @@ class SyncStore:
         refuse_newer(int(self._known("FCALL_RO", "upshot_version", 0) or 0))
         self.execute("FUNCTION", "LOAD", "REPLACE", library())
         self.execute("FCALL", f"{PREFIX}upgrade", 1, self.keys.root)
+        while self.execute("FCALL", f"{PREFIX}list_older", 1, self.keys.root, _OLDER_AT_ONCE):
+            pass
 
     def _known(self, *command: Argument) -> Any:
         """Return the answer, or None when the store does not know the function."""

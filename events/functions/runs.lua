@@ -26,39 +26,8 @@ local function schedule(root, id, pool, due, now)
   end
 end
 
--- Where a run is counted: by its flow and its deployment, under its state's type, and under the
--- state's name where that says more. Nothing is read of all the runs there are to tell how many.
-local function counted(root, of, kind, state)
-  local keys, name = {}, string.match(state or '', '"name":"(%a+)"')
-  for place, what in ipairs({':flow:', ':deployment:'}) do
-    if of[place] ~= '' then
-      keys[#keys + 1] = root .. ':runs:' .. kind .. what .. of[place]
-      if name and name ~= kind then keys[#keys + 1] = root .. ':runs:' .. name .. what .. of[place] end
-    end
-  end
-  return keys
-end
-
--- Of which flow and deployment a run is; one of an older version says so in its document only.
-local function whose(root, id, flow, deployment)
-  if flow then return {flow, deployment or ''} end
-  local key = root .. ':run:' .. id
-  local told = cjson.decode(redis.call('HGET', key, 'doc') or '{}')
-  local of = {told.flow or '', type(told.deployment) == 'string' and told.deployment or ''}
-  redis.call('HSET', key, 'flow', of[1], 'deployment', of[2])
-  return of
-end
-
-local function count_in(root, id, of, kind, state, now)
-  for _, key in ipairs(counted(root, of, kind, state)) do redis.call('ZADD', key, now, id) end
-end
-
-local function count_out(root, id, of, kind, state)
-  for _, key in ipairs(counted(root, of, kind, state)) do redis.call('ZREM', key, id) end
-end
-
 -- upshot_create_run root | id, type, pool, due_ms, lease_ms, event id, event, (field, value)*
--- Touches: run:<id>, runs, runs:<type>, runs:<state>:<of>, log, due, leases, counters; and of its pool
+-- Touches: run:<id>, runs, runs:<type>, runs:<state>:<of>, made:<of>, names, log, due, leases, counters; and of its pool
 -- queue:<pool>, pools, queues:<pool>, ready:<pool>/<queue>, told:<pool>/<queue>, line.
 -- Idempotent by id. Returns {created 0|1, version, epoch}.
 redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, callback=function(keys, args)
@@ -73,7 +42,9 @@ redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, 
   redis.call('ZADD', root .. ':runs:' .. kind, now, id)
   local given = {}
   for i = 8, #args, 2 do given[args[i]] = args[i + 1] end
-  count_in(root, id, whose(root, id, given.flow, given.deployment), kind, given.state, now)
+  local of = {given.flow or '', given.deployment or '', given.parent or '', given.name or ''}
+  list(root, id, of, now)
+  enter_lists(root, id, of, kind, given.state, now)
   count(root, 'run_transitions:flow-run:' .. kind, 1)
   if kind == 'Scheduled' then
     schedule(root, id, pool, tonumber(args[4]), now)
@@ -173,10 +144,10 @@ local function transition(root, args)
   local version, epoch = number(run[2]) + 1, number(run[3])
   if fences(run[1], to, args[3]) then epoch = epoch + 1 end
   local at = append(root, args[9])
-  local of = whose(root, id, run[7], run[6])
-  count_out(root, id, of, run[1], run[8])
+  local of = {run[7] or '', run[6] or ''}
+  leave_lists(root, id, of, run[1], run[8])
   redis.call('HSET', key, 'type', to, 'version', integer(version), 'epoch', integer(epoch), 'event', args[8], unpack(args, 10))
-  count_in(root, id, of, to, args[10] == 'state' and args[11] or redis.call('HGET', key, 'state'), now)
+  enter_lists(root, id, of, to, args[10] == 'state' and args[11] or redis.call('HGET', key, 'state'), now)
   leave(root, id, run[1], run[4], run[10])
   enter(root, id, to, run[4], tonumber(args[5]), tonumber(args[6]), now, at)
   count(root, 'run_transitions:flow-run:' .. to, 1)
@@ -349,15 +320,4 @@ redis.register_function{function_name='upshot_enqueue_due', flags={'allow-oom'},
   end
   local first = redis.call('ZRANGE', root .. ':due', 0, 0, 'WITHSCORES')
   return {#ids, first[2] and math.max(0, tonumber(first[2]) - now) or -1}
-end}
-
--- upshot_named root | text, run id*
--- Touches: run:<id>. Returns those of these runs whose documents have the text.
-redis.register_function{function_name='upshot_named', flags={'no-writes'}, callback=function(keys, args)
-  local found = {}
-  for i = 2, #args do
-    local doc = redis.call('HGET', keys[1] .. ':run:' .. args[i], 'doc')
-    if doc and string.find(doc, args[1], 1, true) then found[#found + 1] = args[i] end
-  end
-  return found
 end}

@@ -85,7 +85,7 @@ end
 -- upshot_forget_runs root | before_ms, limit
 -- Touches: run:<id>, tasks:<id>, logs:<id>, transactions:<id>, open, open:<id>, files:<id>, holds:<id>, held,
 -- litter, runs, runs:<type>,
--- runs:<state>:<of>, forgotten, and the artifacts of data.lua. Drops runs that ended before then and did not start again,
+-- runs:<state>:<of>, made:<of>, names, forgotten, and the artifacts of data.lua. Drops runs that ended before then and did not start again,
 -- and of which the archive has everything; what files they left is litter. Returns how many.
 local function forget_files(root, id)
   for _, folder in ipairs(redis.call('SMEMBERS', root .. ':files:' .. id)) do
@@ -103,8 +103,9 @@ redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'},
     local index = root .. ':runs:' .. kind
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', bound, 'LIMIT', 0, args[2])) do
       forgot(root, 'runs', redis.call('ZSCORE', root .. ':runs', id))
-      local run = redis.call('HMGET', root .. ':run:' .. id, 'flow', 'deployment', 'state')
-      count_out(root, id, whose(root, id, run[1], run[2]), kind, run[3])
+      local of = whose(root, id)
+      unlist(root, id, of, number(redis.call('ZSCORE', root .. ':runs', id)))
+      leave_lists(root, id, of, kind, redis.call('HGET', root .. ':run:' .. id, 'state'))
       redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
       forget_files(root, id)
       forget_artifacts(root, id)

@@ -4,44 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from upshot.events.clock import unix_ms
 from upshot.events.exceptions import NotFound
 from upshot.events.log import milliseconds
-from upshot.events.places import Place, newest_first
+from upshot.events.places import Place
 from upshot.events.store import Store
 
 from ..states import StateType
 from .flowrun import FlowRun, parse_run
+from .listing import RunFilter, places
+
+__all__ = ["RunFilter", "RunReader"]
 
 _AT_ONCE: Final = 1_000
 """Records of task runs that are read in one go: some ten milliseconds."""
 
-
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Which runs a list shows; None means any.
-
-    Attributes:
-        state: a state's type or name. since: Unix ms from which on runs were created.
-    """
-
-    flow: str | None = None
-    deployment: str | None = None
-    state: str | None = None
-    since: int | None = None
-    until: int | None = None
-
-    def matches(self, run: FlowRun) -> bool:
-        return (
-            self.flow in (None, run.flow)
-            and self.deployment in (None, run.deployment)
-            and self.state in (None, run.state.name, run.state.type.value)
-        )
+_END_OF_NAME: Final = b"\xff"
+"""Between the parts of a place among the names; no text has this byte."""
 
 
 class RunReader:
@@ -70,26 +53,26 @@ class RunReader:
         try:
             return await self.get(id_or_name)
         except NotFound:
-            async for run in self._named(id_or_name):
-                return run
-            raise NotFound(f"no run has the id or name {id_or_name!r}") from None
+            found = await self._named(id_or_name)
+            if found is None:
+                raise NotFound(f"no run has the id or name {id_or_name!r}") from None
+            return found
 
-    async def _named(self, name: str) -> AsyncIterator[FlowRun]:
-        """Yield the runs of a name, newest first; only those are read that may have it."""
-        text = b'"name":' + to_json(name)
-        async for places in newest_first(self._store, self._store.keys("runs")):
-            found = await self._store.call("named", text, *(place.id for place in places))
-            for run in await self.many([each.decode() for each in found]):
-                if run.name == name:
-                    yield run
+    async def _named(self, name: str) -> FlowRun | None:
+        """Return the newest run of a name."""
+        start, end = name.encode() + _END_OF_NAME, name.encode() + _END_OF_NAME * 2
+        found = await self._store.execute(
+            "ZREVRANGEBYLEX", self._store.keys("names"), b"(" + end, b"(" + start, "LIMIT", 0, 1
+        )
+        runs = await self.many([each.rpartition(_END_OF_NAME)[2].decode() for each in found])
+        return runs[0] if runs else None
 
     async def newest(
         self, wanted: RunFilter, before: Place | None = None
     ) -> AsyncIterator[tuple[Place, FlowRun]]:
         """Yield runs with their places, newest first, from those older than ``before`` on."""
-        key, bounds = self._store.keys("runs"), {"since": wanted.since, "until": wanted.until}
-        async for places in newest_first(self._store, key, before=before, **bounds):
-            place_of = {place.id: place for place in places}
+        async for found in places(self._store, wanted, before):
+            place_of = {place.id: place for place in found}
             for run in await self.many(list(place_of)):
                 if wanted.matches(run):
                     yield place_of[run.id], run

@@ -72,10 +72,12 @@ def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tup
         fields += ("deployment", run.deployment)
     if run.pool:
         fields += ("queue", run.queue, "priority", run.priority)
-    counted = ("flow", run.flow, "deployment", run.deployment or "")
+    listed = ("flow", run.flow, "deployment", run.deployment or "", "name", run.name)
+    if run.parent:
+        fields += ("parent", run.parent)
     return (
         run.id, run.state.type.value, run.pool, due_ms, lease_ms,
-        event.id, event.to_json(), *fields, *counted,
+        event.id, event.to_json(), *fields, *listed,
     )  # fmt: skip
 
 

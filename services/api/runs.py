@@ -95,17 +95,22 @@ async def list_runs(
     flow: str | None = None,
     deployment: str | None = None,
     state: str | None = None,
+    parent: str | None = None,
     since: Moment = None,
     until: Moment = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """List runs, newest first; `state` is a state's type or name, `since` when they were made."""
+    """List runs, newest first; `state` is a state's type or name, `since` when they were made.
+
+    `parent` is the id or the name of the run that they are a part of.
+    """
     require_state(state)
     wanted = RunFilter(
         flow=flow,
         deployment=deployment,
         state=state,
+        parent=None if parent is None else (await parts.recorded_runs.find(parent))["id"],
         since=moment_ms("since", since),
         until=moment_ms("until", until),
     )

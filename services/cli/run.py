@@ -51,6 +51,9 @@ def ls(
         str | None, typer.Option("--deployment", "-d", help="Only of this one.")
     ] = None,
     state: Annotated[str | None, typer.Option("--state", "-s", help="Only in this state.")] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="Only parts of this run: its id or name.")
+    ] = None,
     since: Annotated[str | None, typer.Option(help="A time, or how long ago: 10m.")] = None,
     limit: Limit = 50,
     output: Output = Format.TABLE,
@@ -60,7 +63,8 @@ def ls(
     Example: upshot run ls --state Failed --since 1d
     """
     now = times.now()
-    query = {"flow": flow, "deployment": deployment, "state": state, "since": since}
+    asked = {"flow": flow, "deployment": deployment, "state": state}
+    query = {**asked, "parent": parent, "since": since}
     columns = [
         field("Name"),
         Column(
@@ -123,6 +127,7 @@ def _show_summary(run: dict[str, Any]) -> None:
         "waits for": _waits_for(run.get("pause"), run.get("waits_for")),
         "flow": run["flow"],
         "deployment": run.get("deployment"),
+        "part of": run.get("parent"),
         "parameters": run.get("parameters") or None,
         "attempt": run.get("attempt"),
         "created": times.local(run.get("created")),

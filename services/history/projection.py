@@ -97,7 +97,7 @@ def run_row(run: FlowRun, created: int, changed: int) -> Row:
     return (
         run.id, created, changed, state.ended, indexed(run.name), indexed(run.flow),
         None if deployment is None else indexed(deployment), state.type.value, state.name,
-        to_json(run.to_dict()).decode(),
+        to_json(run.to_dict()).decode(), run.parent,
     )  # fmt: skip
 
 

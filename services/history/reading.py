@@ -12,6 +12,7 @@ from upshot.events.event import Recorded
 from upshot.events.log import order
 from upshot.events.places import Place
 from upshot.flows.runs.registry import RunFilter
+from upshot.flows.states import StateType
 
 from .archive import Placed, Span
 from .database import Database
@@ -23,6 +24,7 @@ Rows: TypeAlias = Select[*tuple[Any, ...]]
 """A query for rows, of whichever columns."""
 
 _PLACE = tuple_(events.c.received, events.c.seq)
+_TYPES = frozenset(each.value for each in StateType)
 _EVENT = (events.c.received, events.c.seq, events.c.own, events.c.body)
 
 
@@ -105,8 +107,11 @@ class Reader:
             query = query.where(table.flow == indexed(wanted.flow))
         if wanted.deployment is not None:
             query = query.where(table.deployment == indexed(wanted.deployment))
+        if wanted.parent is not None:
+            query = query.where(table.parent == indexed(wanted.parent))
         if wanted.state is not None:
-            query = query.where(or_(table.state == wanted.state, table.state_name == wanted.state))
+            column = table.state if wanted.state in _TYPES else table.state_name
+            query = query.where(column == wanted.state)
         return _placed(await self._all(query.limit(limit)))
 
     async def run(self, id_or_name: str) -> dict[str, Any] | None:

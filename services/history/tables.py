@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, Table, Text
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest step of the migrations."""
 
 INDEXED_LENGTH: Final = 255
@@ -50,10 +50,15 @@ flow_runs: Final = Table(
     Column("state", _Bytewise, nullable=False),  # the type
     Column("state_name", _Bytewise, nullable=False),
     Column("body", Text, nullable=False),  # the run as answers show it
+    Column("parent", _Bytewise),  # id of the run that it is a part of
 )
 Index("flow_runs_by_age", flow_runs.c.created, flow_runs.c.id)
 Index("flow_runs_by_name", flow_runs.c.name, flow_runs.c.created)
+Index("flow_runs_by_flow", flow_runs.c.flow, flow_runs.c.created)
 Index("flow_runs_by_deployment", flow_runs.c.deployment, flow_runs.c.created)
+Index("flow_runs_by_parent", flow_runs.c.parent, flow_runs.c.created)
+Index("flow_runs_by_state", flow_runs.c.state, flow_runs.c.created)
+Index("flow_runs_by_state_name", flow_runs.c.state_name, flow_runs.c.created)
 Index("flow_runs_by_change", flow_runs.c.changed)
 
 task_runs: Final = Table(
@@ -66,6 +71,7 @@ task_runs: Final = Table(
     Column("state_name", _Bytewise, nullable=False),
     Column("body", Text, nullable=False),
 )
+Index("task_runs_by_age", task_runs.c.flow_run, task_runs.c.created, task_runs.c.id)
 
 firings: Final = Table(
     "firings",

@@ -129,6 +129,19 @@ async def test_runs_are_listed_newest_first_and_filtered(api: Api) -> None:
     assert answer["errors"][0]["field"] == "state"
 
 
+async def test_the_runs_that_are_a_part_of_another_are_listed_by_its_id_or_name(api: Api) -> None:
+    whole = await make(api, "Running", name="whole")
+    parts = [await make(api, state, parent=whole.id) for state in ("Completed", "Failed")]
+    await make(api)
+    for named in (whole.id, "whole"):
+        found = (await api.get(RUNS, params={"parent": named}))["items"]
+        assert {each["id"] for each in found} == {run.id for run in parts}
+    found = (await api.get(RUNS, params={"parent": "whole", "state": "Failed"}))["items"]
+    assert [each["id"] for each in found] == [parts[1].id]
+    for nobody in ("nobody", ""):
+        await api.get(RUNS, 404, params={"parent": nobody})
+
+
 async def test_pages_of_runs_together_are_all_runs(api: Api) -> None:
     made = {(await make(api)).id for _ in range(7)}
     seen: list[str] = []

@@ -22,6 +22,8 @@ from tests.services.archived import (
 from upshot.events.log import Log
 from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
+from upshot.flows.runs.flowrun import new_run
+from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State
 from upshot.services.history import events as history
 from upshot.services.history.address import SQLITE
@@ -147,6 +149,27 @@ async def test_a_run_that_only_the_archive_has_is_shown_but_changes_no_more(shop
             assert "archive" in (await api.post(f"/api/v1/runs/{name}/retry", 409))["detail"]
         assert (await api.get(f"/api/v1/runs/{failed['id']}/logs"))["items"] == []
         await api.get("/api/v1/runs/nobody", 404)
+
+
+async def test_archived_runs_are_listed_by_flow_parent_and_state(shop: Steps) -> None:
+    runs = Runs(shop.store)
+    whole = new_run("whole", state=State("Running"), name="w")
+    states = ("Completed", "TimedOut", "Failed")
+    parts = [new_run("part", state=State(name), parent=whole.id) for name in states]
+    for run in (whole, *parts):
+        await runs.create(run)
+    async with api_of(shop) as api:
+        await shop.catch_up()
+        assert await shop.store.call("forget_runs", FAR, 10) == 3
+
+        async def listed(**query: str) -> set[str]:
+            found = (await api.get("/api/v1/runs", params=query))["items"]
+            return {each["state"]["name"] for each in found}
+
+        assert await listed(parent="w") == await listed(flow="part") == set(states)
+        assert await listed(parent=whole.id, state="TimedOut") == {"TimedOut"}
+        assert await listed(flow="part", state="Failed") == {"TimedOut", "Failed"}
+        assert await listed(flow="whole") == {"Running"}
 
 
 async def test_task_runs_outlive_the_store(shop: Steps) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from tests.services.archived import rows
@@ -59,6 +61,30 @@ async def test_a_migration_that_is_cut_short_leaves_nothing(
         await cut_short()
     assert rows(tmp_path / "new", "SELECT name FROM sqlite_master") == []
     await migrating.migrate(database)
+
+
+async def test_runs_of_the_first_form_are_told_which_run_they_are_a_part_of(
+    database: Database, tmp_path: Path
+) -> None:
+    parent = "01a1fa40-01a2-7012-96a1-abe52c34c2aa"
+    told = {"part": to_json({"id": "part", "parent": parent}), "whole": b'{"parent":null}'}
+    await _migrate_to(database, "0001")
+    with closing(sqlite3.connect(tmp_path / "new" / "history.db")) as old:
+        for run, body in told.items():
+            row = (run, 1, 1, 1, "n", "f", None, "Failed", "Failed", body.decode())
+            old.execute(f"INSERT INTO flow_runs VALUES ({','.join('?' * len(row))})", row)
+        old.commit()
+    await migrating.migrate(database)
+    found = rows(tmp_path / "new", "SELECT id, parent FROM flow_runs ORDER BY id")
+    assert [tuple(row) for row in found] == [("part", parent), ("whole", None)]
+
+
+async def _migrate_to(database: Database, step: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        take = command.upgrade
+        patch.setattr(command, "upgrade", lambda config, _: take(config, step))
+        async with database.transaction() as connection:
+            await connection.run_sync(migrating.upgrade)
 
 
 async def test_a_database_of_a_newer_version_is_refused(database: Database, tmp_path: Path) -> None:

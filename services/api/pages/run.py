@@ -27,6 +27,7 @@ _ONE_BY_ONE: Final = 40
 _OF_ONE_TASK: Final = 500
 _ARTIFACTS: Final = 20
 _EVENTS: Final = 50
+_SUBRUNS: Final = 20
 
 
 @router.get("/runs/{run:path}")
@@ -166,9 +167,10 @@ def _graph(sums: list[dict[str, Any]]) -> Picture | None:
 
 
 async def _shows(parts: Parts, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a run shows: artifacts with their data, the assets it made, its events."""
+    """Return what a run shows: its artifacts with their data, its assets, its parts, its events."""
     listed = await told(artifacts.list_artifacts(parts, run=run["id"], limit=_ARTIFACTS))
     made = await told(assets.list_assets(parts, limit=200))
+    subruns = await told(runs.list_runs(parts, parent=run["id"], limit=_SUBRUNS))
     past = await told(event_log.list_events(parts, resource=f"flow-run.{run['id']}", limit=_EVENTS))
     return {
         "artifacts": [
@@ -176,6 +178,8 @@ async def _shows(parts: Parts, run: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "more_artifacts": listed["next"] is not None,
         "assets": [each for each in made["items"] if _is_of(each, run["id"])],
+        "subruns": subruns["items"],
+        "more_subruns": subruns["next"] is not None,
         "events": past["items"],
     }
 

@@ -18,10 +18,15 @@ _SHOWN = 50
 
 @router.get("/runs")
 async def list_runs(
-    parts: Served, flow: str = "", deployment: str = "", state: str = "", cursor: str = ""
+    parts: Served,
+    flow: str = "",
+    deployment: str = "",
+    state: str = "",
+    parent: str = "",
+    cursor: str = "",
 ) -> Response:
     """Show runs, newest first."""
-    asked = {"flow": flow, "deployment": deployment, "state": state}
+    asked = {"flow": flow, "deployment": deployment, "state": state, "parent": parent}
     wanted = {name: value or None for name, value in asked.items()}
     found = await told(runs.list_runs(parts, **wanted, limit=_SHOWN, cursor=cursor or None))
     live = "/live?event=flow-run.*" if not cursor else None
