@@ -11,7 +11,10 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar
 from uuid import UUID
 
+from upshot.events.ids import derived_id
+
 from ..context import require_here
+from ..emitting import made_event
 from ..exceptions import InvalidArtifact
 from .contents import (
     as_line,
@@ -144,8 +147,6 @@ def _create(
 
 def _id_here(place: Here, name: str) -> ArtifactId:
     """Return the id that this call has whenever the code of its attempt runs."""
-    from upshot.events.ids import derived_id
-
     run, task = place.run.flow_run, place.task
     attempt = run.attempt if task is None else task.attempt
     number = place.scope.count(f"artifact:{name}")
@@ -163,10 +164,7 @@ def _put(
     *,
     update: bool = False,
 ) -> None:
-
     from pydantic_core import to_json
-
-    from ..emitting import made_event
 
     check_description(description)
     run, task = place.run.flow_run, place.task

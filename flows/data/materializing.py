@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pydantic_core import from_json, to_json
+
 from ..context import METADATA, Here, RunContext, here
+from ..emitting import made_event
 from ..exceptions import AssetCheckFailed, InvalidAsset
 from ..logs.capturing import run_logger
 from ..states import State, StateType
@@ -63,8 +66,6 @@ class Relayed(Told):
     """The same in another process: what is right goes to the one that writes the events."""
 
     def add(self, key: str, metadata: Mapping[str, Any], data_version: str | None) -> None:
-        from pydantic_core import to_json
-
         super().add(key, metadata, data_version)
         place = here()
         if place is not None:
@@ -74,8 +75,6 @@ class Relayed(Told):
 
 def checked_metadata(metadata: object) -> dict[str, Any]:
     """Return metadata as JSON values, or raise InvalidAsset."""
-    from pydantic_core import from_json, to_json
-
     if not isinstance(metadata, Mapping):
         raise InvalidAsset(f"metadata: must be a dict, not {type(metadata).__name__}")
     try:
@@ -198,10 +197,6 @@ def _note(
     related: Iterable[Mapping[str, str]] = (),
 ) -> None:
     """Put an event of an asset, and what is then known of the asset, into the journal."""
-    from pydantic_core import to_json
-
-    from ..emitting import made_event
-
     made = made_event(place, event, _resource(asset), list(related), payload)
     run, task = place.run.flow_run, place.task
     head = {"key": asset.key, "what": what, "upstream": payload.get("upstream", [])}

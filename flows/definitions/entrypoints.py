@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..exceptions import EntrypointNotFound
-
-if TYPE_CHECKING:
-    from .flowdef import Flow
+from ..calls.outcomes import explain
+from ..exceptions import EntrypointNotFound, FlowsError
+from ..logs.tracebacks import is_ours
+from .flowdef import Flow
+from .taskdef import Task
 
 
 def entrypoint_of(function: Callable[..., Any]) -> str:
@@ -42,9 +44,6 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
         EntrypointNotFound: there is no such file, no such name in it, or it names no flow.
         Exception: whatever the module itself raises.
     """
-    from .flowdef import Flow
-    from .taskdef import Task
-
     where, separator, name = entrypoint.rpartition(":")
     if not (separator and where and name):
         raise EntrypointNotFound(f"entrypoint {entrypoint!r} is not of the form path.py:function")
@@ -60,8 +59,6 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
 
 def _no_flow(module: ModuleType, name: str, found: object) -> str:
     """Say why a name leads to no flow, and which names of the module do."""
-    from .flowdef import Flow
-
     if found is not None:
         return f"{name} is no flow; decorate it with @flow"
     flows = [each for each, value in vars(module).items() if isinstance(value, Flow)]
@@ -121,3 +118,20 @@ def _execute(name: str, path: Path) -> ModuleType:
         del sys.modules[name]  # half a module must not be taken for a loaded one
         raise
     return module
+
+
+def why_not_loaded(error: BaseException) -> str:
+    """Return the error of a module that could not be imported, with the file and the line."""
+    text = explain(error)
+    if isinstance(error, FlowsError):
+        return text  # it says itself where
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(frame)]
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    missing = isinstance(error, ModuleNotFoundError)
+    return text + place + ("; install it where the flow runs" if missing else "")
+
+
+def _is_theirs(frame: traceback.FrameSummary) -> bool:
+    return not is_ours(frame) and not frame.filename.startswith("<frozen ")

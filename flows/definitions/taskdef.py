@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, ove
 from ..context import here
 from .definition import decorated
 from .delays import delay_before, jittered
+from .flowdef import Flow
 from .options import TaskOptions, TransactionHook
 from .run_names import Naming, name_from
 from .submitting import Submittable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ..data.assets import Asset, Dependency
     from ..deployments.runfuture import RunFuture
     from ..results.cache_policies import CacheKeyFn, CachePolicy
-    from .flowdef import Flow
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -121,7 +121,6 @@ class Task(Submittable[P, R]):
 
     def as_flow(self) -> Flow[..., Any]:
         """Return a flow of the same name and parameters that does nothing but call it."""
-        from .flowdef import Flow
 
         def call(*args: Any, **kwargs: Any) -> Any:
             return self(*args, **kwargs)

@@ -18,15 +18,13 @@ from typing import Final
 from upshot.events.store import SyncStore
 
 from ..aside import aside
-from ..definitions import flowdef as _flowdef  # noqa: F401 - loaded here (so that no child needs to)
-from ..definitions.entrypoints import load_flow
-from ..definitions.places import why_not_loaded
+from ..definitions.entrypoints import load_flow, why_not_loaded
 from ..journal.journal import EXIT_LOST, Journal
 from ..logs.capturing import capture, run_logger
 from ..results.formats import ResultFiles
 from ..runs.flowrun import FlowRun
 from ..states import State, StateType
-from ..taskruns import taskcall as _taskcall  # noqa: F401 - likewise
+from ..taskruns import taskcall as _taskcall  # noqa: F401 - here, so that no child needs to
 from .attempts import Attempts
 from .execution import Execution
 

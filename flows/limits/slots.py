@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pydantic_core import to_json
+
 from upshot.events.event import Event
 from upshot.events.ids import derived_id, new_id
 from upshot.events.store import Argument
@@ -79,8 +81,6 @@ def limit_events(wanted: Wanted, related_to: list[dict[str, str]]) -> tuple[byte
 
 def opening(event: Event) -> bytes:
     """Return the JSON of an event up to its payload, which is last."""
-    from pydantic_core import to_json
-
     body = event.model_dump(mode="json", exclude={"payload"})
     return to_json(body)[:-1] + b',"payload":'
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import runtime
 from ..exceptions import Unhashable
 from .cache_policies import (
     DEFAULT,
@@ -37,8 +38,6 @@ class StorageKey(CachePolicy):
     def compute_key(
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
-        from .. import runtime
-
         try:
             name = self.template.format(
                 parameters=inputs, flow_run=runtime.flow_run, task_run=context.task_run

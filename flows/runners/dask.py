@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ..context import Here
 from ..exceptions import ClusterUnavailable, MissingExtra, ProcessDied
 from .base import Pool
-from .elsewhere import ElsewherePool
 from .nested import Nested
 from .order import Done, Said, execute, pack, packed_done
+from .pools import ElsewherePool
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -6,6 +6,8 @@ asks of the store goes there directly.
 
 from __future__ import annotations
 
+import asyncio
+import pickle
 import sys
 import traceback
 from collections.abc import Callable
@@ -174,8 +176,6 @@ class Relay:
 
 def unpack(packed: bytes) -> Order:
     """Return an order, once its modules can be found."""
-    import pickle
-
     path, body = pickle.loads(packed)
     sys.path.extend(folder for folder in path if folder not in sys.path)
     order: Order = pickle.loads(body)
@@ -210,8 +210,6 @@ def _called(order: Order, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     function = order.function.load()
     if not order.is_async:
         return function(*args, **kwargs)
-    import asyncio
-
     return asyncio.run(function(*args, **kwargs))
 
 

@@ -1,4 +1,4 @@
-"""What all pools share: the work that has not ended, and the event loop that leads some of it."""
+"""Pools that lead tasks on an event loop, and what all pools share: the work that has not ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..calls.futures import TaskFuture
-from .work import LoopThread, Work
+from .work import Elsewhere, LoopThread, Work
 
 
 class LoopPool:
@@ -39,6 +39,25 @@ class LoopPool:
     def _interrupt(self) -> None:
         """Interrupt what runs."""
         self._loop.cancel()
+
+
+class ElsewherePool(LoopPool):
+    """Leads tasks through their states on one event loop, and has their functions run elsewhere.
+
+    Args:
+        elsewhere: runs the functions. limit: how many at a time; None for any number.
+    """
+
+    def __init__(self, elsewhere: Elsewhere, limit: int | None) -> None:
+        super().__init__(LoopThread(limit))
+        self._elsewhere = elsewhere
+
+    def submit(self, work: Work, upstream: list[TaskFuture[Any]]) -> None:
+        work.elsewhere = self._elsewhere
+        self._work.add(work, upstream, self._loop.submit)
+
+    def close(self) -> None:
+        self._loop.close(self._elsewhere.close())
 
 
 class OpenWork:

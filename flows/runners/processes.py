@@ -16,9 +16,9 @@ from ..calls.timeouts import timed_out
 from ..context import Here
 from ..exceptions import ProcessDied
 from .base import LimitedRunner, Pool
-from .elsewhere import ElsewherePool
 from .nested import Nested
 from .order import Done, pack
+from .pools import ElsewherePool
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task

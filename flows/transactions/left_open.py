@@ -13,8 +13,7 @@ from ..context import Here, RunContext, Scope, standing
 from ..exceptions import NotUndone
 from ..states import State
 from ..taskruns.taskrun import parse_record, task_run_from
-from .known import hooks_of
-from .naming import named
+from .hooks import hooks_of, named
 from .recorded import ROLLING_BACK, Block, log_of
 from .spans import Span
 from .transaction import TaskTransaction, Transaction

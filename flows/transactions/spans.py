@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..context import RunContext
 from ..results.cache_policies import IsolationLevel
 from ..states import timestamp
-from .naming import name_of
+from .hooks import name_of
 from .recorded import ACTIVE, COMMITTED, ROLLED_BACK, ROLLING_BACK, Block, TransactionLog
 from .transaction import CommitMode, Transaction, TransactionState
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from ..aside import aside
 from ..context import Here, here, standing
 from ..exceptions import Interrupted, OutsideRun, Suspending, TimedOut, TransactionFailed
 from ..results.cache_policies import IsolationLevel
@@ -129,8 +130,6 @@ class transaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: Error, trace: TracebackType | None
     ) -> None:
-        from ..aside import aside
-
         span = self._left()
         if _comes_back(error):
             return

@@ -143,8 +143,7 @@ def serve(entrypoint: _Entrypoint, name: _Name = "default", param: _Params = Non
 
 def _load(entrypoint: str) -> Flow[..., Any]:
     """Return the flow, having run its module."""
-    from upshot.flows.definitions.entrypoints import load_flow
-    from upshot.flows.definitions.places import why_not_loaded
+    from upshot.flows.definitions.entrypoints import load_flow, why_not_loaded
     from upshot.flows.exceptions import EntrypointNotFound, FlowsError
 
     try:

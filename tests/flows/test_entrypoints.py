@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from upshot.flows.definitions.entrypoints import entrypoint_of, load_flow
-from upshot.flows.definitions.places import why_not_loaded
+from upshot.flows.definitions.entrypoints import entrypoint_of, load_flow, why_not_loaded
 from upshot.flows.exceptions import EntrypointNotFound
 from upshot.flows.flowruns.process import preload
 

@@ -1,16 +1,43 @@
-"""Finds the tasks of a flow whose runs are to be undone: those that stand in loaded modules."""
+"""Finds the hooks that undo what another process did: a block's by name, a task's by its record."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from ..definitions.taskdef import Task
 from ..exceptions import NotUndone
 
 if TYPE_CHECKING:
-    from ..definitions.taskdef import Task
     from .transaction import Hooks
+
+_PROGRAM: Final = "__main__"
+
+
+def name_of(function: Any) -> str | None:
+    """Return ``module:name`` of a function, or None where that leads to another one, or none."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not module or not name or _found(module, name) is not function:
+        return None
+    return f"{module}:{name}"
+
+
+def named(told: str, program: str) -> Any:
+    """Return what a name leads to now, or None.
+
+    Args:
+        program: the module that was the program, where that is how the name was made.
+    """
+    module, _, name = told.partition(":")
+    return _found(program if module == _PROGRAM else module, name)
+
+
+def _found(module: str, name: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def hooks_of(record: dict[str, Any]) -> Hooks:
@@ -31,8 +58,6 @@ def hooks_of(record: dict[str, Any]) -> Hooks:
 
 def _tasks() -> Iterator[Task[..., Any]]:
     """Yield the tasks that names of loaded modules, or of classes there, lead to."""
-    from ..definitions.taskdef import Task
-
     for module in list(sys.modules.values()):
         for value in list(getattr(module, "__dict__", {}).values()):
             methods = vars(value).values() if issubclass(type(value), type) else ()
