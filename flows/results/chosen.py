@@ -69,6 +69,11 @@ class Keeping:
     serializable: bool
     expires: float | None
 
+    @property
+    def pickles(self) -> bool:
+        """Whether the author chose pickle."""
+        return self.serializer.endswith("pickle")
+
 
 def keeping_of(task: Task[..., Any], flow: Definition[..., Any] | None) -> Keeping:
     """Return what a task's options say, and its flow's where it has none."""

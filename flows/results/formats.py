@@ -208,7 +208,8 @@ class ResultFiles:
         """Return where a result of this name lies."""
         return f"{self.url}/{folder}/{name}" if folder else f"{self.url}/{name}"
 
-    def write(self, path: str, body: bytes) -> None:
+    @classmethod
+    def write(cls, path: str, body: bytes) -> None:
         """Write a result durably, whole or not at all."""
         import fsspec
 
@@ -219,7 +220,7 @@ class ResultFiles:
                 file.flush()
                 _sync(file)
         except OSError:
-            self._drop_part(path)
+            cls._drop_part(path)
             raise
 
     @staticmethod
@@ -231,7 +232,8 @@ class ResultFiles:
         with suppress(OSError):
             filesystem.rm_file(inner)
 
-    def read(self, form: str, path: str, digest: str | None) -> Kept:
+    @staticmethod
+    def read(form: str, path: str, digest: str | None) -> Kept:
         """Return a result that was written.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..calls.outcomes import explain
 from ..context import RunContext
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..taskruns.taskrun import TaskRun
     from .chosen import Keeping
 
-Place = tuple[Kept | None, str | None]
+Stored: TypeAlias = tuple[Kept | None, str | None]
 """A result as it is kept, and the file that it lies in where it does not lie in the record."""
 
 MOST_CACHED: Final = 100_000
@@ -56,7 +56,7 @@ class Keeper:
     @property
     def pickles(self) -> bool:
         """Whether the task's author chose pickle."""
-        return self._keeping is not None and self._keeping.serializer.endswith("pickle")
+        return self._keeping is not None and self._keeping.pickles
 
     def is_large(self, kept: Kept) -> bool:
         """Tell whether a result can't stand in the record, or is not to."""
@@ -83,8 +83,11 @@ class Keeper:
             self._fail(_not_json(value))
         return kept
 
-    def place(self, kept: Kept | None, there: str | None = None) -> Place:
-        """Put a result where it belongs: the record, the file that has it already, or its own file.
+    def store(self, kept: Kept | None, path: str | None = None) -> Stored:
+        """Put a result where it belongs: the record, or a file.
+
+        Args:
+            path: of a file that has it already.
 
         Raises:
             ResultNotKept: it had to be kept, and could not be written.
@@ -93,7 +96,7 @@ class Keeper:
             return None, None
         if not self.is_large(kept):
             return kept, None
-        path = there or self.write(self._run.id, self._task_run.id, kept)
+        path = path or self.write(self._run.id, self._task_run.id, kept)
         return (kept, path) if path is not None else (None, None)
 
     def write(self, folder: str, name: str, kept: Kept, storage: str | None = None) -> str | None:

@@ -24,7 +24,7 @@ from ..states import State, timestamp
 from .chosen import StorageKey
 from .formats import Kept, ResultFiles, restore
 from .hashing import hashed
-from .keeping import MOST_CACHED, Keeper, Place
+from .keeping import MOST_CACHED, Keeper, Stored
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
@@ -40,11 +40,11 @@ class Hit:
     """A result that was found.
 
     Attributes:
-        state: that the task run enters. place: where the result is kept.
+        state: that the task run enters. stored: its result.
     """
 
     state: State
-    place: Place
+    stored: Stored
 
 
 class Memo:
@@ -147,9 +147,8 @@ class Memo:
             return None
         entry = from_json(stored)
         try:
-            kept = ResultFiles("").read(entry["form"], entry["path"], entry.get("digest"))
-            chosen = self._keeping.serializer.endswith("pickle")
-            value = restore(kept, self._task.fn, pickled=chosen)
+            kept = ResultFiles.read(entry["form"], entry["path"], entry.get("digest"))
+            value = restore(kept, self._task.fn, pickled=self._keeping.pickles)
         except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
             run_logger().warning(
                 "%s runs: what is cached can't be used: %s", self._task_run.name, explain(error)
@@ -158,8 +157,8 @@ class Memo:
         if self._is_going(kept, entry["path"]):
             return None
         message = f"cached at {entry['made']} by task run {entry['by']}"
-        place = self._keeper.place(kept, entry["path"])
-        return Hit(State("Cached", message, data=value), place)
+        stored = self._keeper.store(kept, entry["path"])
+        return Hit(State("Cached", message, data=value), stored)
 
     def _is_going(self, kept: Kept, path: str) -> bool:
         """Tell whether a file that this run's record would tell of is being removed."""

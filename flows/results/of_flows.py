@@ -63,7 +63,7 @@ def _in_file(flow: Flow[..., Any], run: RunContext, kept: Kept) -> Fields:
     files = ResultFiles(str(flow.result_storage)) if flow.result_storage else run.files
     run.journal.execute("SADD", run.journal.keys("files", run.id), files.url)
     path = files.path(run.id, f"{run.id}{kept.suffix}")
-    files.write(path, kept.body)
+    ResultFiles.write(path, kept.body)
     told = {"result_path": path, "result_digest": kept.digest}
     return {"checkpoint": kept.form, **told, "code": hash_code(flow.fn)}
 
@@ -84,7 +84,7 @@ def restored(journal: Journal, flow: Flow[..., Any], run: FlowRun) -> State | No
         kept = Kept(form.decode(), body)
         if path:
             written = digest.decode() if digest else None
-            kept = ResultFiles("").read(kept.form, path.decode(), written)
+            kept = ResultFiles.read(kept.form, path.decode(), written)
         return replace(run.state, data=restore(kept, flow.fn, pickled=pickled))
     except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
         run_logger().warning(

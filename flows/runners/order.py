@@ -222,11 +222,12 @@ def _place(order: Order, relay: Any) -> Here:
     made.attempt = order.attempt
     # What it calls is told apart by the attempt: no other process knows what an earlier one did.
     scope = Scope(f"{identity}/{order.run.attempt}/{order.attempt}")
-    if not order.assets:
-        return Here(context, scope, made, order.prints)
-    from ..data.materializing import Relayed
+    described = None
+    if order.assets:
+        from ..data.materializing import Relayed
 
-    return Here(context, scope, made, order.prints, described=Relayed(order.assets))
+        described = Relayed(order.assets)
+    return Here(context, scope, made, log_prints=order.prints, described=described)
 
 
 def _told(error: BaseException) -> BaseException:

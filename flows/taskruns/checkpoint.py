@@ -73,9 +73,9 @@ class Checkpoint:
         hit = self._memo.look(args, kwargs)
         if hit is None:
             self._memo.announce()
-        if hit is None or isinstance(hit, float | int):
+        if hit is None or isinstance(hit, float):
             return hit
-        self._enter(hit.state, *hit.place)
+        self._enter(hit.state, *hit.stored)
         return hit.state
 
     def _skipped(self, mine: TaskTransaction, span: Span) -> State | None:
@@ -106,7 +106,7 @@ class Checkpoint:
         if path is None:
             return Kept(form, earlier["body"].encode())
         self._keeper.hold(path)
-        return ResultFiles("").read(form, path, earlier.get("digest"))
+        return ResultFiles.read(form, path, earlier.get("digest"))
 
     def completed(self, value: Any) -> State:
         """Complete it with what the function returned.
@@ -115,22 +115,30 @@ class Checkpoint:
             ResultNotKept: it had to be kept, and could not be.
         """
         kept = self._keeper.encode(value)
-        there = self._memo.write(kept) if self._memo is not None else None
-        entry = self._memo.entry(kept, there) if self._memo is not None else ()
-        if there is None and kept is not None and self._is_keyed() and self._keeper.is_large(kept):
-            there = self._keeper.write(_TRANSACTIONS, self._task_run.id, kept)
-        place = self._keeper.place(kept, there)
+        path = self._cached(kept) or self._for_later_transactions(kept)
+        stored = self._keeper.store(kept, path)
         state = State("Completed", data=value)
-        if self.transaction is None or self.transaction.span is None:
-            if self._memo is not None:
-                self._memo.publish(entry)
-        else:
-            self.transaction.entry = entry
-        self._enter(state, *place)
+        self._enter(state, *stored)
         return state
 
-    def _is_keyed(self) -> bool:
-        return self.transaction is not None and bool(self.transaction.ordinal)
+    def _cached(self, kept: Kept | None) -> str | None:
+        """Put a result into the cache, at once or with the transaction; return its file, if any."""
+        if self._memo is None:
+            return None
+        path = self._memo.write(kept)
+        entry = self._memo.entry(kept, path)
+        if self.transaction is None or self.transaction.span is None:
+            self._memo.publish(entry)
+        else:
+            self.transaction.entry = entry
+        return path
+
+    def _for_later_transactions(self, kept: Kept | None) -> str | None:
+        """Write a large result that transactions of the same key will give; return its file."""
+        is_keyed = self.transaction is not None and bool(self.transaction.ordinal)
+        if kept is None or not is_keyed or not self._keeper.is_large(kept):
+            return None
+        return self._keeper.write(_TRANSACTIONS, self._task_run.id, kept)
 
     def _enter(self, state: State, kept: Kept | None, path: str | None) -> None:
         self._task_run.enter(state, kept, path)

@@ -14,7 +14,7 @@ from ..calls.outcomes import explain
 from ..context import Here, RunContext
 from ..definitions.tagging import with_current
 from ..logs.capturing import run_logger
-from ..results.formats import Kept, restore
+from ..results.formats import Kept, ResultFiles, restore
 from ..results.keeping import keeping_for
 from ..states import State, StateType
 from .taskrun import Inside, TaskHead, TaskRun, parse_record
@@ -93,23 +93,22 @@ def _restored(task: Task[..., Any], run: RunContext, record: dict[str, Any]) -> 
     if checkpoint is None:
         return "its result was not kept; run again"
     try:
-        kept = _kept(run, record, checkpoint)
-        value = restore(kept, task.fn, pickled=_pickles(task, run))
+        value = restore(_kept(record, checkpoint), task.fn, pickled=_pickles(task, run))
     except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
         return f"its result is gone ({explain(error)}); run again"
     return replace(State.from_dict(record["state"]), data=value)
 
 
-def _kept(run: RunContext, record: dict[str, Any], checkpoint: dict[str, Any]) -> Kept:
+def _kept(record: dict[str, Any], checkpoint: dict[str, Any]) -> Kept:
     form, path = checkpoint["form"], checkpoint["path"]
     if path is None:
         return Kept(form, to_json(record["result"]))
-    return run.files.read(form, path, checkpoint.get("digest"))
+    return ResultFiles.read(form, path, checkpoint.get("digest"))
 
 
 def _pickles(task: Task[..., Any], run: RunContext) -> bool:
     keeping = keeping_for(task, run)
-    return keeping is not None and keeping.serializer.endswith("pickle")
+    return keeping is not None and keeping.pickles
 
 
 def _name(task: Task[..., Any], run: RunContext, bound: dict[str, Any]) -> str:

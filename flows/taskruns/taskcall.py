@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from ..calls.futures import TaskFuture
 from ..calls.generating import consumed
 from ..calls.outcomes import ended_by
-from ..calls.parameters import Arguments
 from ..calls.timeouts import await_within, call_within
 from ..context import Here, Scope, here, standing
 from ..data.lineage import lineage_of
@@ -56,8 +55,8 @@ class TaskCall:
     ) -> None:
         self.task, self._run = task, place.run
         bound = task.signature.bind(args, kwargs)
-        self._needs = Needs(args, kwargs, bound, waited, task.trigger_rule)
-        self.upstream = self._needs.futures
+        self.needs = Needs(args, kwargs, bound, waited, task.trigger_rule)
+        self.upstream = self.needs.futures
         self.task_run, self._done = task_run_of(task, place, bound)
         if self.upstream:
             self.task_run.come_after({future.task for future in self.upstream})
@@ -66,11 +65,17 @@ class TaskCall:
         self.elsewhere: Elsewhere | None = None
         self._checkpoint = Checkpoint(task, place, self.task_run)
         self._claimed = threading.Lock()
-        prints = place.log_prints if task.log_prints is None else task.log_prints
-        scope, inside = Scope(self.task_run.id), self._checkpoint.transaction
         assets = self._materializing(bound)
-        told = assets.told if assets is not None and task.assets else None
-        self.place = Here(self._run, scope, self.task_run, prints, bound, inside, told, task)
+        self.place = Here(
+            self._run,
+            Scope(self.task_run.id),
+            self.task_run,
+            log_prints=place.log_prints if task.log_prints is None else task.log_prints,
+            parameters=bound,
+            transaction=self._checkpoint.transaction,
+            described=assets.told if assets is not None and task.assets else None,
+            called=task,
+        )
         self.settling = Settling(task, self.place, self.task_run, self._checkpoint, assets)
         self.context = copy_context()
 
@@ -140,13 +145,13 @@ class TaskCall:
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
                 state = self.settling.stopped(error)
             finally:
-                self._needs.forget()
+                self.needs.forget()
                 self._checkpoint.close()
             self.settling.tell(state)
             return state
 
     def _performed(self) -> State:
-        args, kwargs = self.arguments()
+        args, kwargs = self.needs.ready()
         if self._checkpoint.is_sought and (found := self._found(args, kwargs)) is not None:
             return found
         while True:
@@ -165,7 +170,7 @@ class TaskCall:
             except BaseException as error:  # noqa: BLE001 - recorded here, raised by who asks
                 state = self.settling.stopped(error)
             finally:
-                self._needs.forget()
+                self.needs.forget()
                 await self._close_async()
             self.settling.tell(state)
             return state
@@ -173,7 +178,7 @@ class TaskCall:
     async def _performed_async(self) -> State:
         for future in self.upstream:
             await future.wait_async()
-        args, kwargs = self.arguments()
+        args, kwargs = self.needs.ready()
         if self._checkpoint.is_sought:
             found = await self._found_async(args, kwargs)
             if found is not None:
@@ -201,14 +206,6 @@ class TaskCall:
     async def _close_async(self) -> None:
         if self._checkpoint.is_sought:
             await asyncio.to_thread(self._checkpoint.close)
-
-    def arguments(self) -> Arguments:
-        """Wait for what it needs; return its arguments.
-
-        Raises:
-            UpstreamFailed: the task's trigger rule keeps it from running.
-        """
-        return self._needs.ready()
 
     def _attempt(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> State | float:
         self.settling.start()

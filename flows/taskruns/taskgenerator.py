@@ -27,7 +27,7 @@ class TaskSteps:
         self._call, self._settling = call, call.settling
 
     def arguments(self) -> Arguments:
-        return self._call.arguments()
+        return self._call.needs.ready()
 
     def start(self) -> None:
         self._settling.start()
