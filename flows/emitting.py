@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _OURS: Final = {f"prefect.resource.{name}": name for name in ("id", "name", "role")}
 _RESOURCE: Final = Kind("an id or labels", lambda given: is_text(given) or DICT.fits(given))
+_MOMENT: Final = Kind("a datetime", lambda given: isinstance(given, datetime))
 _RELATED: Final = Kind(
     "a list of labels",
     lambda given: isinstance(given, Sequence) and all(map(DICT.fits, given)),
@@ -50,6 +51,8 @@ def emit_event(
     """
     require(_RESOURCE, resource=resource)
     require(maybe(_RELATED), related=related)
+    require(maybe(DICT), payload=payload)
+    require(maybe(_MOMENT), occurred=occurred)
     require(maybe(TEXT), id=id)
     place = here()
     labels = {"id": resource} if isinstance(resource, str) else _in_our_words(resource)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from .exceptions import CancelledRun, CrashedRun, FailedRun, NotCompleted, UnfinishedRun
+from .given import TEXT, require, wrong
 
 
 class StateType(StrEnum):
@@ -113,12 +114,21 @@ class State:
         message: for people: why.
         timestamp: when it was entered, ISO 8601.
         data: in the process that ran it: what was returned, or the exception.
+
+    Raises:
+        WrongArgument: there is no state of this name, or the message is no text.
     """
 
     name: str
     message: str = ""
     timestamp: str = field(default_factory=timestamp)
     data: Any = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.name.__class__ is not str or self.name not in NAMES:
+            raise wrong("name", self.name, f"must be one of {', '.join(NAMES)}")
+        if self.message.__class__ is not str:
+            require(TEXT, message=self.message)
 
     @property
     def type(self) -> StateType:

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..deadline import Deadline
+from ..given import FUNCTION, WAIT, maybe, require, wrong
 from ..states import State
 
 R = TypeVar("R", covariant=True)
@@ -43,7 +44,12 @@ class TaskFuture(Generic[R]):
         return self._state is not None
 
     def wait(self, timeout: float | None = None) -> State | None:
-        """Wait for its end, ``timeout`` seconds at most; return how it ended, or None."""
+        """Wait for its end, ``timeout`` seconds at most; return how it ended, or None.
+
+        Raises:
+            WrongArgument: that is no number of seconds.
+        """
+        require(maybe(WAIT), timeout=timeout)
         if self._state is None and timeout is None and self._helper is not None:
             self._helper()
         if self._state is None:
@@ -87,6 +93,7 @@ class TaskFuture(Generic[R]):
 
     def add_done_callback(self, callback: Callable[[TaskFuture[R]], Any]) -> None:
         """Call with this future when it has ended, at once if it has; in the thread that ran it."""
+        require(FUNCTION, callback=callback)
         with self._lock:
             if self._state is None:
                 self._callbacks.append(callback)
@@ -136,8 +143,12 @@ class Waited(NamedTuple, Generic[Item]):
 
 
 def wait(futures: Iterable[TaskFuture[Item]], timeout: float | None = None) -> Waited[Item]:
-    """Wait for the end of all, ``timeout`` seconds at most."""
-    waited = list(futures)
+    """Wait for the end of all, ``timeout`` seconds at most.
+
+    Raises:
+        WrongArgument: these are no futures, or that is no number of seconds.
+    """
+    waited = _checked(futures, timeout)
     deadline = Deadline(timeout)
     for future in waited:
         future.wait(deadline.left())
@@ -152,9 +163,13 @@ def as_completed(
 
     Raises:
         TimeoutError: some had not ended ``timeout`` seconds after the first was asked for.
+        WrongArgument: these are no futures, or that is no number of seconds.
     """
+    return _as_completed(_checked(futures, timeout), timeout)
+
+
+def _as_completed(waited: list[TaskFuture[R]], timeout: float | None) -> Iterator[TaskFuture[R]]:
     ended: SimpleQueue[TaskFuture[R]] = SimpleQueue()
-    waited = list(futures)
     for future in waited:
         future.add_done_callback(ended.put)
     deadline = Deadline(timeout)
@@ -164,3 +179,11 @@ def as_completed(
         except Empty:
             left = len(waited) - number
             raise TimeoutError(f"{left} of {len(waited)} tasks did not end in time") from None
+
+
+def _checked(futures: Any, timeout: float | None) -> list[TaskFuture[Any]]:
+    require(maybe(WAIT), timeout=timeout)
+    found: list[Any] = list(futures) if isinstance(futures, Iterable) else [None]
+    if not all(hasattr(each, "add_done_callback") for each in found):
+        raise wrong("futures", futures, "must be a list of futures")
+    return found

@@ -90,8 +90,9 @@ class _Call:
 
     def _outcome(self) -> State:
         try:
-            for future in self._waited:
-                if not (state := future.wait()).completed:
+            for future in futures_in(self._waited):
+                state = future.wait()
+                if state is not None and not state.completed:
                     raise UpstreamFailed(f"{future.name} is {state.name}")
             value = self._task.body(*resolve(self._args), **resolve(self._kwargs))
             return State("Completed", data=_ended(value))

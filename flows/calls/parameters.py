@@ -9,12 +9,14 @@ from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from ..exceptions import InvalidParameters
+from ..given import shown
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword arguments of a call."""
 
 _P = inspect.Parameter
 _NAMED: Final = (_P.POSITIONAL_OR_KEYWORD, _P.KEYWORD_ONLY)
+_SHOWN: Final = 200
 MAX_STORED_BYTES: Final = 256 * 1024
 MAX_GIVEN_BYTES: Final = 512 * 1024
 """JSON that the parameters of a run may have which another process is to read."""
@@ -192,7 +194,4 @@ def _within(value: Any, limit: int) -> Any:
 
 
 def _shown(value: Any, show: Callable[[Any], str] = repr) -> str:
-    try:
-        return show(value)[:200]
-    except Exception as error:  # noqa: BLE001 - it may be code of the value's own
-        return f"<{type(value).__name__} that can't be shown: {type(error).__name__}>"
+    return shown(value, _SHOWN, show)

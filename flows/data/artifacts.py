@@ -16,6 +16,7 @@ from upshot.events.ids import derived_id
 from ..context import require_here
 from ..emitting import made_event
 from ..exceptions import InvalidArtifact
+from ..given import shown
 from .contents import (
     as_line,
     check_description,
@@ -192,4 +193,4 @@ def _identity(artifact_id: UUID | str) -> ArtifactId:
     try:
         return ArtifactId(str(artifact_id))
     except ValueError as error:
-        raise InvalidArtifact(f"artifact_id: {artifact_id!r} is no id") from error
+        raise InvalidArtifact(f"artifact_id: {shown(artifact_id, 80)} is no id") from error

@@ -25,6 +25,7 @@ from ..definitions.definition import Definition
 from ..definitions.options import TaskOptions
 from ..definitions.taskdef import Task
 from ..exceptions import InvalidAsset, OutsideRun
+from ..given import TEXT, is_text, maybe, require, shown, wrong
 
 if TYPE_CHECKING:
     from .checks import AssetCheck
@@ -59,10 +60,11 @@ class AssetProperties:
         for name in ("name", "description", "url"):
             value = getattr(self, name)
             most = LONGEST_LABEL if name != "description" else LONGEST_DESCRIPTION
-            if value is not None and not (isinstance(value, str) and len(value) <= most):
+            if value is not None and not (is_text(value) and len(value) <= most):
                 raise InvalidAsset(f"{name}: must be text of at most {most:,} characters")
-        if not all(isinstance(owner, str) for owner in self.owners or ()):
-            raise InvalidAsset("owners: must be texts")
+        owners: Any = self.owners or ()
+        if not (isinstance(owners, tuple | list) and all(map(is_text, owners))):
+            raise InvalidAsset("owners: must be a list of texts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,12 @@ class Asset:
     properties: AssetProperties | None = None
 
     def __post_init__(self) -> None:
-        if not (len(self.key) <= LONGEST_KEY and _KEY.fullmatch(self.key)):
+        if not (is_text(self.key) and len(self.key) <= LONGEST_KEY and _KEY.fullmatch(self.key)):
             rule = f"1 to {LONGEST_KEY} characters without blanks, '*' and '!'"
-            raise InvalidAsset(f"asset: {self.key!r} is no key; it has {rule}")
+            raise InvalidAsset(f"asset: {shown(self.key, 80)} is no key; it has {rule}")
         if self.properties is not None:
+            if not isinstance(self.properties, AssetProperties):
+                raise InvalidAsset(f"properties: no AssetProperties: {shown(self.properties, 80)}")
             self.properties.check()
 
     def add_metadata(self, metadata: Mapping[str, Any]) -> None:
@@ -118,11 +122,19 @@ class MaterializingTask(Task[P, R]):
     def __init__(self, fn: Callable[P, R], **options: Unpack[MaterializingOptions]) -> None:
         assets = as_assets("assets", options.get("assets", ()))
         checks = options.get("checks", [])  # the same list in each copy: more may be added
+        _require_checks(checks)
         Definition.__init__(self, fn, {**options, "assets": assets, "checks": checks}, _KNOWN)
         if not assets:
             raise InvalidAsset(f"assets: which ones does {self.name} materialise?")
         if self.is_generator:
             raise InvalidAsset(f"assets: {self.name} is a generator, which gives its values before")
+
+
+def _require_checks(given: object) -> None:
+    from .checks import AssetCheck
+
+    if not isinstance(given, list) or not all(isinstance(each, AssetCheck) for each in given):
+        raise wrong("checks", given, "must be a list of @asset_check functions")
 
 
 Dependency: TypeAlias = str | Asset | Task[..., Any]
@@ -136,7 +148,7 @@ def as_assets(option: str, given: object) -> tuple[Asset, ...]:
         InvalidAsset: naming the option.
     """
     if isinstance(given, str | Asset | Task) or not isinstance(given, Iterable):
-        raise InvalidAsset(f"{option}: must be a list of assets, not {given!r}")
+        raise InvalidAsset(f"{option}: must be a list of assets, not {shown(given, 80)}")
     found: dict[str, Asset] = {}
     for each in given:
         for asset in _assets_of(option, each):
@@ -153,7 +165,8 @@ def _assets_of(option: str, given: object) -> tuple[Asset, ...]:
         return (Asset(given),)
     if isinstance(given, Task) and given.assets:
         return given.assets
-    raise InvalidAsset(f"{option}: {given!r} is no asset, no key, and no task that makes one")
+    told = shown(given, 80)
+    raise InvalidAsset(f"{option}: {told} is no asset, no key, and no task that makes one")
 
 
 def materialize(
@@ -215,8 +228,8 @@ def asset(
     """
 
     def decorate(function: Callable[P, R]) -> MaterializingTask[P, R]:
-        named = Asset(key or str(getattr(function, "__name__", "")), properties)
-        return MaterializingTask(function, assets=(named,), asset_deps=tuple(deps), **options)
+        named = Asset(getattr(function, "__name__", "") if key is None else key, properties)
+        return MaterializingTask(function, assets=(named,), asset_deps=deps, **options)
 
     return decorate if fn is None else decorate(fn)
 
@@ -239,5 +252,6 @@ def add_asset_metadata(
     place = here()
     if place is None or place.described is None:
         raise OutsideRun("add_asset_metadata() works inside of a task that materialises only")
+    require(maybe(TEXT), data_version=data_version)
     key = asset.key if isinstance(asset, Asset) else asset
     place.described.add(key, metadata, data_version)

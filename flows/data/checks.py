@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, TypeV
 from ..calls.hooks import called
 from ..calls.outcomes import explain
 from ..exceptions import InvalidAsset
+from ..given import DICT, FLAG, FUNCTION, TEXT, is_text, maybe, require, shown, text
 from .assets import Asset, Dependency, MaterializingTask, as_assets
 
 if TYPE_CHECKING:
@@ -45,8 +46,12 @@ class AssetCheckResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.severity not in ("error", "warn"):
-            raise InvalidAsset(f"severity: {self.severity!r} is neither 'error' nor 'warn'")
+        if not (is_text(self.severity) and self.severity in ("error", "warn")):
+            told = shown(self.severity, 80)
+            raise InvalidAsset(f"severity: {told} is neither 'error' nor 'warn'")
+        require(FLAG, passed=self.passed)
+        require(TEXT, description=self.description)
+        require(DICT, metadata=self.metadata)
 
     @property
     def outcome(self) -> CheckOutcome:
@@ -63,12 +68,11 @@ class AssetCheck(Generic[P, R]):
     """
 
     def __init__(self, fn: Callable[P, R], key: str, *, blocking: bool, name: str | None) -> None:
+        require(FUNCTION, fn=fn)
         self.fn, self.key, self.blocking = fn, key, blocking
         self.name = name or str(getattr(fn, "__name__", "check"))
         self.description = inspect.cleandoc(fn.__doc__ or "")
         self._takes_value = bool(inspect.signature(fn).parameters)
-        if len(self.name) > _LONGEST_NAME:
-            raise InvalidAsset(f"name: at most {_LONGEST_NAME} characters")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.fn(*args, **kwargs)
@@ -103,7 +107,10 @@ def asset_check(
 
     Raises:
         InvalidAsset: that is no asset, or the task materialises several.
+        WrongArgument: naming another one that is none.
     """
+    require(maybe(text(_LONGEST_NAME)), name=name)
+    require(FLAG, blocking=blocking)
     first, *others = found = as_assets("asset", [asset])
     if others:
         keys = ", ".join(each.key for each in found)

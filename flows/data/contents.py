@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..exceptions import InvalidArtifact
+from ..given import is_text, shown
 
 MAX_BYTES: Final = 1024 * 1024
 """Of the JSON of one artifact's data."""
@@ -23,7 +23,7 @@ def check_key(key: object) -> None:
     if key is None or (isinstance(key, str) and len(key) <= _LONGEST_KEY and _KEY.fullmatch(key)):
         return
     rule = f"lower-case letters, digits and dashes between them, at most {_LONGEST_KEY}"
-    raise InvalidArtifact(f"key: {key!r} is not made of {rule}")
+    raise InvalidArtifact(f"key: {shown(key, 80)} is not made of {rule}")
 
 
 def check_description(description: object) -> None:
@@ -38,7 +38,7 @@ def as_line(field: str, value: Any) -> bytes:
 
     try:
         body: bytes = to_json(value, inf_nan_mode="null", fallback=_plain)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArtifact(f"{field}: can't be written as JSON: {error}") from error
     if len(body) > MAX_BYTES:
         raise InvalidArtifact(
@@ -58,14 +58,17 @@ def checked_text(field: str, value: object) -> str:
     """Return text, or refuse what is none."""
     if not isinstance(value, str):
         raise InvalidArtifact(f"{field}: must be text, not {type(value).__name__}")
+    if not is_text(value):
+        raise InvalidArtifact(f"{field}: can't be written as JSON: it is no Unicode")
     return value
 
 
-def checked_progress(progress: object) -> float:
+def checked_progress(progress: Any) -> float:
     """Return how far it is, in percent."""
-    if isinstance(progress, int | float) and math.isfinite(progress) and 0 <= progress <= 100:
+    is_number = isinstance(progress, int | float) and not isinstance(progress, bool)
+    if is_number and 0 <= progress <= 100:
         return float(progress)
-    raise InvalidArtifact(f"progress: must be a number from 0 to 100, not {progress!r}")
+    raise InvalidArtifact(f"progress: must be a number from 0 to 100, not {shown(progress, 80)}")
 
 
 def checked_table(table: Any) -> Any:

@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 from ..context import METADATA, Here, RunContext, here
 from ..emitting import made_event
 from ..exceptions import AssetCheckFailed, InvalidAsset
+from ..given import shown
 from ..logs.capturing import run_logger
 from ..states import State, StateType
 from .assets import Asset, MaterializingTask, as_assets
@@ -55,11 +56,12 @@ class Told:
     def add(self, key: str, metadata: Mapping[str, Any], data_version: str | None) -> None:
         if key not in self.keys:
             known = ", ".join(self.keys)
-            raise InvalidAsset(f"asset: this task does not materialise {key!r}, but {known}")
+            told = shown(key, 80)
+            raise InvalidAsset(f"asset: this task does not materialise {told}, but {known}")
         given = {**self.metadata.get(key, {}), **checked_metadata(metadata)}
         self.metadata[key] = checked_metadata(given)
         if data_version is not None:
-            self.versions[key] = str(data_version)[:200]
+            self.versions[key] = data_version[:200]
 
 
 class Relayed(Told):
@@ -79,7 +81,7 @@ def checked_metadata(metadata: object) -> dict[str, Any]:
         raise InvalidAsset(f"metadata: must be a dict, not {type(metadata).__name__}")
     try:
         body = to_json(dict(metadata), inf_nan_mode="null")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidAsset(f"metadata: can't be written as JSON: {error}") from error
     if len(body) > MAX_METADATA:
         raise InvalidAsset(f"metadata: {len(body):,} bytes; at most {MAX_METADATA:,} are kept")

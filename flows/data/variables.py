@@ -11,6 +11,7 @@ from typing import Any, Final
 from ..calls.parameters import as_json
 from ..deployments.documents import Document, change, store_here, stored
 from ..exceptions import InvalidVariable, VariableExists
+from ..given import FLAG, require, shown
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
@@ -79,6 +80,7 @@ def _get(name: str, default: Any) -> Any:
 
 
 def _set(name: str, value: Any, overwrite: bool) -> Variable:
+    require(FLAG, overwrite=overwrite)
     kept = as_json("value", value)
     wanted = {"name": _checked(name), "value": kept}
 
@@ -97,6 +99,6 @@ def _unset(name: str) -> bool:
 
 def _checked(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        shown = repr(name)[:40]
-        raise InvalidVariable(f"name: {shown} must be letters, digits and _, 128 at most")
+        rule = "must be letters, digits and _, 128 at most"
+        raise InvalidVariable(f"name: {shown(name, 40)} {rule}")
     return name

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from .delays import check_delays, is_duration
+from ..exceptions import WrongArgument
+from ..given import FLAG, FUNCTION, TEXT, Kind, is_text, require_each, whole, wrong
+from .delays import DELAYS, is_duration
 from .run_names import LONGEST_NAME
 
 MOST_TAGS: Final = 32
@@ -15,66 +17,46 @@ def check_known(options: Mapping[str, Any], known: frozenset[str], by: str) -> N
     """Refuse options that there are not; ``by`` is the decorator that takes the others.
 
     Raises:
-        TypeError: naming them.
+        WrongArgument: naming them.
     """
     if unknown := sorted(options.keys() - known):
-        raise TypeError(f"@{by} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
+        takes = ", ".join(sorted(known))
+        raise WrongArgument(f"@{by} takes no {', '.join(unknown)}; it takes {takes}")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Refuse options that make no sense, where they are given.
 
     Raises:
-        ValueError: naming the option.
+        WrongArgument: naming the option.
     """
+    require_each(_KINDS, options)
     for name, check in _CHECKS.items():
         if name in options:
             check(options[name])
 
 
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name or "/" in name or len(name) > LONGEST_NAME:
-        shown = repr(name)[:40]
-        raise ValueError(f"name: {shown} must have 1 to {LONGEST_NAME} characters, no '/'")
+def _is_name(name: object) -> bool:
+    return is_text(name) and 0 < len(str(name)) <= LONGEST_NAME and "/" not in str(name)
 
 
 def _check_tags(tags: tuple[str, ...]) -> None:
     if len(tags) > MOST_TAGS or not all(0 < len(tag) <= LONGEST_NAME for tag in tags):
-        raise ValueError(f"tags: at most {MOST_TAGS}, of 1 to {LONGEST_NAME} characters each")
-
-
-def _check_retries(retries: object) -> None:
-    if not isinstance(retries, int) or retries < 0:
-        raise ValueError("retries: must be 0 or more")
-
-
-def _check_jitter(factor: object) -> None:
-    if not is_duration(factor):
-        raise ValueError("retry_jitter_factor: must be a number, 0 or more")
-
-
-def _check_timeout(seconds: object) -> None:
-    if not (is_duration(seconds) and seconds):
-        raise ValueError("timeout_seconds: must be more than 0")
-
-
-def _check_condition(condition: object) -> None:
-    if not callable(condition):
-        raise TypeError("retry_condition_fn: must be callable")
+        raise wrong("tags", tags, f"at most {MOST_TAGS}, of 1 to {LONGEST_NAME} characters each")
 
 
 def _check_runner(runner: object) -> None:
     from ..runners.base import TaskRunner
 
-    if not isinstance(runner, TaskRunner):
-        raise TypeError(f"task_runner: must be a task runner, not {runner!r}")
+    if not isinstance(runner, TaskRunner) or isinstance(runner, type):
+        raise wrong("task_runner", runner, "must be a task runner")
 
 
 def _check_rule(rule: object) -> None:
     from ..taskruns.triggering import RULES
 
-    if rule not in RULES:
-        raise ValueError(f"trigger_rule: {rule!r} is none of {', '.join(RULES)}")
+    if not isinstance(rule, str) or rule not in RULES:
+        raise wrong("trigger_rule", rule, f"must be one of {', '.join(RULES)}")
 
 
 def _check_assets(given: object) -> None:
@@ -92,14 +74,30 @@ def _check_keeping(name: str) -> Callable[[Any], None]:
     return check
 
 
+_NAMING: Final = Kind("a text or a function", lambda given: is_text(given) or callable(given))
+
+_KINDS: Final[dict[str, Kind]] = {
+    "name": Kind(f"a text of 1 to {LONGEST_NAME} characters, no '/'", _is_name),
+    "description": TEXT,
+    "version": TEXT,
+    "retries": whole(0),
+    "retry_delay_seconds": DELAYS,
+    "retry_jitter_factor": Kind("a number, 0 or more", is_duration),
+    "retry_condition_fn": FUNCTION,
+    "timeout_seconds": Kind(
+        "a number of seconds, more than 0", lambda given: is_duration(given) and given > 0
+    ),
+    "log_prints": FLAG,
+    "validate_parameters": FLAG,
+    "persist_result": FLAG,
+    "refresh_cache": FLAG,
+    "flow_run_name": _NAMING,
+    "task_run_name": _NAMING,
+    "by": TEXT,
+}
+
 _CHECKS: Final[dict[str, Callable[[Any], None]]] = {
-    "name": _check_name,
     "tags": _check_tags,
-    "retries": _check_retries,
-    "retry_delay_seconds": check_delays,
-    "retry_jitter_factor": _check_jitter,
-    "retry_condition_fn": _check_condition,
-    "timeout_seconds": _check_timeout,
     "task_runner": _check_runner,
     "trigger_rule": _check_rule,
     "asset_deps": _check_assets,

@@ -21,6 +21,8 @@ from typing import (
 )
 
 from ..calls.parameters import Signature
+from ..exceptions import WrongArgument
+from ..given import FUNCTION, functions, require, shown, texts, wrong
 from ..results.formats import Serializer
 from .checking import check_known, check_options
 from .delays import Delays
@@ -65,7 +67,9 @@ class Definition(Generic[P, R]):
         _check_function(self.fn)
         functools.update_wrapper(cast("Any", self), self.fn, updated=())
         self.hooks: dict[str, list[Callable[..., Any]]] = {
-            name: list(hooks) for name, hooks in self._options.items() if name.startswith("on_")
+            name: functions(name, hooks)
+            for name, hooks in self._options.items()
+            if name.startswith("on_")
         }
         vars(self).update(self._described(), **self._settings())
         check_options(vars(self))
@@ -84,7 +88,7 @@ class Definition(Generic[P, R]):
     def _settings(self) -> dict[str, Any]:
         settings = {name: value for name, value in self._options.items() if name not in self.hooks}
         if "tags" in settings:
-            settings["tags"] = tuple(sorted(set(settings["tags"])))
+            settings["tags"] = tuple(sorted(set(texts("tags", settings["tags"]))))
         return settings
 
     @cached_property
@@ -141,7 +145,11 @@ class Definition(Generic[P, R]):
         names = self.signature.names
         as_state = "return_state" not in names and bool(kwargs.pop("return_state", False))
         waited = None if "wait_for" in names else kwargs.pop("wait_for", None)
-        return as_state, list(waited or ())
+        if waited is None:
+            return as_state, []
+        if isinstance(waited, str | bytes) or not isinstance(waited, Iterable):
+            raise wrong("wait_for", waited, "must be a list of futures")
+        return as_state, list(waited)
 
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do what a call of this kind does where the code stands."""
@@ -195,6 +203,7 @@ class Definition(Generic[P, R]):
         return self._hooked("on_crashed", hook)
 
     def _hooked(self, name: str, hook: Hook) -> Hook:
+        require(FUNCTION, **{name: hook})
         self.hooks.setdefault(name, []).append(hook)
         return hook
 
@@ -205,7 +214,7 @@ def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_function(fn: Callable[..., Any]) -> None:
     if not callable(fn):
-        raise TypeError(f"a flow or task is made of a function, not of {fn!r}")
+        raise WrongArgument(f"fn: a flow or task is made of a function, not of {shown(fn, 80)}")
 
 
 def _is_coroutine_function(fn: Any) -> bool:

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+from ..given import SECONDS, Kind, require
 
 Delays: TypeAlias = float | Sequence[float] | Callable[[int], Sequence[float]]
 """Seconds before each retry: the same each time, one after the other, or made from their number."""
 
 
-def check_delays(delays: object) -> None:
-    """Refuse delays that make no sense.
-
-    Raises:
-        ValueError: naming the option.
-    """
-    if callable(delays):
-        return
-    each = list(delays) if isinstance(delays, Sequence) and delays != "" else [delays]
-    if not all(is_duration(delay) for delay in each):
-        raise ValueError("retry_delay_seconds: must be seconds, 0 or more, or a list of them")
-
-
 def is_duration(value: object) -> bool:
     """Tell whether it is a number of seconds, 0 or more."""
-    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+    return SECONDS.fits(value)
+
+
+def _are_delays(value: object) -> bool:
+    if callable(value):
+        return not isinstance(value, type)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return all(map(is_duration, value))
+    return is_duration(value)
+
+
+DELAYS: Final = Kind("seconds, 0 or more, or a list of them, or a function", _are_delays)
 
 
 def delay_before(delays: Delays, retries: int, retry: int) -> float:
     """Return the seconds to wait before a retry, counted from 0; the last delay repeats."""
     if callable(delays):
         delays = delays(retries)
-        check_delays(delays)
+        require(DELAYS, retry_delay_seconds=delays)
     if isinstance(delays, int | float):
         return float(delays)
     return float(delays[min(retry, len(delays) - 1)]) if delays else 0.0
@@ -49,7 +48,11 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
 
     Args:
         backoff_factor: seconds before the first retry.
+
+    Raises:
+        WrongArgument: it is no such number.
     """
+    require(SECONDS, backoff_factor=backoff_factor)
 
     def delays(retries: int) -> list[float]:
         return [backoff_factor * 2**retry for retry in range(min(retries, 50))]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
+from ..given import texts
 from .checking import check_options
 
 _current: Final[ContextVar[tuple[str, ...]]] = ContextVar("upshot_tags", default=())
@@ -20,9 +21,9 @@ def tags(*names: str) -> Iterator[set[str]]:
         names: the tags. Blocks in blocks add up.
 
     Raises:
-        ValueError: there are too many, or one is too long.
+        WrongArgument: one is no text, or too long, or there are too many.
     """
-    both = tuple(sorted({*_current.get(), *names}))
+    both = tuple(sorted({*_current.get(), *texts("tags", names)}))
     check_options({"tags": both})
     token = _current.set(both)
     try:

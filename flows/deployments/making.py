@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from upshot.events.event import describe
 
-from ..exceptions import InvalidDeployment
+from ..exceptions import InvalidDeployment, WrongArgument
+from ..given import DICT, TEXT, Kind, is_text, maybe, require, require_each, shown, texts, wrong
 from ..schemas.telling import told_of
 from .checkouts import code_folder, laid_out, pinned
 from .deployment import ConcurrencyLimitConfig, Deployment
@@ -46,6 +47,12 @@ class DeploymentOptions(TypedDict, total=False):
 
 _OTHER_WORDS: Final = {"work_pool_name": "work_pool", "work_queue_name": "queue"}
 _SCHEDULED: Final = frozenset({"cron", "interval", "rrule", "schedule", "schedules"})
+_KINDS: Final = {
+    "job": maybe(DICT),
+    "job_variables": maybe(DICT),
+    "image": maybe(TEXT),
+    "entrypoint": Kind("a text, a path or None", lambda given: given is None or _is_path(given)),
+}
 _KNOWN: Final = DeploymentOptions.__optional_keys__
 
 
@@ -76,10 +83,8 @@ def deployment_of(flow: Flow[..., Any], name: str, options: Mapping[str, Any]) -
 
 def _check_texts(flow: Flow[..., Any], name: object, tags: object) -> None:
     """Refuse what would be made text of, or texts of its letters."""
-    if not isinstance(name, str):
-        raise InvalidDeployment(f"deployment of {flow.name}: name: {name!r} is no text")
-    if isinstance(tags, str):
-        raise InvalidDeployment(f"deployment {flow.name}/{name}: tags: a list is expected")
+    require(TEXT, name=name)
+    texts("tags", tags or ())
 
 
 def _in_our_words(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,10 +96,12 @@ def _in_our_words(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
             "automation with a schedule trigger runs them"
         )
     if unknown := sorted(given.keys() - _KNOWN):
-        raise TypeError(f"a deployment takes no {', '.join(unknown)}")
+        takes = ", ".join(sorted(_KNOWN))
+        raise WrongArgument(f"a deployment takes no {', '.join(unknown)}; it takes {takes}")
     for word, ours in _OTHER_WORDS.items():
         if word in given:
             given[ours] = given.pop(word)
+    require_each(_KINDS, given)
     job = {**(given.pop("job", None) or {}), **(given.pop("job_variables", None) or {})}
     if image := given.pop("image", None):
         job["image"] = image
@@ -114,7 +121,7 @@ def check_deployments(function: str, given: Sequence[object]) -> None:
     for each in given:
         if not isinstance(each, Deployment):
             raise InvalidDeployment(
-                f"{function}() takes flow.to_deployment(name), not {each!r:.100}"
+                f"{function}() takes flow.to_deployment(name), not {shown(each, 100)}"
             )
         if each.name in names:
             raise InvalidDeployment(f"{function}() got two deployments named {each.name}")
@@ -148,13 +155,14 @@ def flow_from(source: str | Path | Mapping[str, str], entrypoint: str) -> Flow[.
         entrypoint: ``path.py:function``, relative to the source.
 
     Raises:
-        InvalidDeployment: naming what is wrong with the source.
+        InvalidDeployment: naming what is wrong with the source. WrongArgument: one is none.
         SourceUnavailable: the code is not to be had. EntrypointNotFound: it has no such flow.
     """
     from upshot.events.settings import load_settings
 
     from ..definitions.entrypoints import load_flow
 
+    require(TEXT, entrypoint=entrypoint)
     found = _source(source)
     cache = code_folder(load_settings().data_dir)
     with contextlib.chdir(laid_out(pinned(found, cache), cache)):
@@ -166,7 +174,9 @@ def flow_from(source: str | Path | Mapping[str, str], entrypoint: str) -> Flow[.
 def _source(given: str | Path | Mapping[str, str]) -> GitSource | FolderSource:
     if isinstance(given, Mapping):
         fields = dict(given)
-    elif Path(given).is_dir():
+    elif not given or not _is_path(given):
+        raise wrong("source", given, "must be a folder, an address of a repository, or a dict")
+    elif _is_folder(given):
         fields = {"folder": str(Path(given).resolve())}
     else:
         fields = {"git": str(given)}
@@ -175,3 +185,14 @@ def _source(given: str | Path | Mapping[str, str]) -> GitSource | FolderSource:
     except ValidationError as error:
         raise InvalidDeployment(f"source: {describe(error)}") from None
     return found
+
+
+def _is_path(given: object) -> bool:
+    return isinstance(given, str | Path) and is_text(str(given)) and "\0" not in str(given)
+
+
+def _is_folder(given: str | Path) -> bool:
+    try:
+        return Path(given).is_dir()
+    except OSError:  # too long for a path
+        return False

@@ -21,6 +21,7 @@ from upshot.events.ids import derived_id
 from ..calls.keys import inputs_key
 from ..calls.parameters import as_json, require_fitting
 from ..context import here
+from ..definitions.checking import check_options
 from ..definitions.run_names import LONGEST_NAME
 from ..definitions.tagging import with_current
 from ..exceptions import DeploymentNotFound, WrongArgument
@@ -58,7 +59,6 @@ _KINDS: Final[dict[str, Kind]] = {
     "timeout": maybe(SECONDS),
     "scheduled_time": maybe(TIME),
     "flow_run_name": maybe(text(LONGEST_NAME)),
-    "tags": Kind("a list of texts", lambda given: isinstance(given, Iterable)),
     "idempotency_key": maybe(text(1000)),
     "priority": whole(-1000, 1000),
     "as_subflow": FLAG,
@@ -159,8 +159,8 @@ def _run_deployment(name: str, parameters: dict[str, Any] | None, wanted: Wanted
 
 def _checked(name: object, parameters: object, wanted: Wanted) -> dict[str, Any]:
     """Return the parameters as JSON, where all that was asked for makes sense."""
-    if unknown := sorted(wanted.keys() - _KINDS.keys()):
-        takes = ", ".join(sorted(_KINDS))
+    if unknown := sorted(wanted.keys() - Wanted.__optional_keys__):
+        takes = ", ".join(sorted(Wanted.__optional_keys__))
         raise WrongArgument(f"run_deployment() takes no {', '.join(unknown)}; it takes {takes}")
     require(TEXT, name=name)
     require(maybe(_BY_NAME), parameters=parameters)
@@ -170,11 +170,13 @@ def _checked(name: object, parameters: object, wanted: Wanted) -> dict[str, Any]
 
 
 def _run_of(deployment: dict[str, Any], parameters: dict[str, Any], wanted: Wanted) -> FlowRun:
+    tags = with_current(texts("tags", wanted.get("tags", ())))
+    check_options({"tags": tags})
     return run_of(
         deployment,
         parameters,
         name=wanted.get("flow_run_name"),
-        tags=with_current(texts("tags", wanted.get("tags", ()))),
+        tags=tags,
         priority=wanted.get("priority", 0),
         **(_cause() if wanted.get("as_subflow", True) else {}),
     )
@@ -202,7 +204,7 @@ def _cause() -> dict[str, Any]:
     place = here()
     if place is None:
         return {}
-    run = place.run.held.run
+    run = place.run.flow_run
     return {"parent": run.id, "caused_by": run.caused_by, "causation": run.causation}
 
 

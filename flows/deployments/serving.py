@@ -14,6 +14,7 @@ from upshot.events.ids import derived_id
 from upshot.events.processes import GuardedProcess
 
 from ..exceptions import InvalidDeployment
+from ..given import Kind, maybe, require, whole
 from .deployment import DEFAULT_POOL, Deployment
 from .making import check_deployments, deploy
 from .remote import BACKGROUND_POOL
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM)
 _STDERR: Final = 2
+_LIMIT: Final = maybe(whole(1, 10_000))
 _LONGEST: Final = 128  # as names of pools may be
 
 
@@ -34,8 +36,10 @@ def serve(*deployments: Deployment, limit: int | None = None) -> int:
 
     Raises:
         InvalidDeployment: there is none, something else was given, or two of a name.
+        WrongArgument: the limit is no such number.
         StoreUnavailable: no service runs that could keep them.
     """
+    require(_LIMIT, limit=limit)
     if not deployments:
         raise InvalidDeployment("serve() needs a deployment at least: flow.to_deployment(name)")
     check_deployments("serve", deployments)
@@ -63,8 +67,13 @@ def serve_tasks(*tasks: Task[..., Any], limit: int | None = None) -> int:
 
     Raises:
         EntrypointNotFound: one stands in no file that the worker could load.
+        WrongArgument: one is no task, or the limit no such number.
     """
+    from ..definitions.taskdef import Task
+
+    require(_LIMIT, limit=limit)
     for task in tasks:
+        require(Kind("a task", lambda given: isinstance(given, Task)), tasks=task)
         _ = task.entrypoint
     return serve_pool(BACKGROUND_POOL, limit)
 

@@ -11,10 +11,12 @@ from typing import Final, Self
 from ..context import RunContext, require_here
 from ..deadline import Deadline
 from ..exceptions import Interrupted, LimitTimeout
+from ..given import FLAG, SECONDS, maybe, require, texts, whole, wrong
 from ..waiting.boundary import pass_boundary, pass_boundary_async
 from .slots import Claim, Wanted
 
 _LOWEST: Final = 1000
+_LONGEST_NAME: Final = 500
 
 
 class concurrency:
@@ -32,6 +34,7 @@ class concurrency:
     Raises:
         LimitTimeout: no slot was free in time. LimitTooSmall: there are fewer in all.
         NoLimit: nobody defined it, and ``strict`` is set. OutsideRun: no flow is under way here.
+        WrongArgument: naming one that is none.
     """
 
     def __init__(
@@ -43,10 +46,8 @@ class concurrency:
         *,
         priority: int = 0,
     ) -> None:
-        if occupy < 1:
-            raise ValueError("occupy: must be at least 1")
-        if abs(priority) > _LOWEST:
-            raise ValueError(f"priority: must be from -{_LOWEST} to {_LOWEST}")
+        check_wanted(occupy, timeout_seconds, strict)
+        require(whole(-_LOWEST, _LOWEST), priority=priority)
         self._wanted = Wanted(names_of(names), occupy, priority, timeout_seconds, strict)
         self._claims: list[tuple[RunContext, Claim | None]] = []
 
@@ -68,11 +69,19 @@ class concurrency:
 
 
 def names_of(names: str | Iterable[str]) -> tuple[str, ...]:
-    """Return the names of limits, each once."""
-    found = (names,) if isinstance(names, str) else tuple(sorted(set(names)))
-    if not found or not all(found):
-        raise ValueError("names: at least one limit is to be named")
-    return found
+    """Return the names of limits, each once; WrongArgument where these are none."""
+    given = texts("names", [names] if isinstance(names, str) else names)
+    if not given or not all(0 < len(name) <= _LONGEST_NAME for name in given):
+        rule = f"must be the name of a limit, of 1 to {_LONGEST_NAME} characters, or several"
+        raise wrong("names", names, rule)
+    return tuple(sorted(set(given)))
+
+
+def check_wanted(occupy: object, timeout_seconds: object, strict: object) -> None:
+    """Refuse how much of a limit, and for how long, nobody can ask for."""
+    require(whole(1), occupy=occupy)
+    require(maybe(SECONDS), timeout_seconds=timeout_seconds)
+    require(FLAG, strict=strict)
 
 
 def acquire(context: RunContext, wanted: Wanted) -> Claim | None:

@@ -32,7 +32,8 @@ def rate_limit(
         timeout_seconds: how long to wait at most; what would take longer is refused at once.
 
     Raises:
-        LimitTimeout: it would take too long. NoLimit, OutsideRun, WrongArgument: as for :class:`concurrency`.
+        LimitTimeout: it would take too long.
+        NoLimit, OutsideRun, WrongArgument: as for :class:`concurrency`.
     """
     check_wanted(occupy, timeout_seconds, strict)
     found = names_of(names)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ..exceptions import Unhashable
+from ..exceptions import Unhashable, WrongArgument
+from ..given import FUNCTION, TEXT, maybe, one_of, require
 from .hashing import hash_closure, hash_code, hash_value, hashed
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class CachePolicy:
     isolation_level: IsolationLevel | None = field(default=None, kw_only=True)
     key_storage: str | None = field(default=None, kw_only=True)
 
+    def __post_init__(self) -> None:
+        require(maybe(one_of(IsolationLevel)), isolation_level=self.isolation_level)
+        require(maybe(TEXT), key_storage=self.key_storage)
+
     def compute_key(
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]
     ) -> str | None:
@@ -59,6 +64,7 @@ class CachePolicy:
         self, *, isolation_level: IsolationLevel | str | None = None, key_storage: str | None = None
     ) -> CachePolicy:
         """Return this policy with another isolation level, or another place for its values."""
+        require(maybe(one_of(IsolationLevel)), isolation_level=isolation_level)
         level = IsolationLevel(isolation_level) if isolation_level else self.isolation_level
         return replace(self, isolation_level=level, key_storage=key_storage or self.key_storage)
 
@@ -68,7 +74,7 @@ class CachePolicy:
         return _Sum((*_parts(self), *_parts(other)), **_settings(self, other))
 
     def __sub__(self, name: str) -> CachePolicy:
-        raise TypeError(f"{type(self).__name__} has no parameter {name!r} to leave out")
+        raise WrongArgument(f"{type(self).__name__} has no parameter {name!r} to leave out")
 
     @staticmethod
     def from_cache_key_fn(cache_key_fn: CacheKeyFn) -> CachePolicy:
@@ -86,13 +92,13 @@ def _settings(one: CachePolicy, other: CachePolicy) -> dict[str, Any]:
     """Return the settings of a sum.
 
     Raises:
-        ValueError: the two contradict each other.
+        WrongArgument: the two contradict each other.
     """
     found: dict[str, Any] = {}
     for name in ("isolation_level", "key_storage"):
         given = {value for value in (getattr(one, name), getattr(other, name)) if value is not None}
         if len(given) > 1:
-            raise ValueError(f"{name}: policies that are added must not have different ones")
+            raise WrongArgument(f"{name}: policies that are added must not have different ones")
         found[name] = next(iter(given), None)
     return found
 
@@ -142,7 +148,7 @@ class Inputs(CachePolicy):
 
     def __sub__(self, name: str) -> CachePolicy:
         if not isinstance(name, str):
-            raise TypeError("only the name of a parameter can be subtracted from a policy")
+            raise WrongArgument("only the name of a parameter can be subtracted from a policy")
         return replace(self, exclude=(*self.exclude, name))
 
 
@@ -199,6 +205,10 @@ class CacheKeyFnPolicy(CachePolicy):
     """
 
     cache_key_fn: CacheKeyFn
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(FUNCTION, cache_key_fn=self.cache_key_fn)
 
     def compute_key(
         self, context: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any]

@@ -2,51 +2,53 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from ..exceptions import WrongArgument
+from ..given import FUNCTION, LONGEST, is_text, require, wrong
 from .cache_policies import CachePolicy
 from .formats import SERIALIZERS
 
 
 def _check_cache_policy(policy: object) -> None:
     if not isinstance(policy, CachePolicy):
-        raise TypeError(f"cache_policy: must be a CachePolicy, not {policy!r}")
+        raise wrong("cache_policy", policy, "must be a CachePolicy")
 
 
 def _check_cache_key_fn(function: object) -> None:
-    if not callable(function):
-        raise TypeError("cache_key_fn: must be callable")
+    require(FUNCTION, cache_key_fn=function)
 
 
 def _check_cache_expiration(expiration: Any) -> None:
     seconds = expiration.total_seconds() if isinstance(expiration, timedelta) else expiration
-    if not (isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0):
-        raise ValueError("cache_expiration: must be more than 0 seconds")
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not (is_number and 0 < seconds <= LONGEST):
+        raise wrong("cache_expiration", expiration, "must be more than 0 seconds, or a timedelta")
 
 
 def _check_result_storage(storage: object) -> None:
-    if not isinstance(storage, str | Path) or not str(storage):
-        raise TypeError(f"result_storage: must be a path or an address, not {storage!r}")
+    if not isinstance(storage, str | Path) or not is_text(str(storage)) or not str(storage):
+        raise wrong("result_storage", storage, "must be a path or an address")
     protocol, separator, _ = str(storage).partition("://")
     if separator:
         from fsspec import available_protocols
 
         if protocol.rpartition("::")[2] not in available_protocols():
-            raise ValueError(f"result_storage: fsspec knows no {protocol!r}")
+            raise WrongArgument(f"result_storage: fsspec knows no {protocol!r}")
 
 
 def _check_result_serializer(serializer: object) -> None:
-    if serializer not in SERIALIZERS:
-        raise ValueError(f"result_serializer: {serializer!r} is none of {', '.join(SERIALIZERS)}")
+    if not isinstance(serializer, str) or serializer not in SERIALIZERS:
+        raise wrong("result_serializer", serializer, f"must be one of {', '.join(SERIALIZERS)}")
 
 
 def _check_result_storage_key(key: object) -> None:
-    if not isinstance(key, str) or not key or key.startswith("/") or ".." in key.split("/"):
-        raise ValueError("result_storage_key: must be a name, or names with / between them")
+    named = isinstance(key, str) and is_text(key) and key and not key.startswith("/")
+    if not (named and ".." not in str(key).split("/")):
+        raise wrong("result_storage_key", key, "must be a name, or names with / between them")
 
 
 CHECKS: Final[dict[str, Callable[[Any], None]]] = {

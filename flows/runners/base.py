@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 from ..calls.futures import TaskFuture
+from ..given import maybe, require, whole
 from .work import Work
 
 
@@ -45,13 +46,11 @@ class LimitedRunner:
 
     Args:
         max_workers: how many; None leaves it to the runner.
+
+    Raises:
+        WrongArgument: that is no such number.
     """
 
     def __init__(self, max_workers: int | None = None) -> None:
-        _check_workers(max_workers)
+        require(maybe(whole(1)), max_workers=max_workers)
         self.max_workers = max_workers
-
-
-def _check_workers(max_workers: object) -> None:
-    if max_workers is not None and (not isinstance(max_workers, int) or max_workers < 1):
-        raise ValueError("max_workers: must be at least 1")

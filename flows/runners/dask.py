@@ -10,7 +10,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from ..context import Here
-from ..exceptions import ClusterUnavailable, MissingExtra, ProcessDied
+from ..exceptions import ClusterUnavailable, MissingExtra, ProcessDied, WrongArgument
+from ..given import DICT, FUNCTION, TEXT, maybe, require, wrong
 from .base import Pool
 from .nested import Nested
 from .order import Done, Said, execute, pack, packed_done

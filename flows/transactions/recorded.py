@@ -107,10 +107,13 @@ class TransactionLog:
 
     def note_value(self, transaction: str, name: str, value: Any) -> bool:
         """Write a value; False says that it is not JSON and so lives in this process only."""
-        if not is_json(value):
-            return False
-        self.note(f"{transaction}/set/{name}", to_json(value).decode())
-        return True
+        try:
+            body = to_json(value) if is_json(value) else b""
+        except ValueError:  # text that is no Unicode
+            body = b""
+        if body:
+            self.note(f"{transaction}/set/{name}", body.decode())
+        return bool(body)
 
     def is_done(self, transaction: str, hook: str) -> bool:
         """Tell whether a hook ran to its end before."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..aside import aside
 from ..context import Here, here, standing
 from ..exceptions import Interrupted, OutsideRun, Suspending, TimedOut, TransactionFailed
+from ..given import FLAG, functions, maybe, one_of, require, text
 from ..results.cache_policies import IsolationLevel
 from .recorded import ROLLED_BACK, TransactionLog, log_of
 from .spans import Span
@@ -20,6 +21,7 @@ from .transaction import CommitMode, Transaction, TransactionState
 if TYPE_CHECKING:
     from ..definitions.options import TransactionHook
 
+_KEY: Final = maybe(text(500))
 _LOOK_AGAIN: Final = 0.05  # seconds
 
 Error = BaseException | None
@@ -40,6 +42,9 @@ class transaction:
         isolation_level: ``SERIALIZABLE`` waits for another run that has a block of this key open.
         overwrite: whether the block runs though its key was committed.
         on_rollback, on_commit: called with this transaction, besides those of its tasks.
+
+    Raises:
+        WrongArgument: naming one that is none.
     """
 
     def __init__(
@@ -52,12 +57,15 @@ class transaction:
         on_rollback: Iterable[TransactionHook] = (),
         on_commit: Iterable[TransactionHook] = (),
     ) -> None:
-        if key is not None and not 0 < len(key) <= 500:
-            raise ValueError("key: must have 1 to 500 characters")
+        require(_KEY, key=key)
+        require(FLAG, overwrite=overwrite)
+        require(maybe(one_of(CommitMode)), commit_mode=commit_mode)
+        require(maybe(one_of(IsolationLevel)), isolation_level=isolation_level)
+        hooks = {"on_rollback": on_rollback, "on_commit": on_commit}
         self._key, self._overwrite = key, overwrite
         self._mode = CommitMode(commit_mode) if commit_mode else None
         self._level = IsolationLevel(isolation_level) if isolation_level else None
-        self._hooks = {"on_rollback": list(on_rollback), "on_commit": list(on_commit)}
+        self._hooks = {name: functions(name, given) for name, given in hooks.items()}
         self._span: Span | None = None
         self._standing: AbstractContextManager[None] | None = None
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from ..calls.hooks import called
 from ..calls.outcomes import explain
 from ..context import here
-from ..exceptions import TransactionFailed
+from ..exceptions import TransactionFailed, WrongArgument
+from ..given import TEXT, require
 from ..logs.capturing import run_logger
 from ..states import State
 from .recorded import TransactionLog
@@ -74,7 +75,12 @@ class Transaction:
             raise TransactionFailed(f"not run: {doom}; what was done here is undone")
 
     def set(self, name: str, value: Any) -> None:
-        """Keep a value for the hooks; one that is JSON is there after a crash as well."""
+        """Keep a value for the hooks; one that is JSON is there after a crash as well.
+
+        Raises:
+            WrongArgument: the name is no text.
+        """
+        require(TEXT, name=name)
         self._values[name] = value
         if not self.log.note_value(self.identity, name, value):
             run_logger().warning("%r of a transaction is no JSON: a crash would lose it", name)
@@ -83,14 +89,15 @@ class Transaction:
         """Return a value that was set here, or in a transaction around this one.
 
         Raises:
-            ValueError: there is none, and no default.
+            WrongArgument: there is none, and no default; or the name is no text.
         """
+        require(TEXT, name=name)
         if name in self._values:
             return self._values[name]
         if self.parent is not None:
             return self.parent.get(name, default)
         if default is _MISSING:
-            raise ValueError(f"no value was set under {name!r}")
+            raise WrongArgument(f"name: no value was set under {name!r}")
         return default
 
     def is_active(self) -> bool:

@@ -19,11 +19,13 @@ from upshot.events.clock import unix_ms
 
 from ..context import Here, here
 from ..exceptions import Interrupted, InvalidInput, OutsideRun, Suspending
+from ..given import require, text
 from ..runs.flowrun import ANSWER, MAX_KEY, Pause
 from ..runs.pausing import leaves
 from ..states import State, StateType
 from .boundary import sleep
 
+_KEY: Final = text(MAX_KEY)
 _TURN_SECONDS: Final = 1.0
 """How long who waits for its turn may be deaf to being given up."""
 
@@ -72,8 +74,7 @@ def key_of(place: Here, given: str | None, kind: str) -> str:
     """Return the key of a pause: the one given, or which of its kind it is in the flow's code."""
     if given is None:
         return f"{kind}-{place.scope.count(f'pause:{kind}') + 1}"
-    if not 0 < len(given) <= MAX_KEY:
-        raise InvalidInput([("key", f"1 to {MAX_KEY} characters are expected")])
+    require(_KEY, key=given)
     return given
 
 

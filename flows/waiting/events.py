@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_json
 
+from ..calls.parameters import as_json
 from ..context import RunContext
 from ..deployments.joining import join
 from ..exceptions import EventTimeout, InvalidWait
+from ..given import DICT, SECONDS, SPAN, TEXT, TIME, Kind, maybe, require, texts
 from ..runs.flowrun import Pause
 from .asking import Question, ask, flow_place, key_of
 from .interaction import Seconds, in_seconds
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
     from ..context import Here
 
+_SINCE: Final = Kind(
+    "a datetime with its timezone, a number of seconds, a timedelta or None",
+    lambda since: since is None or TIME.fits(since) or SPAN.fits(since),
+)
 STAY: Final = 5.0
 """Seconds for which the process waits before it leaves."""
 
@@ -55,9 +61,11 @@ def wait_for_event(
 
     Raises:
         EventTimeout: it did not come in time.
-        InvalidWait: naming what can't be understood.
+        InvalidWait: naming what can't be understood. WrongArgument: naming one that is none.
         OutsideRun: no flow is under way here, this is a task's code, or no service runs.
     """
+    in_seconds(timeout)
+    require(maybe(SECONDS), stay=stay)
     place = flow_place("wait_for_event")
     wanted = awaited_events(expect, match, match_related, where)
     spec, fixed = to_json(wanted), _fixed(since)
@@ -95,7 +103,7 @@ def look(place: Here, wanted: dict[str, Any], how: Looking) -> Any:
     Raises:
         EventTimeout, InvalidWait: as :func:`wait_for_event`.
     """
-    if not place.run.held.run.pool and not join().lasting:
+    if not place.run.flow_run.pool and not join().lasting:
         raise InvalidWait(f"{how.function}() needs the service that reads the log: `upshot up`")
     spec, seconds = to_json(wanted), in_seconds(how.timeout)
     pause = Pause(key_of(place, how.key, "event"), awaits=wanted)
@@ -115,23 +123,32 @@ def awaited_events(
     Raises:
         InvalidWait: nothing says which.
     """
-    names = [expect] if isinstance(expect, str) else list(expect)
+    names = texts("expect", [expect] if isinstance(expect, str) else expect)
     if not names and not match and not match_related:
         raise InvalidWait("expect: say which event, or give a match")
-    related = [match_related] if isinstance(match_related, Mapping) else list(match_related)
-    made: dict[str, Any] = to_jsonable_python(
-        {"expect": names, "match": dict(match or {}), "match_related": related, "where": where}
-    )
-    return made
+    require(maybe(DICT), match=match)
+    require(maybe(TEXT), where=where)
+    related = [match_related] if isinstance(match_related, Mapping) else match_related
+    require(Kind("a dict, or a list of dicts", _are_dicts), match_related=related)
+    wanted = {"expect": names, "match": dict(match or {}), "match_related": list(related)}
+    return {name: as_json(name, value) for name, value in wanted.items()} | {"where": where}
+
+
+def _are_dicts(given: object) -> bool:
+    return isinstance(given, Sequence) and all(isinstance(each, Mapping) for each in given)
 
 
 def _fixed(since: datetime | Seconds | None) -> str:
     """Return the log position after which events count, where somebody has said that."""
-    if isinstance(since, datetime):
-        return f"{int(since.timestamp() * 1000)}-0"
-    if since is not None:
-        return f"{int((time.time() - (in_seconds(since) or 0)) * 1000)}-0"
-    return ""
+    require(_SINCE, since=since)
+    if since is None:
+        return ""
+    began = since.timestamp() if isinstance(since, datetime) else time.time() - _seconds(since)
+    return f"{max(0, int(began * 1000))}-0"
+
+
+def _seconds(span: Seconds) -> float:
+    return span.total_seconds() if isinstance(span, timedelta) else span
 
 
 def _after_last(run: RunContext, spec: bytes) -> str:

@@ -7,8 +7,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, PrivateAttr, TypeAdapter, ValidationError, create_model
-from pydantic_core import to_json, to_jsonable_python
+from pydantic import (
+    BaseModel,
+    PrivateAttr,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import to_json
 
 from upshot.events.clock import unix_ms
 from upshot.events.event import describe
@@ -16,11 +23,13 @@ from upshot.events.exceptions import Conflict, NotFound
 
 from ..deployments.joining import connect, join
 from ..deployments.runfuture import read
-from ..exceptions import FlowPauseTimeout, InvalidInput
+from ..exceptions import FlowPauseTimeout, InvalidInput, WrongArgument
+from ..given import RUN_ID, SPAN, TEXT, maybe, require, wrong
 from ..runs.flowrun import Pause
 from ..runs.pausing import resumed
 from ..runs.transitions import change_arguments
 from .asking import Question, ask, flow_place, key_of
+from .sending import as_input
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,6 +41,7 @@ T = TypeVar("T")
 Seconds: TypeAlias = float | timedelta
 HOUR: Final = 3600.0
 _ATTEMPTS: Final = 20
+_NO_TYPE: Final = "must be a type that pydantic reads"
 
 
 class RunInput(BaseModel):
@@ -42,8 +52,15 @@ class RunInput(BaseModel):
 
     @classmethod
     def with_initial_data(cls, description: str | None = None, **initial: Any) -> type[Self]:
-        """Return the form with values that are there already, and a description to show."""
+        """Return the form with values that are there already, and a description to show.
+
+        Raises:
+            WrongArgument: it has no field of a name, or the description is no text.
+        """
+        require(maybe(TEXT), description=description)
         fields = cls.model_fields
+        if unknown := sorted(initial.keys() - fields.keys()):
+            raise WrongArgument(f"{unknown[0]}: {cls.__name__} has no such field")
         known = {name: (fields[name].annotation, value) for name, value in initial.items()}
         made: type[Self] = create_model(cls.__name__, __base__=cls, **known)  # type: ignore[call-overload]
         made.shown = description or cls.shown
@@ -97,6 +114,7 @@ def pause_flow_run(
     Raises:
         FlowPauseTimeout: nobody resumed it in time.
         OutsideRun: no flow is under way here, or this is a task's code.
+        WrongArgument: naming one that is none.
     """
     del poll_interval
     return _ask("pause_flow_run", wait_for_input, timeout, key, description, stay=None)
@@ -127,12 +145,13 @@ def _ask(
     *,
     stay: float | None,
 ) -> Any:
-    place = flow_place(function)
-    adapter = None if wanted is None else TypeAdapter(wanted)
-    shown = description or getattr(wanted, "shown", "")
-    schema = None if adapter is None else adapter.json_schema()
-    pause = Pause(key_of(place, key, "pause"), shown, schema)
+    require(TEXT, description=description)
     seconds = in_seconds(timeout)
+    adapter = None if wanted is None else reader("wait_for_input", wanted)
+    place = flow_place(function)
+    shown = description or getattr(wanted, "shown", "")
+    schema = None if adapter is None else _schema(adapter, wanted)
+    pause = Pause(key_of(place, key, "pause"), shown, schema)
 
     def read(answer: dict[str, Any]) -> Any:
         return None if adapter is None else read_as(adapter, answer["value"])
@@ -145,11 +164,26 @@ def _ask(
 
 
 def in_seconds(timeout: Seconds | None) -> float | None:
-    """Return a timeout in seconds; ValueError where it is negative."""
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if seconds is not None and seconds < 0:
-        raise ValueError("timeout: can't be negative")
-    return seconds
+    """Return a timeout in seconds; WrongArgument where it is none."""
+    require(maybe(SPAN), timeout=timeout)
+    return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+
+
+def reader(name: str, wanted: type[T]) -> TypeAdapter[T]:
+    """Return what reads input as a type; WrongArgument where the argument is no type for that."""
+    if isinstance(wanted, str | Mapping):  # pydantic would take them for what it has not seen yet
+        raise wrong(name, wanted, _NO_TYPE)
+    try:
+        return TypeAdapter(wanted)
+    except (PydanticUserError, ValueError) as error:
+        raise wrong(name, wanted, _NO_TYPE) from error
+
+
+def _schema(adapter: TypeAdapter[Any], wanted: object) -> dict[str, Any]:
+    try:
+        return adapter.json_schema()
+    except PydanticUserError as error:
+        raise wrong("wait_for_input", wanted, f"{_NO_TYPE} as JSON") from error
 
 
 def read_as(adapter: TypeAdapter[T], value: Any) -> T:
@@ -160,7 +194,7 @@ def read_as(adapter: TypeAdapter[T], value: Any) -> T:
         raise InvalidInput([("input", describe(error).removeprefix("event: "))]) from error
 
 
-def resume_flow_run(flow_run_id: str, run_input: Any = None) -> Any:
+def resume_flow_run(flow_run_id: str | UUID, run_input: Any = None) -> Any:
     """Let a paused flow run go on. In a coroutine, await it.
 
     Args:
@@ -168,14 +202,15 @@ def resume_flow_run(flow_run_id: str, run_input: Any = None) -> Any:
 
     Raises:
         NotFound: no run has this id. NotResumable: it has ended, or waits for an event.
-        InvalidInput: naming each wrong field; the run waits on.
+        InvalidInput: naming each wrong field; the run waits on. WrongArgument: that is no id.
     """
-    given = to_jsonable_python(dict(run_input) if isinstance(run_input, Mapping) else run_input)
+    require(RUN_ID, flow_run_id=flow_run_id)
+    given = as_input(dict(run_input) if isinstance(run_input, Mapping) else run_input)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _resume(flow_run_id, given)
-    return asyncio.to_thread(_resume, flow_run_id, given)
+        return _resume(str(flow_run_id), given)
+    return asyncio.to_thread(_resume, str(flow_run_id), given)
 
 
 def _resume(run_id: str, given: Any) -> None:

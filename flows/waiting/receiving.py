@@ -15,11 +15,12 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from ..exceptions import EventTimeout
+from ..given import FLAG, SECONDS, maybe, require
 from ..states import milliseconds_of
 from .asking import flow_place
 from .events import Looking, awaited_events, look
-from .interaction import HOUR, RunInput, Seconds, read_as
-from .sending import SENT, InputMetadata, Received, key_of_type
+from .interaction import HOUR, RunInput, Seconds, in_seconds, read_as, reader
+from .sending import KIND, SENT, InputMetadata, Received, key_of_type
 
 if TYPE_CHECKING:
     from upshot.events.event import Event
@@ -77,10 +78,18 @@ def receive_input(
         with_metadata: each is a :class:`Received`, but for a ``RunInput``, which knows its own.
         stay: after so many seconds the process leaves, and another one goes on when something
             comes; it stays by default.
+
+    Raises:
+        WrongArgument: naming one that is none.
     """
     del poll_interval
-    key = key_prefix or key_of_type(input_type)
-    return Inputs(TypeAdapter(input_type), key, timeout, raise_timeout_error, with_metadata, stay)
+    in_seconds(timeout)
+    require(maybe(KIND), key_prefix=key_prefix)
+    require(maybe(SECONDS), stay=stay)
+    require(FLAG, raise_timeout_error=raise_timeout_error, with_metadata=with_metadata)
+    adapter = reader("input_type", input_type)
+    key = key_of_type(input_type) if key_prefix is None else key_prefix
+    return Inputs(adapter, key, timeout, raise_timeout_error, with_metadata, stay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +143,8 @@ class Inputs(Generic[T]):
 
     def _asked(self, timeout: Seconds | None) -> Any:
         place = flow_place("receive_input")
-        run = place.run.held.run
-        wanted = awaited_events([SENT], {"id": f"flow-run.{run.id}", "input": self.key})
+        run = place.run.flow_run
+        wanted = _messages(f"flow-run.{run.id}", self.key)
         spec, first = to_json(wanted), f"{max(0, milliseconds_of(run.created) - _SKEW_MS)}-0"
 
         def begin() -> str:
@@ -153,3 +162,11 @@ class Inputs(Generic[T]):
             value._metadata = metadata
         plain = isinstance(value, RunInput) or not self.with_metadata
         return cast("T", value if plain else Received(value, metadata))
+
+
+def _messages(receiver: str, key: str) -> dict[str, Any]:
+    """Return which events are messages of a kind to a run."""
+    if "*" not in key and not key.startswith("!"):
+        return awaited_events([SENT], {"id": receiver, "input": key})
+    same = f"event.resource.input == {to_json(key).decode()}"  # a match would take it for a glob
+    return awaited_events([SENT], {"id": receiver}, where=same)

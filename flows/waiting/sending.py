@@ -6,16 +6,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from pydantic_core import to_jsonable_python
-
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 
+from ..calls.parameters import as_json
 from ..context import Here, here
 from ..deployments.joining import connect, join
 from ..deployments.runfuture import read
 from ..emitting import emit_event
-from ..exceptions import InvalidInput
+from ..exceptions import InvalidInput, InvalidParameters
+from ..given import RUN_ID, TEXT, maybe, require, text
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SENT: Final = "run-input.sent"
+KIND: Final = text(500)
+"""Which kind of message one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,11 @@ def send_input(
 
     Raises:
         NotFound: no run has this id. InvalidInput: the value can not be written as JSON.
+        WrongArgument: naming another one that is none.
     """
+    require(RUN_ID, flow_run_id=flow_run_id)
+    require(maybe(TEXT), sender=sender)
+    require(maybe(KIND), key_prefix=key_prefix)
     arguments = (run_input, str(flow_run_id), sender, key_prefix)
     if asyncio._get_running_loop() is not None:
         return asyncio.to_thread(_send, *arguments)
@@ -80,11 +86,8 @@ def _send(value: Any, run_id: str, sender: str | None, key: str | None) -> None:
     run = read(connect(join()) if place is None else place.run.journal, run_id)
     if run is None:
         raise NotFound(f"no run has the id {run_id!r}")
-    try:
-        body = to_jsonable_python(value)
-    except ValueError as error:
-        raise InvalidInput([("run_input", str(error))]) from error
-    name = key or key_of_type(type(value))
+    body = as_input(value)
+    name = key_of_type(type(value)) if key is None else key
     labels = {"id": f"flow-run.{run_id}", "name": run.name, "input": name}
     payload = {"value": body, "sender": sender}
     if place is None:
@@ -92,6 +95,14 @@ def _send(value: Any, run_id: str, sender: str | None, key: str | None) -> None:
         return
     payload["sender"] = sender or f"flow-run.{place.run.id}"
     emit_event(SENT, labels, payload=payload, id=_id_here(place, run_id))
+
+
+def as_input(value: Any) -> Any:
+    """Return a value as the JSON that a run gets; InvalidInput where it can't be written so."""
+    try:
+        return as_json("run_input", value)
+    except InvalidParameters as error:
+        raise InvalidInput([("run_input", str(error).removeprefix("run_input: "))]) from error
 
 
 def _id_here(place: Here, run_id: str) -> str:

@@ -30,6 +30,7 @@ from upshot.flows.exceptions import (
     InvalidWait,
     NotResumable,
     OutsideRun,
+    WrongArgument,
 )
 from upshot.flows.runs.transitions import transition_arguments
 from upshot.flows.states import State
@@ -218,7 +219,7 @@ def test_what_can_not_wait_says_why(seen: Seen) -> None:
     def wrong() -> None:
         with pytest.raises(OutsideRun, match="not in a task's"):
             step()
-        with pytest.raises(InvalidInput, match="key"):
+        with pytest.raises(WrongArgument, match="key"):
             pause_flow_run(key="")
         with pytest.raises(InvalidWait, match="expect"):
             wait_for_event()

@@ -184,7 +184,7 @@ def test_an_input_without_a_hash_is_said_by_name_and_not_cached(seen: Seen, ran:
         ({"cache_expiration": timedelta(0)}, "cache_expiration: must be more than 0"),
         ({"result_storage": 3}, "result_storage: must be a path"),
         ({"result_storage": "nowhere://x"}, "result_storage: fsspec knows no 'nowhere'"),
-        ({"result_serializer": "yaml"}, "result_serializer: 'yaml' is none of json, pickle"),
+        ({"result_serializer": "yaml"}, "result_serializer: must be one of json, pickle"),
         ({"result_storage_key": "../x"}, "result_storage_key: must be a name"),
     ],
 )

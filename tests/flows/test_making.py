@@ -13,7 +13,7 @@ import pytest
 
 from tests.waiting import eventually
 from upshot import Deployment, deploy, flow, serve
-from upshot.flows.exceptions import EntrypointNotFound, InvalidDeployment
+from upshot.flows.exceptions import EntrypointNotFound, InvalidDeployment, WrongArgument
 
 from .conftest import ROOT, Seen
 
@@ -65,7 +65,7 @@ def test_words_of_prefect_mean_the_same(seen: Seen) -> None:
         ({"cron": "* * * * *"}, InvalidDeployment, "cron: .* automation with a schedule trigger"),
         ({"build": True}, InvalidDeployment, "build: no images"),
         ({"work_pool": "no spaces"}, InvalidDeployment, "work_pool: "),
-        ({"tags": "etl"}, InvalidDeployment, "tags: a list"),
+        ({"tags": "etl"}, WrongArgument, "tags: must be a list"),
         ({"colour": "red"}, TypeError, "takes no colour"),
     ],
 )
@@ -98,7 +98,7 @@ def test_two_of_a_name_are_refused(function: Any, seen: Seen) -> None:
 
 @pytest.mark.parametrize("name", [None, 5])
 def test_a_name_is_a_text(name: Any) -> None:
-    with pytest.raises(InvalidDeployment, match=f"name: {name} is no text"):
+    with pytest.raises(WrongArgument, match=f"name: must be a text, not {name}"):
         my_flow.to_deployment(name)
 
 

@@ -43,13 +43,16 @@ def test_an_option_that_there_is_not_is_an_error_where_it_stands(make: Any) -> N
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"retries": -1}, "retries: must be 0 or more"),
-        ({"retries": "2"}, "retries: must be 0 or more"),
+        ({"retries": -1}, "retries: must be a whole number, 0 or more, not -1"),
+        ({"retries": "2"}, "retries: must be a whole number, 0 or more, not '2'"),
         ({"retry_jitter_factor": -0.5}, "retry_jitter_factor: must be a number, 0 or more"),
         ({"retry_condition_fn": 3}, "retry_condition_fn: must be callable"),
-        ({"timeout_seconds": 0}, "timeout_seconds: must be more than 0"),
+        (
+            {"timeout_seconds": 0},
+            "timeout_seconds: must be a number of seconds, more than 0, not 0",
+        ),
         ({"tags": ["x" * 300]}, "tags: at most"),
-        ({"name": "a/b"}, "name: 'a/b' must have"),
+        ({"name": "a/b"}, "name: must be a text of 1 to 200 characters, no '/', not 'a/b'"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(options: Any, error: str) -> None:

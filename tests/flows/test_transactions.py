@@ -214,7 +214,7 @@ def test_values_are_found_in_the_transactions_around(seen: Seen, told: list[Any]
 def test_wrong_use_is_refused(seen: Seen) -> None:
     with pytest.raises(OutsideRun, match="works inside of a flow only"), transaction():
         pass
-    with pytest.raises(ValueError, match="key: must have 1 to 500"):
+    with pytest.raises(ValueError, match="key: must be a text of 1 to 500 characters"):
         transaction(key="")
     with pytest.raises(ValueError, match="'SOON' is not a valid CommitMode"):
         transaction(commit_mode="SOON")
