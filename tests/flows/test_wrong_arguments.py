@@ -167,10 +167,9 @@ SERVED: Final[dict[str, Call]] = {
         "run_deployment",
         options_of(
             lambda **wanted: upshot.run_deployment("example/d", **{"timeout": 0, **wanted}),
-            Wanted.__optional_keys__ - {"timeout"},
+            Wanted.__optional_keys__ - {"timeout"} | {"nonsense"},
         ),
     ),
-    "run_deployment nonsense": lambda v: upshot.run_deployment("example/d", **{"nonsense": v}),
     "resume_flow_run id": upshot.resume_flow_run,
     "resume_flow_run run_input": lambda v: upshot.resume_flow_run("nobody", v),
     "send_input id": lambda v: upshot.send_input(1, v),
@@ -215,7 +214,7 @@ INSIDE: Final[dict[str, Call]] = {
     "add_asset_metadata asset": lambda v: made(lambda: upshot.add_asset_metadata(v, {})),
     "add_asset_metadata metadata": lambda v: made(lambda: upshot.add_asset_metadata("a", v)),
     "call wait_for": lambda v: work(1, wait_for=v),
-    "add_done_callback callback": lambda v: v is not int and calls_back(v),
+    "add_done_callback callback": lambda v: None if v is int else calls_back(v),
 }
 """What needs a run around it."""
 

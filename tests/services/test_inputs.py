@@ -119,6 +119,11 @@ async def impatient() -> list:
 
 
 @flow
+def exact(kind: str) -> int:
+    return receive_input(int, timeout=60, key_prefix=kind).next()
+
+
+@flow
 def picky() -> list:
     numbers = receive_input(int, key_prefix="any", with_metadata=True)
     try:
@@ -211,6 +216,14 @@ async def test_what_is_not_of_the_type_is_refused_and_the_next_one_is_had(
     done = await until_state(served, run, "Completed", "Failed")
     refused, value, sender = done.result
     assert (refused, value, sender) == ("input: a whole number is expected", 7, "me")
+
+
+@pytest.mark.parametrize("kind", ["*", "!other", "so*", 'a "quoted" \\ \u00e9\n!'])
+async def test_a_kind_is_a_text_and_no_pattern(served: Store, flows: Path, kind: str) -> None:
+    run = await submit(served, f"{flows}:exact", kind=kind)
+    await emit(served, run, "some", value=1)
+    await emit(served, run, kind, value=2)
+    assert (await until_state(served, run, "Completed", "Failed")).result == 2
 
 
 async def test_messages_survive_the_death_of_whoever_waits_for_them(
