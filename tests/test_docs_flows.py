@@ -22,7 +22,10 @@ from upshot.services.cli.app import app
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {
     path.name: path.read_text()
-    for path in [DOCS / "flows.md", DOCS / "coming-from.md", *sorted((DOCS / "flows").glob("*.md"))]
+    for path in [
+        *(DOCS / name for name in ("flows.md", "coming-from.md", "events.md")),
+        *sorted((DOCS / "flows").glob("*.md")),
+    ]
 }
 PROGRAMS = [
     pytest.param(*found, id=f"{name}-{number}")
@@ -40,7 +43,7 @@ FILES = [
 ]
 COMMANDS = sorted(
     {
-        re.sub(r"\bdone$|[;|>].*", "", command).strip()
+        re.sub(r"\bdone$|[;|>].*|\s#.*", "", command).strip()
         for page in PAGES.values()
         for block in re.findall(r"^```console\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
         for command in re.findall(r"^\$ .*?(upshot (?!run ls\n).*)$", block, re.MULTILINE)
@@ -112,6 +115,6 @@ def test_every_rule_is_explained(rule: str) -> None:
     assert f"| `{rule}` |" in PAGES["graphs.md"]
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if name not in ("flows.md",)])
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "flows.md"])
 def test_the_first_page_leads_to_every_other(name: str) -> None:
     assert re.search(rf"\]\((flows/)?{re.escape(name)}\)", PAGES["flows.md"])

@@ -32,8 +32,8 @@ _EVENTS: Final = {
     "prefect.deployment.deleted": "deployment.deleted",
     "prefect.flow-run.*": "flow-run.*",
     "prefect.task-run.*": "task-run.*",
-    "prefect.worker.started": "worker.started",
-    "prefect.worker.stopped": "worker.stopped",
+    "prefect.worker.started": "worker.online",
+    "prefect.worker.stopped": "worker.offline",
 }
 _RUN_EVENT: Final = re.compile(r"prefect\.(flow-run|task-run)\.([A-Za-z]+)")
 _OWN_NAME: Final = re.compile(r"[a-z0-9*][a-z0-9_.*-]*")
