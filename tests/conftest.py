@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import pytest
 from redis import Redis
 
 from upshot.events.embedded import EmbeddedStore
 from upshot.events.store import Store, SyncStore
+
+MEMORY: Final = Path("/dev/shm")
+ROOM: Final = 2**30
 
 
 @pytest.hookimpl(wrapper=True)
@@ -23,8 +30,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    """Run one server for the whole session (one for each process of pytest-xdist)."""
-    with EmbeddedStore(tmp_path_factory.mktemp("embedded")) as store:
+    """Run one server for the whole session (one for each process of pytest-xdist).
+
+    It syncs each write as always, but where that can be to memory nobody waits for a disk: what the
+    kernel has is there after any kill of the server.
+    """
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    place = MEMORY if roomy else tmp_path_factory.getbasetemp()
+    with TemporaryDirectory(dir=place, prefix="upshot-") as folder, EmbeddedStore(folder) as store:
         yield store
 
 
