@@ -123,7 +123,7 @@ def _send(event: Event, chosen_id: str, place: Here | None) -> None:
     if place is not None:
         place.run.journal.put(place.run.held, "event", body, record=chosen_id.encode())
         return
-    from .deployments.joining import connect, join
+    from .joining.store import connect, join
 
     joined = join()
     connect(joined).call("append", joined.dedup_ms, chosen_id, body)

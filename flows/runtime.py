@@ -65,11 +65,11 @@ def _task() -> TaskRun | None:
 
 
 def _root_of(place: Here) -> str:
-    from .deployments.runfuture import read
+    from .joining.store import read_run
 
     run = place.run.outermost.flow_run
     while run.parent is not None:
-        above = read(place.run.journal, run.parent)
+        above = read_run(place.run.journal, run.parent)
         if above is None:  # it is forgotten already
             return run.parent
         run = above

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..calls.parameters import as_json
-from ..deployments.documents import Document, change, store_here, stored
 from ..exceptions import InvalidVariable, VariableExists
 from ..given import FLAG, require, shown
+from ..joining.documents import Document, change, stored
+from ..joining.store import store_here
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 

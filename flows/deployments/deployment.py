@@ -11,9 +11,9 @@ from upshot.events.event import describe
 from upshot.events.store import SyncStore
 
 from ..exceptions import InvalidDeployment
+from ..joining.documents import Document, change
 from ..schemas.keeping import keep_here
 from ..schemas.known import Known
-from .documents import Document, change
 from .sources import Source
 
 DEFAULT_POOL: Final = "default"
@@ -134,8 +134,8 @@ def deploy(deployment: Deployment) -> str:
     """
     from upshot.events.settings import load_settings
 
+    from ..joining.store import connect, join, require_lasting
     from .checkouts import code_folder, pinned
-    from .joining import connect, join, require_lasting
 
     require_lasting(joined := join())
     if deployment.source is not None:

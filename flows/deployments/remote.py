@@ -39,12 +39,13 @@ from ..given import (
     texts,
     whole,
 )
+from ..joining.store import read_run, service_store_here
 from ..runs.deployed import run_of
 from ..runs.flowrun import FlowRun, new_run
 from ..runs.transitions import create_arguments, transition_arguments
 from ..schemas.keeping import require_taken_here
 from ..states import State
-from .runfuture import RunFuture, reach, read
+from .runfuture import RunFuture
 
 if TYPE_CHECKING:
     from ..definitions.taskdef import Task
@@ -148,7 +149,7 @@ def _run_deployment(name: str, parameters: dict[str, Any] | None, wanted: Wanted
         wanted.get("as_subflow", True) and (mine := _id_here("deployment", name, given)) is not None
     ):
         run = replace(run, id=mine)
-    require_taken_here(reach(), deployment, given, run.id)
+    require_taken_here(service_store_here(), deployment, given, run.id)
     at = wanted.get("scheduled_time")
     there = _created(run, int(at.timestamp() * 1000) if at is not None else 0)
     future: RunFuture[Any] = RunFuture(there if key is not None else _gone_on(there))
@@ -183,7 +184,7 @@ def _run_of(deployment: dict[str, Any], parameters: dict[str, Any], wanted: Want
 
 
 def _deployment(name: str) -> dict[str, Any]:
-    store = reach()
+    store = service_store_here()
     value = store.execute("HGET", store.keys("docs", "deployment"), name)
     if value is None:
         raise DeploymentNotFound(f"no deployment has the name {name!r}")
@@ -210,17 +211,17 @@ def _cause() -> dict[str, Any]:
 
 def _created(run: FlowRun, due_ms: int = 0) -> FlowRun:
     """Create a run, or return the one that was made for the same request before."""
-    store = reach()
+    store = service_store_here()
     created, _, _ = store.call("create_run", *create_arguments(run, due_ms=due_ms))
-    return run if created else read(store, run.id) or run
+    return run if created else read_run(store, run.id) or run
 
 
 def _gone_on(run: FlowRun) -> FlowRun:
     """Let a run that an earlier attempt asked for go on, if it did not complete."""
     if not run.state.ended or run.state.completed:
         return run
-    store = reach()
+    store = service_store_here()
     state = State("AwaitingRetry", f"was {run.state.name}")
     with suppress(Conflict):  # somebody else lets it go on
         store.call("transition", *transition_arguments(run, state, own=False))
-    return read(store, run.id) or run
+    return read_run(store, run.id) or run

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from pydantic_core import from_json
 
 from upshot.events.exceptions import NotFound
-from upshot.events.store import SyncStore
 
 from ..context import here
 from ..exceptions import Interrupted, MissingResult
 from ..given import RUN_ID, WAIT, maybe, require
-from ..journal.journal import Journal
+from ..joining.store import read_run, service_store_here
 from ..results.formats import Kept, restore
-from ..runs.flowrun import FlowRun, parse_run
+from ..runs.flowrun import FlowRun
 from ..states import State
 from ..waiting.boundary import pass_boundary
-from .joining import connect, join, require_lasting
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -44,7 +42,7 @@ class RunFuture(Generic[R]):
 
     def __init__(self, run: FlowRun, task: Task[..., R] | None = None) -> None:
         self._run, self._task = run, task
-        self._store = reach()
+        self._store = service_store_here()
 
     @property
     def flow_run_id(self) -> str:
@@ -58,7 +56,7 @@ class RunFuture(Generic[R]):
     def refresh(self) -> FlowRun:
         """Return the run as it is now."""
         if not self._run.state.ended:
-            self._run = read(self._store, self._run.id) or self._run
+            self._run = read_run(self._store, self._run.id) or self._run
         return self._run
 
     def done(self) -> bool:
@@ -129,32 +127,13 @@ async def wait_for_flow_run(
 
 
 def _ended(run_id: str, timeout: float | None) -> FlowRun:
-    run = read(reach(), run_id)
+    run = read_run(service_store_here(), run_id)
     if run is None:
         raise NotFound(f"no run has the id {run_id!r}")
     future: RunFuture[Any] = RunFuture(run)
     if future.wait(timeout) is None:
         raise TimeoutError(f"run {run.name} did not end within {timeout} seconds")
     return future.refresh()
-
-
-def reach() -> Journal | SyncStore:
-    """Return the way to the store for the code that asks: within a run the journal's.
-
-    Raises:
-        StoreUnavailable: no service runs here.
-    """
-    place = here()
-    if place is not None and place.run.flow_run.pool:  # a worker runs it, so a service is there
-        return place.run.journal
-    require_lasting(joined := join())
-    return connect(joined) if place is None else place.run.journal
-
-
-def read(store: Journal | SyncStore, run_id: str) -> FlowRun | None:
-    """Return a run as the store has it, or None where there is none."""
-    fields = store.execute("HGETALL", store.keys("run", run_id))
-    return parse_run(fields) if fields else None
 
 
 def _sleep(seconds: float) -> None:

@@ -16,7 +16,7 @@ from ..calls.keys import inputs_key
 from ..calls.parameters import as_stored
 from ..context import Here
 from ..definitions.tagging import with_current
-from ..deployments.joining import join
+from ..joining.store import join
 from ..journal.held import HeldRun
 from ..journal.journal import Journal
 from ..logs.capturing import capture

@@ -15,9 +15,9 @@ from pydantic_core import to_json
 
 from ..calls.parameters import as_json
 from ..context import RunContext
-from ..deployments.joining import join
 from ..exceptions import EventTimeout, InvalidWait
 from ..given import DICT, SECONDS, SPAN, TEXT, TIME, Kind, maybe, require, texts
+from ..joining.store import join
 from ..runs.flowrun import Pause
 from .asking import Question, ask, flow_place, key_of
 from .interaction import Seconds, in_seconds

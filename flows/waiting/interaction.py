@@ -21,10 +21,9 @@ from upshot.events.clock import unix_ms
 from upshot.events.event import describe
 from upshot.events.exceptions import Conflict, NotFound
 
-from ..deployments.joining import connect, join
-from ..deployments.runfuture import read
 from ..exceptions import FlowPauseTimeout, InvalidInput, WrongArgument
 from ..given import RUN_ID, SPAN, TEXT, maybe, require, wrong
+from ..joining.store import connect, join, read_run
 from ..runs.flowrun import Pause
 from ..runs.pausing import resumed
 from ..runs.transitions import change_arguments
@@ -217,7 +216,7 @@ def _resume(run_id: str, given: Any) -> None:
     joined = join()
     store = connect(joined)
     for _ in range(_ATTEMPTS):
-        run = read(store, run_id)
+        run = read_run(store, run_id)
         if run is None:
             raise NotFound(f"no run has the id {run_id!r}")
         lease, clock = store.pipeline([("ZSCORE", store.keys("leases"), run_id), ("TIME",)])

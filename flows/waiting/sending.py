@@ -11,11 +11,10 @@ from upshot.events.ids import derived_id
 
 from ..calls.parameters import as_json
 from ..context import Here, here
-from ..deployments.joining import connect, join
-from ..deployments.runfuture import read
 from ..emitting import emit_event
 from ..exceptions import InvalidInput, InvalidParameters
 from ..given import RUN_ID, TEXT, maybe, require, text
+from ..joining.store import read_run, store_here
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -83,7 +82,7 @@ def send_input(
 
 def _send(value: Any, run_id: str, sender: str | None, key: str | None) -> None:
     place = here()
-    run = read(connect(join()) if place is None else place.run.journal, run_id)
+    run = read_run(store_here(), run_id)
     if run is None:
         raise NotFound(f"no run has the id {run_id!r}")
     body = as_input(value)

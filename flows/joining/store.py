@@ -1,4 +1,4 @@
-"""Finds the store that a program started by hand joins, or starts one for the program's life."""
+"""The store that a program started by hand joins, or has for its life; the way there from any code."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from upshot.events.embedded import EmbeddedStore, find_running
 from upshot.events.exceptions import DataFolderLocked, StoreUnavailable
 from upshot.events.settings import Settings, load_settings
 from upshot.events.store import SyncStore
+
+from ..context import here
+from ..runs.flowrun import FlowRun, parse_run
+
+if TYPE_CHECKING:
+    from ..journal.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,41 @@ def require_lasting(joined: Joined) -> None:
         )
 
 
+def connect(joined: Joined) -> SyncStore:
+    """Return a connection to the store, shared by the whole process."""
+    return _connection(joined.url, os.getpid())
+
+
+def store_here() -> Journal | SyncStore:
+    """Return the way to the store for the code that asks: within a run the journal's."""
+    place = here()
+    return connect(join()) if place is None else place.run.journal
+
+
+def service_store_here() -> Journal | SyncStore:
+    """Return the same, where a service reads and acts on what is written.
+
+    Raises:
+        StoreUnavailable: no service runs here.
+    """
+    place = here()
+    if place is not None and place.run.flow_run.pool:  # a worker runs it, so a service is there
+        return place.run.journal
+    require_lasting(joined := join())
+    return connect(joined) if place is None else place.run.journal
+
+
+def read_run(store: Journal | SyncStore, run_id: str) -> FlowRun | None:
+    """Return a run as the store has it, or None where there is none."""
+    fields = store.execute("HGETALL", store.keys("run", run_id))
+    return parse_run(fields) if fields else None
+
+
+@cache
+def _connection(url: str, _process: int) -> SyncStore:
+    return SyncStore(url)
+
+
 def _chosen(settings: Settings) -> Path | None:
     """Return the data folder that somebody chose, if anybody did."""
     return settings.data_dir if "data_dir" in settings.model_fields_set else None
@@ -102,13 +144,3 @@ def _end(process: int, folder: Path, store: EmbeddedStore) -> None:
     store.stop()
     where = shlex.quote(str(folder))
     sys.stderr.write(f"To look at what ran: UPSHOT_DATA_DIR={where} upshot run ls\n")
-
-
-def connect(joined: Joined) -> SyncStore:
-    """Return a connection to the store, shared by the whole process."""
-    return _connection(joined.url, os.getpid())
-
-
-@cache
-def _connection(url: str, _process: int) -> SyncStore:
-    return SyncStore(url)

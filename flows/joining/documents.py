@@ -12,20 +12,11 @@ from upshot.events.exceptions import Conflict
 from upshot.events.ids import derived_id
 from upshot.events.store import SyncStore
 
-from ..context import here
-from .joining import connect, join
-
 if TYPE_CHECKING:
     from ..journal.journal import Journal
 
 Document: TypeAlias = dict[str, Any]
 _ATTEMPTS: Final = 10
-
-
-def store_here() -> Journal | SyncStore:
-    """Return the way to the store for the code that asks, also where no service runs."""
-    place = here()
-    return connect(join()) if place is None else place.run.journal
 
 
 def change(
