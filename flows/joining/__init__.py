@@ -1,1 +1,1 @@
-"""Joining: how code that no worker started gets to a store, and definitions that it changes there."""
+"""Joining: how code that no worker started gets to a store, and to definitions there."""

@@ -1,4 +1,4 @@
-"""The store that a program started by hand joins, or has for its life; the way there from any code."""
+"""The store that a program started by hand joins or brings, and the way there from any code."""
 
 from __future__ import annotations
 
