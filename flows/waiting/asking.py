@@ -39,9 +39,9 @@ class Question:
         message: of the paused state.
         read: makes the value to return of an answer; raises what the flow is to meet, or
             InvalidInput to ask again.
-        late: makes what to raise when the time is over; None where others say when it is.
         seconds: how long to wait; None for ever.
         stay: seconds after which the process leaves, where it can; None never.
+        late: makes what to raise when the time is over; None where others say when it is.
         line: in which those wait that wait for the same, for one after the other; where it is empty
             nobody does. begin: tells ``since`` of the pause when it is this one's turn.
     """
@@ -49,9 +49,9 @@ class Question:
     pause: Pause
     message: str
     read: Callable[[dict[str, Any]], Any]
-    late: Callable[[], Exception] | None
     seconds: float | None
     stay: float | None
+    late: Callable[[], Exception] | None = None
     line: bytes = b""
     begin: Callable[[], str] | None = None
 
@@ -113,15 +113,15 @@ class _Asking:
 
     def answer(self) -> Any:
         """Return the answer, as soon as one is there that can be read."""
-        self._begun, leaves = True, False
+        self._begun, suspended = True, False
         try:
             self._await_turn()
             return self._answered()
         except Suspending:
-            leaves = True  # nobody else's turn comes in this process
+            suspended = True  # nobody else's turn comes in this process
             raise
         finally:
-            if not leaves:
+            if not suspended:
                 self._turns.leave(self._question.line, self)
 
     def forget(self) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,7 +63,7 @@ def wait_for_event(
         InvalidWait: naming what can't be understood. WrongArgument: naming one that is none.
         OutsideRun: no flow is under way here, this is a task's code, or no service runs.
     """
-    in_seconds(timeout)
+    seconds = in_seconds(timeout)
     require(maybe(SECONDS), stay=stay)
     place = flow_place("wait_for_event")
     wanted = awaited_events(expect, match, match_related, where)
@@ -74,45 +73,44 @@ def wait_for_event(
         return fixed or _after_last(place.run, spec)
 
     message = f"waits for {', '.join(wanted['expect']) or 'an event'}"
-    how = Looking("wait_for_event", begin, timeout, message, stay, key)
-    event: Event = look(place, wanted, how)
+    event: Event = next_event(
+        place, wanted, function="wait_for_event", message=message,
+        begin=begin, seconds=seconds, stay=stay, key=key,
+    )  # fmt: skip
     return event
 
 
-@dataclass(frozen=True, slots=True)
-class Looking:
-    """How a flow waits for an event.
-
-    Attributes:
-        function: which the flow called. begin: tells the log position after which events count,
-            once those that waited for the same before have theirs. message: of the paused state.
-        stay: None for a process that does not leave.
-    """
-
-    function: str
-    begin: Callable[[], str]
-    timeout: Seconds | None
-    message: str
-    stay: float | None
-    key: str | None = None
-
-
-def look(place: Here, wanted: dict[str, Any], how: Looking) -> Any:
+def next_event(
+    place: Here,
+    wanted: dict[str, Any],
+    *,
+    function: str,
+    message: str,
+    begin: Callable[[], str],
+    seconds: float | None,
+    stay: float | None,
+    key: str | None = None,
+) -> Any:
     """Return the first event that is wanted; in a coroutine's flow, what to await for it.
+
+    Args:
+        function: which the flow called. message: of the paused state.
+        begin: tells the log position after which events count, once those that waited for the same
+            before have theirs.
+        seconds: how long to wait. stay: None for a process that does not leave.
 
     Raises:
         EventTimeout, InvalidWait: as :func:`wait_for_event`.
     """
     if not place.run.flow_run.pool and not join().lasting:
-        raise InvalidWait(f"{how.function}() needs the service that reads the log: `upshot up`")
-    spec, seconds = to_json(wanted), in_seconds(how.timeout)
-    pause = Pause(key_of(place, how.key, "event"), awaits=wanted)
+        raise InvalidWait(f"{function}() needs the service that reads the log: `upshot up`")
+    spec = to_json(wanted)
+    pause = Pause(key_of(place, key, "event"), awaits=wanted)
 
     def read(answer: dict[str, Any]) -> Event:
         return _read(place.run, spec, answer)
 
-    question = Question(pause, how.message, read, late=None, seconds=seconds, stay=how.stay)
-    return ask(place, replace(question, line=spec, begin=how.begin))
+    return ask(place, Question(pause, message, read, seconds, stay, line=spec, begin=begin))
 
 
 def awaited_events(

@@ -159,7 +159,7 @@ def _ask(
         return FlowPauseTimeout(f"nobody resumed the flow run within {seconds:g} seconds")
 
     message = shown or ("waits for input" if schema else "waits to be resumed")
-    return ask(place, Question(pause, message, read, late, seconds, stay))
+    return ask(place, Question(pause, message, read, seconds, stay, late))
 
 
 def in_seconds(timeout: Seconds | None) -> float | None:

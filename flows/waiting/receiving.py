@@ -18,7 +18,7 @@ from ..exceptions import EventTimeout
 from ..given import FLAG, SECONDS, maybe, require
 from ..states import milliseconds_of
 from .asking import flow_place
-from .events import Looking, awaited_events, look
+from .events import awaited_events, next_event
 from .interaction import HOUR, RunInput, Seconds, in_seconds, read_as, reader
 from .sending import KIND, SENT, InputMetadata, Received, key_of_type
 
@@ -83,13 +83,13 @@ def receive_input(
         WrongArgument: naming one that is none.
     """
     del poll_interval
-    in_seconds(timeout)
+    seconds = in_seconds(timeout)
     require(maybe(KIND), key_prefix=key_prefix)
     require(maybe(SECONDS), stay=stay)
     require(FLAG, raise_timeout_error=raise_timeout_error, with_metadata=with_metadata)
     adapter = reader("input_type", input_type)
     key = key_of_type(input_type) if key_prefix is None else key_prefix
-    return Inputs(adapter, key, timeout, raise_timeout_error, with_metadata, stay)
+    return Inputs(adapter, key, seconds, raise_timeout_error, with_metadata, stay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Inputs(Generic[T]):
 
     adapter: TypeAdapter[Any]
     key: str
-    timeout: Seconds | None
+    seconds: float | None
     raises: bool
     with_metadata: bool
     stay: float | None
@@ -142,6 +142,7 @@ class Inputs(Generic[T]):
             raise StopAsyncIteration from None
 
     def _asked(self, timeout: Seconds | None) -> Any:
+        seconds = self.seconds if timeout is None else in_seconds(timeout)
         place = flow_place("receive_input")
         run = place.run.flow_run
         wanted = _messages(f"flow-run.{run.id}", self.key)
@@ -150,9 +151,10 @@ class Inputs(Generic[T]):
         def begin() -> str:
             return place.run.awaited.get(spec, first)
 
-        seconds = self.timeout if timeout is None else timeout
-        how = Looking("receive_input", begin, seconds, f"waits for input: {self.key}", self.stay)
-        return look(place, wanted, how)
+        return next_event(
+            place, wanted, function="receive_input", message=f"waits for input: {self.key}",
+            begin=begin, seconds=seconds, stay=self.stay,
+        )  # fmt: skip
 
     def _read(self, event: Event) -> T:
         payload, receiver = event.payload, event.resource["id"].partition(".")[2]
