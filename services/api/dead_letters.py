@@ -17,8 +17,9 @@ from ..exceptions import Refused
 from .answers import Cursor, Limit, answer, page
 from .event_log import position_of
 from .parts import Served
+from .routing import StrictRoute
 
-router = APIRouter(prefix="/api/v1/dead-letters", tags=["dead letters"])
+router = APIRouter(prefix="/api/v1/dead-letters", tags=["dead letters"], route_class=StrictRoute)
 
 Letter = dict[str, Any]
 

@@ -8,8 +8,9 @@ from starlette.responses import Response
 from ..limits import LimitsInUse
 from .answers import Cursor, Limit, answer, page_by
 from .parts import Served
+from .routing import StrictRoute
 
-router = APIRouter(prefix="/api/v1", tags=["limits"])
+router = APIRouter(prefix="/api/v1", tags=["limits"], route_class=StrictRoute)
 
 
 @router.get("/limits-in-use")

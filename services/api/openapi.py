@@ -28,6 +28,15 @@ _PROBLEM: Final = {
 _EVENT: Final = {"$ref": "#/components/schemas/Event"}
 
 
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+
+
+_KEY: Final = _header(
+    "Idempotency-Key", "Do this once: the same request with the same key is answered as it was."
+)
+
+
 def install(app: FastAPI) -> None:
     """Let the app describe all of its routes."""
 
@@ -48,9 +57,11 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     schemas.update(event.pop("$defs", {}), Event=event, Problem=_PROBLEM)
     api["paths"].setdefault("/api/v1/events", {})["post"] = _post_events()
     api["paths"]["/hooks/{slug}"] = {"post": _post_hook()}
-    for methods in api["paths"].values():
+    for path, methods in api["paths"].items():
         for operation in methods.values():
             _tell_problems(operation["responses"])
+        if path.startswith("/api/") and "post" in methods:
+            methods["post"].setdefault("parameters", []).append(_KEY)
     return api
 
 
@@ -68,7 +79,6 @@ def _post_events() -> dict[str, Any]:
         "operationId": "post_events",
         "description": "Take one event, an array, or NDJSON: all of them, or none where one is "
         "wrong. 202 means that they are durable. An id that the sender chose is accepted once.",
-        "parameters": [_header("Idempotency-Key", "Names events that have no id of their own.")],
         "requestBody": {
             "required": True,
             "content": {
@@ -106,7 +116,3 @@ def _acknowledged() -> dict[str, Any]:
         "description": "Durable.",
         "content": {"application/json": {"schema": _ACKNOWLEDGED}},
     }
-
-
-def _header(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}

@@ -1,4 +1,4 @@
-"""Reads requests of FastAPI's routes strictly: no unknown parameter, and no JSON beyond JSON."""
+"""Takes requests of FastAPI's routes strictly: nothing unknown, nothing beyond JSON, no repeat."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from upshot.events.event import MAX_NESTING, nesting
 from upshot.events.finite import NOT_FINITE, not_finite
 
 from ..exceptions import Refused
+from .idempotency import once
 
 
 async def refuse_unknown(request: Request) -> None:
@@ -52,12 +53,12 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose body is read so."""
+    """A route whose body is read so, and that does once what is asked for twice under one key."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def read_strictly(request: Request) -> Response:
-            return await handle(_StrictRequest(request.scope, request.receive))
+            return await once(_StrictRequest(request.scope, request.receive), handle)
 
         return read_strictly

@@ -33,7 +33,7 @@ from .answers import (
     stream,
 )
 from .holdups import Waits
-from .ingest import idempotency_key
+from .idempotency import idempotency_key
 from .parts import Parts, Served
 from .routing import StrictRoute
 from .task_runs import page_of, require_state, wanted

@@ -17,8 +17,9 @@ from ..work_pools import WorkPools
 from ..worker.presence import worker_event
 from .answers import Cursor, Limit, answer, page_by
 from .parts import Parts, Served
+from .routing import StrictRoute
 
-router = APIRouter(prefix="/api/v1", tags=["work"])
+router = APIRouter(prefix="/api/v1", tags=["work"], route_class=StrictRoute)
 
 _RUNS_LOOKED_AT: Final = 1_000
 
