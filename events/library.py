@@ -26,6 +26,7 @@ _PARTS: Final = (
     "data",
     "files",
     "listing",
+    "tasks",
     "runs",
     "cache",
     "transactions",

@@ -171,7 +171,7 @@ redis.register_function{function_name='upshot_take_run', flags={'allow-oom'}, ca
 end}
 
 -- upshot_record_tasks root | run id, epoch, batch number, (task run id, type, record, event)*
--- Touches: run:<id>, tasks:<id>, log, logs:<id>, seen, counters, and as data.lua says. A flow process
+-- Touches: run:<id>, tasks:<id>, order:<id>, sums:<id>, log, logs:<id>, seen, counters, and as data.lua says. A flow process
 -- writes its tasks' states in batches under its epoch; a batch that was sent again is answered and not written again.
 -- A record of '' is not kept: a later one of the same task run follows in the batch.
 -- What else the process has to say goes the same way, in its place, with a task run id of '':
@@ -217,9 +217,14 @@ local function bound_log(root, run, bytes)
   redis.call('HINCRBY', mine, 'log_dropped', before - length)
 end
 
-local function record(root, key, id, kind, body, event)
+local function record(root, run, id, kind, body, event, sums)
   append(root, event)
-  if body ~= '' then redis.call('HSET', key, id, kind .. ' ' .. body) end
+  if body == '' then return end
+  local key = root .. ':tasks:' .. run
+  local before = redis.call('HGET', key, id)
+  if not before then redis.call('RPUSH', root .. ':order:' .. run, id) end
+  add_task(root, run, sums, before, body)
+  redis.call('HSET', key, id, kind .. ' ' .. body)
 end
 
 local function is_recorded(last, epoch, batch)
@@ -263,16 +268,17 @@ redis.register_function{function_name='upshot_record_tasks', flags={'allow-oom'}
   if is_recorded(run[2], args[2], args[3]) then return 0 end
   local refusal = check_tasks(key, args)
   if refusal then return refusal end
-  local entered, logged = {}, 0
+  local entered, sums, logged = {}, {}, 0
   for i = 4, #args, 4 do
     if args[i] == '' then
       say(root, id, args[i + 1], args[i + 2], args[i + 3])
       if args[i + 1] == 'log' then logged = logged + #args[i + 3] end
     else
-      record(root, key, args[i], args[i + 1], args[i + 2], args[i + 3])
+      record(root, id, args[i], args[i + 1], args[i + 2], args[i + 3], sums)
       entered[args[i + 1]] = (entered[args[i + 1]] or 0) + 1
     end
   end
+  keep_sums(root, id, sums)
   if logged > 0 then bound_log(root, id, logged) end
   redis.call('HSET', run_key, 'batch', args[2] .. '/' .. args[3])
   for kind, by in pairs(entered) do count(root, 'run_transitions:task-run:' .. kind, by) end

@@ -83,7 +83,7 @@ local function forgot(root, what, ms)
 end
 
 -- upshot_forget_runs root | before_ms, limit
--- Touches: run:<id>, tasks:<id>, logs:<id>, transactions:<id>, open, open:<id>, files:<id>, holds:<id>, held,
+-- Touches: run:<id>, tasks:<id>, order:<id>, sums:<id>, logs:<id>, transactions:<id>, open, open:<id>, files:<id>, holds:<id>, held,
 -- litter, runs, runs:<type>,
 -- runs:<state>:<of>, made:<of>, names, forgotten, and the artifacts of data.lua. Drops runs that ended before then and did not start again,
 -- and of which the archive has everything; what files they left is litter. Returns how many.
@@ -106,7 +106,7 @@ redis.register_function{function_name='upshot_forget_runs', flags={'allow-oom'},
       local of = whose(root, id)
       unlist(root, id, of, number(redis.call('ZSCORE', root .. ':runs', id)))
       leave_lists(root, id, of, kind, redis.call('HGET', root .. ':run:' .. id, 'state'))
-      redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':logs:' .. id)
+      redis.call('UNLINK', root .. ':run:' .. id, root .. ':tasks:' .. id, root .. ':order:' .. id, root .. ':sums:' .. id, root .. ':logs:' .. id)
       forget_files(root, id)
       forget_artifacts(root, id)
       redis.call('ZREM', index, id)

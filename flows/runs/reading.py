@@ -17,11 +17,9 @@ from upshot.events.store import Store
 from ..states import StateType
 from .flowrun import FlowRun, parse_run
 from .listing import RunFilter, places
+from .tasks import AT_ONCE, in_order, kept_sums, summed
 
 __all__ = ["RunFilter", "RunReader"]
-
-_AT_ONCE: Final = 1_000
-"""Records of task runs that are read in one go: some ten milliseconds."""
 
 _END_OF_NAME: Final = b"\xff"
 """Between the parts of a place among the names; no text has this byte."""
@@ -102,9 +100,14 @@ class RunReader:
     async def tasks(self, run_id: str) -> list[dict[str, Any]]:
         """Return the task runs of a run as JSON answers show them, oldest first."""
         stored = await self._store.execute("HGETALL", self._store.keys("tasks", run_id))
-        if len(stored) <= _AT_ONCE:
+        if len(stored) <= AT_ONCE:
             return _records(stored.values())
         return await asyncio.to_thread(_records, stored.values())  # others go on meanwhile
+
+    async def task_sums(self, run_id: str) -> list[dict[str, Any]]:
+        """Return how the task runs of a run stand, task by task, by their first calls."""
+        kept = await kept_sums(self._store, run_id)
+        return await asyncio.to_thread(summed, await self.tasks(run_id)) if kept is None else kept
 
     async def now(self) -> int:
         """Return the store's time in Unix ms."""
@@ -152,5 +155,4 @@ class RunReader:
 
 def _records(stored: Iterable[bytes]) -> list[dict[str, Any]]:
     """Return the records of task runs, oldest first."""
-    records = [from_json(value.partition(b" ")[2]) for value in stored]
-    return sorted(records, key=lambda record: (record["created"], record["id"]))
+    return [from_json(each) for each in in_order(stored)]

@@ -112,7 +112,7 @@ class Runs(RunReader):
 
     async def _require_called(self, run_id: str, name: str) -> None:
         run = await self.get(run_id)
-        called = {record["task"] for record in await self.tasks(run_id)}
+        called = {each["task"] for each in await self.task_sums(run_id)}
         if name in called:
             return
         created = int(datetime.fromisoformat(run.created).timestamp() * 1000)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from upshot.automations.suggestions import did_you_mean
 from upshot.events.places import Place
+from upshot.flows.runs.tasks import AT_ONCE, TaskFilter, TaskRun
 from upshot.flows.states import NAMES
 
 from ..exceptions import Refused
@@ -19,10 +19,9 @@ from .parts import Served
 
 router = APIRouter(prefix="/api/v1/task-runs", tags=["runs"])
 
-TaskRun: TypeAlias = dict[str, Any]
-
 _MOST_RUNS: Final = 500
-"""Runs that one request looks through; the search goes on with the next page."""
+_MOST_TASKS: Final = 20_000
+"""Runs, and task runs, that one request looks through; the search goes on with the next page."""
 
 
 @router.get("")
@@ -49,27 +48,18 @@ def require_state(state: str | None) -> None:
         raise Refused(422, "invalid-request", f"state: {detail}", errors=errors)
 
 
-def wanted(state: str | None, task: str | None) -> Callable[[TaskRun], bool]:
+def wanted(state: str | None, task: str | None) -> TaskFilter:
     """Return what tells whether a task run is in a state, and of a task, where these are given.
 
     Raises:
         Refused: no state is called so.
     """
     require_state(state)
-
-    def fits(each: TaskRun) -> bool:
-        is_of_task = task is None or each["task"] == task
-        return is_of_task and state in (None, each["state"]["type"], each["state"]["name"])
-
-    return fits
+    return TaskFilter(state, task)
 
 
 async def page_of(
-    runs: RecordedRuns,
-    only: str | None,
-    fits: Callable[[TaskRun], bool],
-    limit: int,
-    cursor: str | None,
+    runs: RecordedRuns, only: str | None, wanted: TaskFilter, limit: int, cursor: str | None
 ) -> tuple[list[TaskRun], str | None]:
     """Return a page of task runs.
 
@@ -79,16 +69,22 @@ async def page_of(
     start = place_of(first)
     places = await _places(runs, only, start)
     found: list[TaskRun] = []
-    tasks: list[TaskRun] = []
+    looked, reached = 0, 0
     for place in places:
-        tasks = await runs.tasks(place.id)
-        skipped = int(done) if place == start and done.isdigit() else 0
-        for index, task in enumerate(tasks[skipped:], skipped + 1):
-            if fits(task):
+        reached = int(done) if place == start and done.isdigit() else 0
+        async for part in runs.portions(place.id, reached, wanted, _size(wanted, limit)):
+            for index, task in part.found:
                 found.append(task)
-            if len(found) == limit:
-                return found, f"{place}:{index}"
-    return found, f"{places[-1]}:{len(tasks)}" if len(places) >= _MOST_RUNS else None
+                if len(found) == limit:
+                    return found, f"{place}:{index}"
+            looked, reached = looked + part.reached - reached, part.reached
+            if looked >= _MOST_TASKS:
+                return found, f"{place}:{reached}"
+    return found, f"{places[-1]}:{reached}" if len(places) >= _MOST_RUNS else None
+
+
+def _size(wanted: TaskFilter, limit: int) -> int:
+    return min(limit, AT_ONCE) if wanted == TaskFilter() else AT_ONCE
 
 
 async def _places(runs: RecordedRuns, only: str | None, start: Place | None) -> list[Place]:

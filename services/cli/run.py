@@ -96,7 +96,7 @@ def inspect(
 
     client = context.obj.client
     found = client.get(path(run))
-    story = history(client, found)
+    story = history(client, found, all_tasks=tasks or output is Format.JSON)
     shown = client.items("/artifacts", {"run": found["id"]})
     if output is Format.JSON:
         told = {"task_runs": story.tasks, "events": story.events, "causes": story.causes}
@@ -107,7 +107,7 @@ def inspect(
         say(f"artifact    {cell(artifact['key'] or artifact['id'])}: {cell(artifact['summary'])}")
     say()
     screen = console()
-    for row in rows(story, all_tasks=tasks):
+    for row in rows(story):
         parts = [
             (times.clock(row.time), "dim"),
             (f"  {row.what:<26}", row.style),

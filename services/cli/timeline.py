@@ -38,27 +38,31 @@ class Story:
 
     Attributes:
         events: of the run itself, oldest first.
-        tasks: its task runs, oldest first.
+        sums: how its task runs stand, task by task.
+        tasks: its task runs, oldest first; none where they are only summed up.
         causes: the firings that made or retried it, with the ``event`` of each where it is known.
     """
 
     run: Mapping[str, Any]
     events: Sequence[Mapping[str, Any]]
+    sums: Sequence[Mapping[str, Any]]
     tasks: Sequence[Mapping[str, Any]]
     causes: Sequence[Mapping[str, Any]]
 
 
-def history(client: Client, run: Mapping[str, Any]) -> Story:
-    """Gather the story of a run from the API."""
+def history(client: Client, run: Mapping[str, Any], *, all_tasks: bool) -> Story:
+    """Gather the story of a run from the API; many task runs only if ``all_tasks``."""
     resource = f"flow-run.{run['id']}"
     before = datetime.fromisoformat(run["created"]) - _CLOCKS_DIFFER
     events = client.items("/events", {"resource": resource, "since": before.isoformat()})
-    tasks = client.items(f"/runs/{run['id']}/task-runs")
+    sums = client.get(f"/runs/{run['id']}/tasks")["items"]
+    each_one = all_tasks or sum(task["runs"] for task in sums) <= _MOST_TASKS
+    tasks = client.items(f"/runs/{run['id']}/task-runs") if each_one else []
     followed = {event["follows"] for event in events if event.get("follows")}
     causes = list(
         _causes(client, followed | ({run["caused_by"]} if run.get("caused_by") else set()))
     )
-    return Story(run, sorted(events, key=_position), tasks, causes)
+    return Story(run, sorted(events, key=_position), sums, tasks, causes)
 
 
 def _causes(client: Client, followed: set[str]) -> Iterator[dict[str, Any]]:
@@ -90,14 +94,14 @@ def _position(event: Mapping[str, Any]) -> tuple[int, int]:
     return int(time), int(sequence)
 
 
-def rows(story: Story, *, all_tasks: bool) -> list[Row]:
-    """Return the timeline of a story; many tasks are summed up unless ``all_tasks``."""
+def rows(story: Story) -> list[Row]:
+    """Return the timeline of a story."""
     # Sorting keeps this order among what has the same time: first the cause, then the effect.
     found = [*_origin_rows(story), *map(_state_row, story.events), *map(_fired_row, story.causes)]
-    if all_tasks or len(story.tasks) <= _MOST_TASKS:
+    if story.tasks:
         found += [_task_row(task) for task in story.tasks]
-    else:
-        found.append(_summary_row(story.tasks))
+    elif story.sums:
+        found.append(_summary_row(story.sums))
     return sorted(found, key=lambda row: times.parse(row.time) or times.now())
 
 
@@ -154,8 +158,10 @@ def _task_row(task: Mapping[str, Any]) -> Row:
     )
 
 
-def _summary_row(tasks: Sequence[Mapping[str, Any]]) -> Row:
-    counts = Counter((task.get("state") or {}).get("name", "?") for task in tasks)
+def _summary_row(sums: Sequence[Mapping[str, Any]]) -> Row:
+    counts: Counter[str] = Counter()
+    for task in sums:
+        counts.update(task["states"])
     detail = ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
-    ended = max(str((task.get("state") or {}).get("timestamp", "")) for task in tasks)
-    return Row(ended, f"  {len(tasks):,} task runs", f"{detail} (--tasks shows each)")
+    latest = max(task["ended"] or task["started"] or task["created"] for task in sums)
+    return Row(latest, f"  {counts.total():,} task runs", f"{detail} (--tasks shows each)")

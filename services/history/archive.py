@@ -59,6 +59,11 @@ class Archive:
         """Tell whether anybody archives this log."""
         return await self._cursor() is not None
 
+    async def reaches(self) -> str | None:
+        """Return the position up to which everything is in it; None where that is not known."""
+        cursor = await self._cursor()
+        return None if cursor in (None, START.encode()) else cursor.decode()
+
     async def _cursor(self) -> bytes | None:
         found: bytes | None = await self._store.execute(
             "HGET", self._store.keys("cursors"), "archiver"

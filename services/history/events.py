@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
+
+import structlog
 
 from upshot.events.event import Recorded
 from upshot.events.exceptions import EventsError
 from upshot.events.log import BATCH, START, Log, milliseconds, order, recorded
 from upshot.events.store import Store
 
+from ..exceptions import HistoryUnavailable
 from .archive import Archive
 from .filters import EventFilter
+
+log = structlog.get_logger(__name__)
 
 _PAGE: Final = 1_000
 _LOOK: Final = 200
@@ -38,11 +44,41 @@ async def search(
 ) -> Found:
     """Return events newest first, and from where to go on, or None at the end.
 
+    What one resource or one name tells is found by an index of the archive, as far as that
+    reaches: the log would have to be read through.
+
     Args:
         since, until: Unix ms, both included. before: a log position, excluded.
     """
+    asked = _Asked(store, archive, wanted, since, until, limit)
+    reached = await archive.reaches() if archive is not None and wanted.needle else None
+    if reached is not None:
+        try:
+            return await _search(asked, before, reached)
+        except HistoryUnavailable:
+            log.info("searching the log", reason="the archive is away")
+    return await _search(asked, before, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is searched, and for what."""
+
+    store: Store
+    archive: Archive | None
+    wanted: EventFilter
+    since: int | None
+    until: int | None
+    limit: int
+
+
+async def _search(asked: _Asked, before: str | None, reached: str | None) -> Found:
+    """Search the log, and what the archive has up to ``reached``, or that was trimmed, there."""
+    store, wanted, limit, until = asked.store, asked.wanted, asked.limit, asked.until
     high = f"({before}" if before else "+" if until is None else str(until)
-    low = "-" if since is None else str(since)
+    low = "-" if asked.since is None else str(asked.since)
+    if reached is not None and (asked.since is None or milliseconds(reached) >= asked.since):
+        low = f"({reached}"
     key = store.keys("log")
     found: list[Recorded] = []
     size = 0
@@ -57,24 +93,25 @@ async def search(
         if entries:
             before, high = entries[-1][0].decode(), f"({entries[-1][0].decode()}"
         if len(entries) < _LOOK:
-            older = await _older(store, archive, wanted, before, (since, until), limit - len(found))
+            if reached is not None:
+                before = min(filter(None, (before, _behind(reached))), key=order)
+            elif asked.archive is None or await _reaches_back(store, asked.since):
+                return found, None
+            older = await _older(asked, before, limit - len(found))
             return found + older[0], older[1]
     return found, before
 
 
-async def _older(
-    store: Store,
-    archive: Archive | None,
-    wanted: EventFilter,
-    before: str | None,
-    bounds: tuple[int | None, int | None],
-    limit: int,
-) -> Found:
-    """Go on behind the log's end: all that was trimmed by now is in the archive."""
-    since, until = bounds
-    if archive is None or await _reaches_back(store, since):
-        return [], None
-    reader = await archive.reader()
+def _behind(position: str) -> str:
+    """Return the next position."""
+    ms, seq = order(position)
+    return f"{ms}-{seq + 1}"
+
+
+async def _older(asked: _Asked, before: str | None, limit: int) -> Found:
+    """Go on in the archive."""
+    wanted, since, until = asked.wanted, asked.since, asked.until
+    reader = await asked.archive.reader() if asked.archive is not None else None
     found: list[Recorded] = []
     for _ in range(_MOST_SCANNED // _PAGE if reader is not None else 0):
         assert reader is not None

@@ -124,12 +124,12 @@ class Reader:
                 return body
         return None
 
-    async def task_runs(self, flow_run: str) -> list[dict[str, Any]]:
-        """Return the task runs of a flow run, oldest first."""
+    async def task_runs(self, flow_run: str, start: int, limit: int) -> list[bytes]:
+        """Return records of task runs of a flow run, oldest first, behind the first ``start``."""
         table = task_runs.c
         query = select(table.body).where(table.flow_run == flow_run)
-        rows = await self._all(query.order_by(table.created, table.id))
-        return [from_json(row.body) for row in rows]
+        query = query.order_by(table.created, table.id).offset(start).limit(limit)
+        return [row.body.encode() for row in await self._all(query)]
 
     async def firings(self, automation: str | None, span: Span, limit: int) -> list[Placed]:
         """Return firings newest first; ``automation`` is a name or an id."""

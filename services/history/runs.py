@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from upshot.events.exceptions import NotFound
@@ -10,6 +12,15 @@ from upshot.events.store import Store
 from upshot.flows.exceptions import NotRetryable
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import RunFilter, Runs
+from upshot.flows.runs.tasks import (
+    AT_ONCE,
+    Portion,
+    TaskFilter,
+    TaskRun,
+    portion,
+    portions,
+    summed,
+)
 
 from .archive import Archive, Placed, Span
 from .seam import Live, Page, complete
@@ -102,10 +113,33 @@ class RecordedRuns:
         reader = await self._archive.reader() if forgotten and self._archive is not None else None
         return None if reader is None else await reader.run(id_or_name)
 
-    async def tasks(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the task runs of a flow run as answers show them, oldest first."""
-        found = await self._runs.tasks(run_id)
-        if found or await self._store.execute("EXISTS", self._store.keys("run", run_id)):
-            return found
-        reader = None if self._archive is None else await self._archive.reader()
-        return [] if reader is None else await reader.task_runs(run_id)
+    async def portions(
+        self, run_id: str, start: int, wanted: TaskFilter, size: int = AT_ONCE
+    ) -> AsyncIterator[Portion]:
+        """Yield the task runs of a flow run, oldest first, from behind the first ``start`` on."""
+        reader = await self._reader_of(run_id)
+        if reader is None:
+            async for part in portions(self._store, run_id, start, wanted, size):
+                yield part
+            return
+        while records := await reader.task_runs(run_id, start, size):
+            yield portion(records, start, wanted)
+            start += len(records)
+
+    async def task_sums(self, run_id: str) -> list[dict[str, Any]]:
+        """Return how the task runs of a flow run stand, task by task, by their first calls."""
+        if await self._reader_of(run_id) is None:
+            return await self._runs.task_sums(run_id)
+        every: list[TaskRun] = []
+        async for part in self.portions(run_id, 0, TaskFilter()):
+            every += [record for _, record in part.found]
+        return await asyncio.to_thread(summed, every)
+
+    async def _reader_of(self, run_id: str) -> Reader | None:
+        """Return what reads a run that is only in the archive; None for one of the store."""
+        if self._archive is None:
+            return None
+        keys = self._store.keys
+        if await self._store.execute("EXISTS", keys("run", run_id), keys("tasks", run_id)):
+            return None
+        return await self._archive.reader()

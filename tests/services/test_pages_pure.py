@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from upshot.services.api.pages import gantt, picture, shown
 from upshot.services.api.pages.rendering import duration, query
-from upshot.services.api.task_sums import summed
+from upshot.flows.runs.tasks import summed
 
 START, MIDDLE, END = (f"2026-01-01T00:00:{second:02}Z" for second in (0, 4, 8))
 

@@ -25,6 +25,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _ONE_BY_ONE: Final = 40
 """Task runs up to which each has a line; more are summed up by task."""
 _OF_ONE_TASK: Final = 500
+_TASKS: Final = 300
 _ARTIFACTS: Final = 20
 _EVENTS: Final = 50
 _SUBRUNS: Final = 20
@@ -149,7 +150,8 @@ async def _timeline(parts: Parts, run: Mapping[str, Any], task: str | None) -> d
     return {
         "over": over,
         "count": count,
-        "tasks": gantt.task_bars(over, sums),
+        "tasks": gantt.task_bars(over, sums[:_TASKS]),
+        "more_tasks": max(0, len(sums) - _TASKS),
         "ones": gantt.run_bars(over, ones),
         "graph": _graph(sums),
         "names": [each["task"] for each in sums],
