@@ -25,6 +25,7 @@ _PROBLEM: Final = {
     },
     "required": ["type", "title", "status", "detail"],
 }
+_CLOUD_EVENT: Final = {"type": "object", "description": "A CloudEvent 1.0."}
 _EVENT: Final = {"$ref": "#/components/schemas/Event"}
 
 
@@ -77,8 +78,9 @@ def _post_events() -> dict[str, Any]:
         "tags": ["events"],
         "summary": "Send events",
         "operationId": "post_events",
-        "description": "Take one event, an array, or NDJSON: all of them, or none where one is "
-        "wrong. 202 means that they are durable. An id that the sender chose is accepted once.",
+        "description": "Take one event, an array, NDJSON, or CloudEvents: all of them, or none "
+        "where one is wrong. 202 means that they are durable. An id that the sender chose "
+        "is accepted once.",
         "requestBody": {
             "required": True,
             "content": {
@@ -86,6 +88,10 @@ def _post_events() -> dict[str, Any]:
                     "schema": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT}]}
                 },
                 "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/cloudevents+json": {"schema": _CLOUD_EVENT},
+                "application/cloudevents-batch+json": {
+                    "schema": {"type": "array", "items": _CLOUD_EVENT}
+                },
             },
         },
         "responses": {"202": _acknowledged()},

@@ -39,7 +39,7 @@ def parse_events(body: bytes, content_type: str, key: str | None = None) -> list
     Raises:
         Refused: 400 not JSON; 422 with index and field of what is wrong; 413 an event too large.
     """
-    return [_item(index, event, key) for index, event in enumerate(_parse(body, content_type))]
+    return [item_of(index, event, key) for index, event in enumerate(_parse(body, content_type))]
 
 
 async def parse_in_turn(body: bytes, content_type: str, key: str | None = None) -> list[Item]:
@@ -53,7 +53,7 @@ async def parse_in_turn(body: bytes, content_type: str, key: str | None = None) 
         return parse_events(body, content_type, key)
     items: list[Item] = []
     for events in _parts(body, content_type):
-        items += [_item(index, each, key) for index, each in enumerate(events, len(items))]
+        items += [item_of(index, each, key) for index, each in enumerate(events, len(items))]
         await asyncio.sleep(0)
     return items
 
@@ -155,7 +155,12 @@ def _invalid(found: Sequence[Any], start: int = 0) -> Refused:
     return Refused(422, "invalid-event", f"{detail}{more}; no event was taken", errors=errors)
 
 
-def _item(index: int, event: Event, key: str | None) -> Item:
+def item_of(index: int, event: Event, key: str | None = None) -> Item:
+    """Return an event as the log takes it; one without an id has one from the request's key.
+
+    Raises:
+        Refused: 422 it speaks for Upshot, or is not JSON; 413 it is too large.
+    """
     chosen = "id" in event.model_fields_set
     if key is not None and not chosen:
         event = event.model_copy(update={"id": derived_id("idempotency-key", key, str(index))})
