@@ -153,7 +153,7 @@ class Here:
         called: the task's definition, where the process has it.
     """
 
-    run: RunContext
+    context: RunContext
     scope: Scope
     task: TaskRun | None = None
     log_prints: bool = False

@@ -100,14 +100,14 @@ def _checked(fields: dict[str, Any]) -> Event:
 
 
 def _of_run(place: Here) -> dict[str, Any]:
-    run = place.run.flow_run
+    run = place.context.flow_run
     return {"follows": run.caused_by, "causation": run.causation}
 
 
 def _resources(place: Here) -> list[dict[str, str]]:
     from .runs.events import related as related_to
 
-    run = place.run.flow_run
+    run = place.context.flow_run
     resources = [{"id": f"flow-run.{run.id}", "role": "flow-run", "name": run.name}]
     if place.task is not None:
         identity = f"task-run.{place.task.id}"
@@ -121,7 +121,7 @@ def _send(event: Event, chosen_id: str, place: Here | None) -> None:
     body = event.to_json()
     require_finite(event.payload, body)
     if place is not None:
-        place.run.journal.put(place.run.held, "event", body, record=chosen_id.encode())
+        place.context.journal.put(place.context.held, "event", body, record=chosen_id.encode())
         return
     from .joining.store import connect, join
 

@@ -73,11 +73,11 @@ def get_run_context() -> FlowRunContext | TaskRunContext:
 
 
 def _of_flow(place: Here) -> FlowRunContext:
-    run = place.run.flow_run
-    return FlowRunContext(place.run.flow, run, run.parameters)
+    run = place.context.flow_run
+    return FlowRunContext(place.context.flow, run, run.parameters)
 
 
 def _of_task(place: Here, task_run: TaskRun) -> TaskRunContext:
-    run = place.run.flow_run
+    run = place.context.flow_run
     parameters = runtime.task_run.parameters
     return TaskRunContext(place.called, task_run, run, run.parameters, parameters)

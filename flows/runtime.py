@@ -56,7 +56,7 @@ def _being_named(kind: str) -> Named | None:
 
 def _run() -> FlowRun | None:
     place = here()
-    return None if place is None else place.run.flow_run
+    return None if place is None else place.context.flow_run
 
 
 def _task() -> TaskRun | None:
@@ -67,9 +67,9 @@ def _task() -> TaskRun | None:
 def _root_of(place: Here) -> str:
     from .joining.store import read_run
 
-    run = place.run.outermost.flow_run
+    run = place.context.outermost.flow_run
     while run.parent is not None:
-        above = read_run(place.run.journal, run.parent)
+        above = read_run(place.context.journal, run.parent)
         if above is None:  # it is forgotten already
             return run.parent
         run = above
@@ -129,7 +129,7 @@ class RuntimeFlowRun:
     @property
     def flow_version(self) -> str | None:
         place = here()
-        return None if place is None or place.run.flow is None else place.run.flow.version
+        return None if place is None or place.context.flow is None else place.context.flow.version
 
     @property
     def scheduled_start_time(self) -> datetime | None:

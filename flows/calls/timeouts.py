@@ -80,7 +80,7 @@ def _yielding(seconds: float | None) -> Iterator[Callable[[], None]]:
     What is given says that it does; also the end of the block.
     """
     place = here()
-    if seconds is None or place is None or not place.run.owns_process:
+    if seconds is None or place is None or not place.context.owns_process:
         yield lambda: None
         return
     from .overdue import GRACE, ended_after

@@ -148,7 +148,7 @@ def _create(
 
 def _id_here(place: Here, name: str) -> ArtifactId:
     """Return the id that this call has whenever the code of its attempt runs."""
-    run, task = place.run.flow_run, place.task
+    run, task = place.context.flow_run, place.task
     attempt = run.attempt if task is None else task.attempt
     number = place.scope.count(f"artifact:{name}")
     made = derived_id("artifact", run.id, place.scope.owner, str(attempt), name, str(number))
@@ -168,7 +168,7 @@ def _put(
     from pydantic_core import to_json
 
     check_description(description)
-    run, task = place.run.flow_run, place.task
+    run, task = place.context.flow_run, place.task
     doc = {
         "id": str(identity), **about, "flow_run": run.id, "flow": run.flow,
         "task_run": task and task.id, "task": task and task.name,
@@ -186,7 +186,7 @@ def _put(
         place, "artifact.updated" if update else "artifact.created", resource, (), about
     )
     record = b"\n".join(lines)
-    place.run.journal.put(place.run.held, "artifact", made.to_json(), record=record)
+    place.context.journal.put(place.context.held, "artifact", made.to_json(), record=record)
 
 
 def _identity(artifact_id: UUID | str) -> ArtifactId:

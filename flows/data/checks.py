@@ -126,10 +126,10 @@ def asset_check(
 
 
 def checks_of(
-    task: MaterializingTask[..., Any], made: Asset, run: RunContext
+    task: MaterializingTask[..., Any], made: Asset, context: RunContext
 ) -> list[AssetCheck[..., Any]]:
     """Return the checks of an asset: the task's own, and those in its module and the flow's."""
-    flow = run.flow
+    flow = context.flow
     namespaces = [task.fn, *([flow.fn] if flow is not None else [])]
     found = {id(each): each for each in (*task.checks, *_in_modules(namespaces))}
     return [each for each in found.values() if each.key == made.key]

@@ -79,14 +79,14 @@ def _reference(value: Any) -> Callable[[], Any]:
         return lambda: value
 
 
-def lineage_of(run: RunContext) -> Lineage | None:
+def lineage_of(context: RunContext) -> Lineage | None:
     """Return what is known within a run and those that it is a part of; None where none is."""
-    return run.outermost.lineage
+    return context.outermost.lineage
 
 
-def begun_lineage(run: RunContext) -> Lineage:
+def begun_lineage(context: RunContext) -> Lineage:
     """Return the same, from now on there."""
-    run = run.outermost
-    if run.lineage is None:
-        run.lineage = Lineage()
-    return run.lineage
+    context = context.outermost
+    if context.lineage is None:
+        context.lineage = Lineage()
+    return context.lineage

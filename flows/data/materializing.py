@@ -72,7 +72,7 @@ class Relayed(Told):
         place = here()
         if place is not None:
             said = to_json([key, self.metadata[key], data_version])
-            place.run.journal.put(place.run.held, METADATA, said)
+            place.context.journal.put(place.context.held, METADATA, said)
 
 
 def checked_metadata(metadata: object) -> dict[str, Any]:
@@ -103,12 +103,12 @@ class Materializing:
     def __init__(
         self,
         task: Task[..., Any],
-        run: RunContext,
+        context: RunContext,
         task_run: TaskRun,
         values: Iterable[Any],
         futures: Iterable[TaskFuture[Any]],
     ) -> None:
-        self._task, self._lineage = task, begun_lineage(run)
+        self._task, self._lineage = task, begun_lineage(context)
         self._needs = {asset.key: asset for asset in as_assets("asset_deps", task.asset_deps)}
         for key in self._lineage.behind(values, futures):
             self._needs.setdefault(key, Asset(key))
@@ -138,7 +138,9 @@ class Materializing:
         for asset in self._makes:
             self._materialize(place, self._task, asset)
         self._made = True
-        pairs = [(a, check) for a in self._makes for check in checks_of(self._task, a, place.run)]
+        pairs = [
+            (a, check) for a in self._makes for check in checks_of(self._task, a, place.context)
+        ]
         blocking = [check for asset, check in pairs if self._blocks(place, asset, check, value)]
         if blocking:
             names = ", ".join(f"{check.name} of {check.key}" for check in blocking)
@@ -200,13 +202,13 @@ def _note(
 ) -> None:
     """Put an event of an asset, and what is then known of the asset, into the journal."""
     made = made_event(place, event, _resource(asset), list(related), payload)
-    run, task = place.run.flow_run, place.task
+    run, task = place.context.flow_run, place.task
     head = {"key": asset.key, "what": what, "upstream": payload.get("upstream", [])}
     ran = {"flow_run": run.id, "flow": run.flow, "task_run": task and task.id}
     body = {"event": made.id, **ran, "task": task and task.task, **payload}
     properties = _properties(asset)
     lines = [to_json(head), to_json(properties) if properties else b"null", to_json(body)]
-    place.run.journal.put(place.run.held, "asset", made.to_json(), record=b"\n".join(lines))
+    place.context.journal.put(place.context.held, "asset", made.to_json(), record=b"\n".join(lines))
 
 
 def _properties(asset: Asset) -> dict[str, Any]:

@@ -198,14 +198,14 @@ def _id_here(kind: str, name: str, parameters: dict[str, Any]) -> str | None:
     if place is None:
         return None
     key = place.scope.numbered(f"{kind}:{name}:{inputs_key(parameters)}")
-    return derived_id("run", place.run.id, place.scope.owner, key)
+    return derived_id("run", place.context.id, place.scope.owner, key)
 
 
 def _cause() -> dict[str, Any]:
     place = here()
     if place is None:
         return {}
-    run = place.run.flow_run
+    run = place.context.flow_run
     return {"parent": run.id, "caused_by": run.caused_by, "causation": run.causation}
 
 

@@ -142,6 +142,6 @@ def _sleep(seconds: float) -> None:
     if place is None:
         time.sleep(seconds)
         return
-    pass_boundary(place.run)
-    if place.run.stopping.wait(seconds):
+    pass_boundary(place.context)
+    if place.context.stopping.wait(seconds):
         raise Interrupted("the flow run stopped")

@@ -77,7 +77,7 @@ def part_of(
     One that completed then, and whose result is known, is not run again: its state is returned.
     """
     bound = flow.bind(args, kwargs)
-    outer = place.run
+    outer = place.context
     key = place.scope.numbered(f"flow:{flow.name}:{inputs_key(bound)}")
     passed = outer.again.passed(flow.name)
     run_id = derived_id("flow-run", outer.id, place.scope.owner, key, *passed)

@@ -27,6 +27,7 @@ from ..states import State, StateType
 from ..taskruns import taskcall as _taskcall  # noqa: F401 - here, so that no child needs to
 from .attempts import Attempts
 from .execution import Execution
+from .stopping import deaf_at_the_end
 
 EXIT_COMPLETED: Final = 0
 """Exit code of a process whose run completed, or is paused and goes on in another one."""
@@ -105,7 +106,7 @@ def _execute(journal: Journal, run: FlowRun, *, tells: bool) -> int:
         undo_run(held, journal, files, run.undo)
         return EXIT_ENDED
     execution = Execution(held, journal, files)
-    with capture(execution.context, strays=True):
+    with capture(execution.context, strays=True), deaf_at_the_end():
         state = _run(execution, tells=tells)
     well = state.completed or state.type is StateType.PAUSED
     return EXIT_COMPLETED if well else EXIT_ENDED

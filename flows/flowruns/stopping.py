@@ -6,12 +6,16 @@ import asyncio
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Final
 
 from ..calls.interrupting import raise_in
 from ..context import RunContext
 from ..exceptions import Interrupted
+
+_HEEDS_SECONDS: Final = 1.0
+"""How long an event loop may be deaf to a cancellation before what keeps it is interrupted."""
 
 
 class Stop:
@@ -27,6 +31,7 @@ class Stop:
         self._loop = asyncio.get_running_loop() if task is not None else None
         self._thread = threading.get_ident()
         self._armed = True
+        self._insists, self._heeded = False, threading.Event()
         context.held.on_cancelling = self.request
 
     def disarm(self) -> None:
@@ -43,11 +48,17 @@ class Stop:
             self._deliver()
 
     def on_signal(self, _signal: int, _frame: FrameType | None) -> None:
-        """Handle SIGTERM: raise in the code that was interrupted, or cancel its coroutine."""
+        """Handle SIGTERM: raise in the code that was interrupted, or cancel its coroutine.
+
+        A coroutine that keeps its event loop from cancelling it is raised in as well.
+        """
         if self._begin():
             if self._task is None:
                 raise Interrupted("terminated")
             self._deliver()
+        elif self._insists and not self._heeded.is_set():
+            self._heeded.set()
+            raise Interrupted("terminated")
 
     def _begin(self) -> bool:
         if not self._armed or self._context.stopping.is_set():
@@ -59,7 +70,21 @@ class Stop:
         if self._task is None or self._loop is None:
             raise_in(self._thread, Interrupted)
         else:
-            self._loop.call_soon_threadsafe(self._task.cancel)
+            self._loop.call_soon_threadsafe(self._cancel)
+            insisting = threading.Timer(_HEEDS_SECONDS, self._insist)
+            insisting.daemon = True
+            pass
+
+    def _cancel(self) -> None:
+        self._heeded.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _insist(self) -> None:
+        """Interrupt what keeps the event loop, such as a call that blocks, by another signal."""
+        if self._armed and not self._heeded.is_set() and _handles_signals(self):
+            self._insists = True
+            signal.pthread_kill(self._thread, signal.SIGTERM)
 
 
 def _handles_signals(stop: Stop) -> bool:
@@ -82,7 +107,23 @@ def stoppable(context: RunContext, task: asyncio.Task[object] | None = None) -> 
         yield stop
     finally:
         stop.disarm()
-        signal.signal(signal.SIGTERM, before)
+        if True:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def deaf_at_the_end() -> Iterator[None]:
+    """Let a run in the block that is stopped come to its end, whoever else asks it to stop.
+
+    It is recorded, and its hooks are called, when its code has stopped; what its worker sends
+    meanwhile would end the process. Afterwards signals do what they did before.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # of a thread that is not the main one
+            signal.signal(signal.SIGTERM, before)
 
 
 def _is_taken() -> bool:

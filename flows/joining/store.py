@@ -81,7 +81,7 @@ def connect(joined: Joined) -> SyncStore:
 def store_here() -> Journal | SyncStore:
     """Return the way to the store for the code that asks: within a run the journal's."""
     place = here()
-    return connect(join()) if place is None else place.run.journal
+    return connect(join()) if place is None else place.context.journal
 
 
 def service_store_here() -> Journal | SyncStore:
@@ -91,10 +91,10 @@ def service_store_here() -> Journal | SyncStore:
         StoreUnavailable: no service runs here.
     """
     place = here()
-    if place is not None and place.run.flow_run.pool:  # a worker runs it, so a service is there
-        return place.run.journal
+    if place is not None and place.context.flow_run.pool:  # a worker runs it, so a service is there
+        return place.context.journal
     require_lasting(joined := join())
-    return connect(joined) if place is None else place.run.journal
+    return connect(joined) if place is None else place.context.journal
 
 
 def read_run(store: Journal | SyncStore, run_id: str) -> FlowRun | None:

@@ -52,7 +52,7 @@ class concurrency:
         self._claims: list[tuple[RunContext, Claim | None]] = []
 
     def __enter__(self) -> Self:
-        context = require_here("concurrency").run
+        context = require_here("concurrency").context
         self._claims.append((context, acquire(context, self._wanted)))
         return self
 
@@ -60,7 +60,7 @@ class concurrency:
         release(*self._claims.pop())
 
     async def __aenter__(self) -> Self:
-        context = require_here("concurrency").run
+        context = require_here("concurrency").context
         self._claims.append((context, await acquire_async(context, self._wanted)))
         return self
 

@@ -37,7 +37,7 @@ def rate_limit(
     """
     check_wanted(occupy, timeout_seconds, strict)
     found = names_of(names)
-    context = require_here("rate_limit").run
+    context = require_here("rate_limit").context
     wanted = Wanted(found, occupy, timeout=timeout_seconds, strict=strict)
     try:
         asyncio.get_running_loop()

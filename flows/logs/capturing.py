@@ -47,7 +47,7 @@ def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
         return logging.LoggerAdapter(_silent(), {})
     if place is None:
         raise OutsideRun("get_run_logger() works inside of a flow or task run only")
-    return logging.LoggerAdapter(run_logger(), {"flow_run": place.run.flow_run.name})
+    return logging.LoggerAdapter(run_logger(), {"flow_run": place.context.flow_run.name})
 
 
 @contextmanager
@@ -91,7 +91,7 @@ class RunLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         place = here()
-        context = place.run if place is not None else self._stray
+        context = place.context if place is not None else self._stray
         if context is None or context.journal is not self._journal or self._journal.is_me():
             return
         room = self._urgent if record.levelno >= logging.WARNING else self._ordinary
@@ -196,7 +196,7 @@ def _console(context: RunContext) -> logging.Handler:
 
     def name(record: logging.LogRecord) -> bool:
         place = here()
-        run = (place.run if place is not None else context).flow_run.name
+        run = (place.context if place is not None else context).flow_run.name
         record.run = f"{run}/{place.task.name}" if place is not None and place.task else run
         return True
 

@@ -27,14 +27,14 @@ _OPTIONS: Final = frozenset({
 })  # fmt: skip
 
 
-def keeping_for(task: Task[..., Any], run: RunContext) -> Keeping | None:
+def keeping_for(task: Task[..., Any], context: RunContext) -> Keeping | None:
     """Return how a task's results are kept, or None where nobody has said anything about it."""
-    flow = vars(run.flow) if run.flow is not None else ()
+    flow = vars(context.flow) if context.flow is not None else ()
     if _OPTIONS.isdisjoint(vars(task)) and _OPTIONS.isdisjoint(flow):
         return None
     from .chosen import keeping_of
 
-    return keeping_of(task, run.flow)
+    return keeping_of(task, context.flow)
 
 
 class Keeper:
@@ -44,12 +44,12 @@ class Keeper:
         keeping: how, or None for a checkpoint where that is possible.
     """
 
-    __slots__ = ("_announced", "_keeping", "_run", "_task", "_task_run")
+    __slots__ = ("_announced", "_context", "_keeping", "_task", "_task_run")
 
     def __init__(
-        self, task: Task[..., Any], run: RunContext, task_run: TaskRun, keeping: Keeping | None
+        self, task: Task[..., Any], context: RunContext, task_run: TaskRun, keeping: Keeping | None
     ) -> None:
-        self._task, self._run, self._task_run = task, run, task_run
+        self._task, self._context, self._task_run = task, context, task_run
         self._keeping = keeping
         self._announced = ""
 
@@ -96,7 +96,7 @@ class Keeper:
             return None, None
         if not self.is_large(kept):
             return kept, None
-        path = path or self.write(self._run.id, self._task_run.id, kept)
+        path = path or self.write(self._context.id, self._task_run.id, kept)
         return (kept, path) if path is not None else (None, None)
 
     def write(self, folder: str, name: str, kept: Kept, storage: str | None = None) -> str | None:
@@ -118,34 +118,34 @@ class Keeper:
 
     def _files(self, storage: str | None) -> ResultFiles:
         wanted = storage or (self._keeping.storage if self._keeping is not None else None)
-        return ResultFiles(wanted) if wanted is not None else self._run.files
+        return ResultFiles(wanted) if wanted is not None else self._context.files
 
     def announce(self, folder: str, name: str, storage: str | None = None) -> None:
         """Say ahead which file will be written, so that nobody need wait for that then."""
         serializer = self._keeping.serializer if self._keeping is not None else "json"
         self._announced = self._files(storage).path(folder, name + suffix_of(serializer))
-        self._run.journal.put(self._run.held, "file", self._announced.encode())
+        self._context.journal.put(self._context.held, "file", self._announced.encode())
 
     def _note(self, url: str, folder: str, path: str) -> None:
         """Say in the store where files of this run lie; they go when the run is forgotten.
 
         What lies in a folder of several runs goes when nobody else needs it either.
         """
-        run = self._run
+        context = self._context
         if path == self._announced:
-            run.journal.flush()
-        elif folder and folder != run.id:
+            context.journal.flush()
+        elif folder and folder != context.id:
             self._hold(path, new=True)
-        elif folder and url not in run.folders:
-            run.journal.execute("SADD", run.journal.keys("files", run.id), url)
-            run.folders.add(url)
+        elif folder and url not in context.folders:
+            context.journal.execute("SADD", context.journal.keys("files", context.id), url)
+            context.folders.add(url)
 
     def hold(self, path: str) -> bool:
         """Keep a file that was found as long as this run's record is; False: it is going."""
         return self._hold(path, new=False)
 
     def _hold(self, path: str, *, new: bool) -> bool:
-        return bool(self._run.journal.call("hold_file", *self._run.owner, path, int(new)))
+        return bool(self._context.journal.call("hold_file", *self._context.owner, path, int(new)))
 
     def _fail(self, what: str, error: Exception | None = None) -> None:
         message = self._say(what)

@@ -55,13 +55,13 @@ class Memo:
     """
 
     def __init__(
-        self, task: Task[..., Any], run: RunContext, task_run: TaskRun, keeping: Keeping
+        self, task: Task[..., Any], context: RunContext, task_run: TaskRun, keeping: Keeping
     ) -> None:
-        self._task, self._run, self._task_run = task, run, task_run
+        self._task, self._context, self._task_run = task, context, task_run
         self._keeping = keeping
-        self._keeper = Keeper(task, run, task_run, keeping)
+        self._keeper = Keeper(task, context, task_run, keeping)
         self._key: str | None = None
-        self._lock, self._locked = LockWait(run.journal), False
+        self._lock, self._locked = LockWait(context.journal), False
 
     def look(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hit | float | None:
         """Return what was found, or the seconds after which to look again; None says: compute it.
@@ -83,8 +83,8 @@ class Memo:
 
     def _is_within(self) -> bool:
         """Tell whether who computes it waits for this very call; it would wait for ever."""
-        store = self._run.journal.store
-        holder = self._run.journal.execute("HGET", store.keys("locks"), self._lock_name)
+        store = self._context.journal.store
+        holder = self._context.journal.execute("HGET", store.keys("locks"), self._lock_name)
         by = holder.decode().rpartition("/")[2] if holder else ""
         caller = self._task_run.caller
         while caller is not None and caller.id != by:
@@ -93,11 +93,11 @@ class Memo:
 
     def _made_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         policy = self._keeping.policy
-        run = self._run.flow_run
-        context = TaskRunContext(self._task, self._task_run, run, self._flow_parameters())
+        run, given = self._context.flow_run, self._flow_parameters()
+        call = TaskRunContext(self._task, self._task_run, run, given)
         try:
-            inputs, given = self._inputs(args, kwargs), dict(context.flow_parameters)
-            return policy.compute_key(context, inputs, given) if policy else None
+            inputs = self._inputs(args, kwargs)
+            return policy.compute_key(call, inputs, dict(given)) if policy else None
         except Exception as error:  # noqa: BLE001 - policies and inputs are code of the user's own
             name = self._task_run.name
             run_logger().error("%s is not cached: %s", name, explain(error), exc_info=error)
@@ -113,10 +113,10 @@ class Memo:
         return {first: function.__self__, **inputs}
 
     def _flow_parameters(self) -> dict[str, Any]:
-        run = self._run
-        if run.flow is None or run.arguments is None:
-            return run.flow_run.parameters
-        return run.flow.bind(*run.arguments)
+        context = self._context
+        if context.flow is None or context.arguments is None:
+            return context.flow_run.parameters
+        return context.flow.bind(*context.arguments)
 
     @property
     def _index(self) -> str:
@@ -136,10 +136,10 @@ class Memo:
         return (policy.key_storage if policy else None) or self._keeping.storage
 
     def _owner(self) -> tuple[Argument, ...]:
-        return *self._run.owner, self._task_run.id
+        return *self._context.owner, self._task_run.id
 
     def _journal_call(self, function: str, *arguments: Argument) -> Any:
-        return self._run.journal.call(function, *arguments)
+        return self._context.journal.call(function, *arguments)
 
     def _find(self) -> Hit | None:
         stored = self._journal_call("find_cached", self._index)

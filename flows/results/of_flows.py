@@ -26,7 +26,9 @@ MAX_RESULT_BYTES: Final = 256 * 1024
 Fields = dict[str, Argument]
 
 
-def keep_result(flow: Flow[..., Any], run: RunContext, value: Any) -> tuple[Kept | None, Fields]:
+def keep_result(
+    flow: Flow[..., Any], context: RunContext, value: Any
+) -> tuple[Kept | None, Fields]:
     """Return a flow's result for the run's record, and other fields of it.
 
     The run of a part is kept in a file where it does not fit the record, so that a retry of the
@@ -42,10 +44,10 @@ def keep_result(flow: Flow[..., Any], run: RunContext, value: Any) -> tuple[Kept
         if kept is None and flow.persist_result:
             raise ValueError(f"JSON does not give this {type(value).__name__} back")
         if kept is None or _fits(flow, kept):
-            return kept, {"code": hash_code(flow.fn)} if run.parent is not None else {}
-        return None, _in_file(flow, run, kept)
+            return kept, {"code": hash_code(flow.fn)} if context.parent is not None else {}
+        return None, _in_file(flow, context, kept)
     except Exception as error:
-        message = f"the result of flow run {run.flow_run.name} is not kept: {explain(error)}"
+        message = f"the result of flow run {context.flow_run.name} is not kept: {explain(error)}"
         if flow.persist_result:
             raise ResultNotKept(message) from error
         run_logger().warning("%s", message)
@@ -57,12 +59,12 @@ def _fits(flow: Flow[..., Any], kept: Kept) -> bool:
     return kept.is_json and len(kept.body) <= MAX_RESULT_BYTES and not chosen
 
 
-def _in_file(flow: Flow[..., Any], run: RunContext, kept: Kept) -> Fields:
-    if run.parent is None and not flow.persist_result:
+def _in_file(flow: Flow[..., Any], context: RunContext, kept: Kept) -> Fields:
+    if context.parent is None and not flow.persist_result:
         return {}
-    files = ResultFiles(str(flow.result_storage)) if flow.result_storage else run.files
-    run.journal.execute("SADD", run.journal.keys("files", run.id), files.url)
-    path = files.path(run.id, f"{run.id}{kept.suffix}")
+    files = ResultFiles(str(flow.result_storage)) if flow.result_storage else context.files
+    context.journal.execute("SADD", context.journal.keys("files", context.id), files.url)
+    path = files.path(context.id, f"{context.id}{kept.suffix}")
     ResultFiles.write(path, kept.body)
     told = {"result_path": path, "result_digest": kept.digest}
     return {"checkpoint": kept.form, **told, "code": hash_code(flow.fn)}

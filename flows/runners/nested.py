@@ -22,7 +22,7 @@ class Nested:
     """
 
     def __init__(self, place: Here) -> None:
-        self._run, self._described = place.run, place.described
+        self._context, self._described = place.context, place.described
         self._open: dict[str, bytes] = {}
 
     def put(self, said: Said) -> None:
@@ -34,14 +34,14 @@ class Nested:
             self._open[said.task_run] = said.record
             if StateType(said.kind) in ENDED:
                 del self._open[said.task_run]
-        held = self._run.held
-        self._run.journal.put(
+        held = self._context.held
+        self._context.journal.put(
             held, said.kind, said.event, task_run=said.task_run, record=said.record
         )
 
     def close(self) -> None:
         """End the tasks that the function has not ended: its process died, or was killed."""
         for body in self._open.values():
-            task_run = task_run_from(self._run, from_json(body))
+            task_run = task_run_from(self._context, from_json(body))
             task_run.enter(State("Crashed", "the process of its task ended"))
         self._open.clear()

@@ -88,7 +88,7 @@ def pack(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], pl
     Raises:
         Unpicklable: naming the parameter, or the function.
     """
-    made, run = place.task, place.run
+    made, context = place.task, place.context
     if made is None:
         raise OutsideRun(f"{task.name} is not called from a flow")
     order = Order(
@@ -96,14 +96,14 @@ def pack(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], pl
         task.is_async,
         (args, kwargs),
         task.timeout_seconds,
-        run.flow_run,
+        context.flow_run,
         task.name,
         made.tags,
         (made.id, made.key, made.name),
         made.attempt,
         place.log_prints,
-        run.files,
-        run.journal.store.url,
+        context.files,
+        context.journal.store.url,
         tuple(asset.key for asset in task.assets),
     )
     try:
@@ -197,13 +197,13 @@ def execute(packed: bytes, say: Callable[[Said], None]) -> Done:
 def _executed(order: Order, say: Callable[[Said], None]) -> Done:
     place = _place(order, Relay(say, order.store_url))
     args, kwargs = order.arguments
-    with capture(place.run, strays=False), standing(place):
+    with capture(place.context, strays=False), standing(place):
         try:
             value = call_within(order.seconds, _called, (order, args, kwargs), {})
             return Done(consumed(value))
         finally:
-            place.run.pool.drain()
-            place.run.pool.close()
+            place.context.pool.drain()
+            place.context.pool.close()
 
 
 def _called(order: Order, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

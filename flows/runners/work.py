@@ -35,13 +35,13 @@ class Work(Protocol):
     Attributes:
         future: settled by whoever runs it. is_async: whether ``run_async`` runs it.
         elsewhere: what runs the task's function, when ``run_async`` is to have it run elsewhere.
-        context: the context variables that it sees.
+        variables: those of the context that it sees.
     """
 
     future: TaskFuture[Any]
     is_async: bool
     elsewhere: Elsewhere | None
-    context: Context
+    variables: Context
 
     def claim(self) -> bool:
         """Tell the first who asks, and nobody else, to run it."""
@@ -86,7 +86,7 @@ class LoopThread:
 
     def _begin(self, work: Work) -> None:
         if self._loop is not None and not work.future.done():
-            task = self._loop.create_task(self._run(work), context=work.context)
+            task = self._loop.create_task(self._run(work), context=work.variables)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

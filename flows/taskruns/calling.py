@@ -64,5 +64,5 @@ def submit(
         future.help_by(call.help)
         if place.transaction is not None and place.transaction.span is not None:
             place.transaction.span.open.append(future)
-        place.run.pool.submit(call, call.upstream)
+        place.context.pool.submit(call, call.upstream)
     return future

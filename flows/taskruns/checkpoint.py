@@ -43,13 +43,13 @@ class Checkpoint:
 
     def __init__(self, task: Task[..., Any], place: Here, task_run: TaskRun) -> None:
         self._task, self._task_run = task, task_run
-        keeping = keeping_for(task, place.run)
-        self._keeper = Keeper(task, place.run, task_run, keeping)
+        keeping = keeping_for(task, place.context)
+        self._keeper = Keeper(task, place.context, task_run, keeping)
         self._memo: Memo | None = None
         if keeping is not None and keeping.policy is not None:
             from ..results.memo import Memo
 
-            self._memo = Memo(task, place.run, task_run, keeping)
+            self._memo = Memo(task, place.context, task_run, keeping)
         self.transaction = _transaction_of(task, place, task_run)
 
     @property
@@ -176,4 +176,4 @@ def _transaction_of(task: Task[..., Any], place: Here, task_run: TaskRun) -> Tas
     from ..transactions.recorded import log_of
     from ..transactions.transaction import TaskTransaction
 
-    return TaskTransaction(log_of(place.run), place.transaction, task_run, task.hooks)
+    return TaskTransaction(log_of(place.context), place.transaction, task_run, task.hooks)

@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from ..definitions.taskdef import Task
 
 
-def recall(run: RunContext) -> None:
+def recall(context: RunContext) -> None:
     """Know from now on what the run's tasks did in earlier attempts."""
-    stored = run.journal.execute("HGETALL", run.journal.keys("tasks", run.id))
-    run.restored.update({name.decode(): body for name, body in stored.items()})
+    stored = context.journal.execute("HGETALL", context.journal.keys("tasks", context.id))
+    context.restored.update({name.decode(): body for name, body in stored.items()})
 
 
 def task_run_of(
     task: Task[..., Any], place: Here, bound: dict[str, Any]
 ) -> tuple[TaskRun, State | None]:
     """Return the task run of a call and, where it completed before, its state with its result."""
-    run = place.run
+    context = place.context
     key = place.scope.numbered(f"{task.name}:{inputs_key(bound)}")
-    passed = run.again.passed(task.name)
-    task_run_id = derived_id("task-run", run.id, place.scope.owner, key, *passed)
-    met = _met(task, run, task_run_id)
-    name = met.record["name"] if met.record else _name(task, run, bound)
+    passed = context.again.passed(task.name)
+    task_run_id = derived_id("task-run", context.id, place.scope.owner, key, *passed)
+    met = _met(task, context, task_run_id)
+    name = met.record["name"] if met.record else _name(task, context, bound)
     tags = with_current(task.tags)
-    head = run.heads.get((task.name, tags)) or _head(run, task.name, tags)
+    head = context.heads.get((task.name, tags)) or _head(context, task.name, tags)
     made = TaskRun(
-        run, head, task_run_id=met.task_run_id, key=key, name=name, code=task.code,
+        context, head, task_run_id=met.task_run_id, key=key, name=name, code=task.code,
         earlier=met.record, why=met.why, caller=place.task, inside=_inside(task, place),
     )  # fmt: skip
     if met.why:
@@ -66,24 +66,24 @@ class _Met(NamedTuple):
     why: str = ""
 
 
-def _met(task: Task[..., Any], run: RunContext, task_run_id: str) -> _Met:
+def _met(task: Task[..., Any], context: RunContext, task_run_id: str) -> _Met:
     """Find a call's task run.
 
     One that completed and can't be used can't be gone into again either: then it is another one.
     """
     why = ""
     while True:
-        stored = run.restored.get(task_run_id)
+        stored = context.restored.get(task_run_id)
         record = parse_record(stored) if stored else None
         if record is None or record["state"]["type"] != StateType.COMPLETED:
             return _Met(task_run_id, record, why=why)
-        found = _restored(task, run, record)
+        found = _restored(task, context, record)
         if isinstance(found, State):
             return _Met(task_run_id, record, done=found)
         task_run_id, why = derived_id("task-run", task_run_id, "again"), found
 
 
-def _restored(task: Task[..., Any], run: RunContext, record: dict[str, Any]) -> State | str:
+def _restored(task: Task[..., Any], context: RunContext, record: dict[str, Any]) -> State | str:
     """Return how it ended, with its result; or why it is to run again."""
     checkpoint = record["checkpoint"]
     if record["state"]["name"] == "RolledBack":
@@ -93,7 +93,7 @@ def _restored(task: Task[..., Any], run: RunContext, record: dict[str, Any]) -> 
     if checkpoint is None:
         return "its result was not kept; run again"
     try:
-        value = restore(_kept(record, checkpoint), task.fn, pickled=_pickles(task, run))
+        value = restore(_kept(record, checkpoint), task.fn, pickled=_pickles(task, context))
     except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
         return f"its result is gone ({explain(error)}); run again"
     return replace(State.from_dict(record["state"]), data=value)
@@ -106,15 +106,15 @@ def _kept(record: dict[str, Any], checkpoint: dict[str, Any]) -> Kept:
     return ResultFiles.read(form, path, checkpoint.get("digest"))
 
 
-def _pickles(task: Task[..., Any], run: RunContext) -> bool:
-    keeping = keeping_for(task, run)
+def _pickles(task: Task[..., Any], context: RunContext) -> bool:
+    keeping = keeping_for(task, context)
     return keeping is not None and keeping.pickles
 
 
-def _name(task: Task[..., Any], run: RunContext, bound: dict[str, Any]) -> str:
-    return task.run_name(bound) or f"{task.name}-{run.label}{run.names.count(task.name)}"
+def _name(task: Task[..., Any], context: RunContext, bound: dict[str, Any]) -> str:
+    return task.run_name(bound) or f"{task.name}-{context.label}{context.names.count(task.name)}"
 
 
-def _head(run: RunContext, name: str, tags: tuple[str, ...]) -> TaskHead:
-    head = run.heads[name, tags] = TaskHead(run.flow_run, name, tags)
+def _head(context: RunContext, name: str, tags: tuple[str, ...]) -> TaskHead:
+    head = context.heads[name, tags] = TaskHead(context.flow_run, name, tags)
     return head

@@ -53,7 +53,7 @@ class TaskCall:
         kwargs: dict[str, Any],
         waited: Iterable[Any] = (),
     ) -> None:
-        self.task, self._run = task, place.run
+        self.task, self._context = task, place.context
         bound = task.signature.bind(args, kwargs)
         self.needs = Needs(args, kwargs, bound, waited, task.trigger_rule)
         self.upstream = self.needs.futures
@@ -67,7 +67,7 @@ class TaskCall:
         self._claimed = threading.Lock()
         assets = self._materializing(bound)
         self.place = Here(
-            self._run,
+            self._context,
             Scope(self.task_run.id),
             self.task_run,
             log_prints=place.log_prints if task.log_prints is None else task.log_prints,
@@ -77,15 +77,15 @@ class TaskCall:
             called=task,
         )
         self.settling = Settling(task, self.place, self.task_run, self._checkpoint, assets)
-        self.context = copy_context()
+        self.variables = copy_context()
 
     def _materializing(self, bound: dict[str, Any]) -> Materializing | None:
         task = self.task
-        if not (task.assets or task.asset_deps) and lineage_of(self._run) is None:
+        if not (task.assets or task.asset_deps) and lineage_of(self._context) is None:
             return None
         from ..data.materializing import Materializing
 
-        return Materializing(task, self._run, self.task_run, bound.values(), self.upstream)
+        return Materializing(task, self._context, self.task_run, bound.values(), self.upstream)
 
     def begin(self) -> None:
         """Record that it waits to run; one that completed before ends at once."""
@@ -104,7 +104,7 @@ class TaskCall:
 
     def run(self) -> None:
         """Run it in this thread and settle its future."""
-        self.context.run(self._run_here)
+        self.variables.run(self._run_here)
 
     def _run_here(self) -> None:
         self.future.settle(self.perform())
@@ -122,7 +122,7 @@ class TaskCall:
         place = here()
         if place is None:
             return
-        if self.is_async and not self._run.pool.may_block():
+        if self.is_async and not self._context.pool.may_block():
             raise OutsideRun("result() would block the loop that runs this task; await it")
         if self.is_async or self.elsewhere is not None or place.task is None:
             return
@@ -155,8 +155,8 @@ class TaskCall:
         if self._checkpoint.is_sought and (found := self._found(args, kwargs)) is not None:
             return found
         while True:
-            with tagged(self._run, self.task_run.tags):
-                pass_boundary(self._run)
+            with tagged(self._context, self.task_run.tags):
+                pass_boundary(self._context)
                 outcome = self._attempt(args, kwargs)
             if isinstance(outcome, State):
                 return outcome
@@ -184,8 +184,8 @@ class TaskCall:
             if found is not None:
                 return found
         while True:
-            async with tagged_async(self._run, self.task_run.tags):
-                await pass_boundary_async(self._run)
+            async with tagged_async(self._context, self.task_run.tags):
+                await pass_boundary_async(self._context)
                 outcome = await self._attempt_async(args, kwargs)
             if isinstance(outcome, State):
                 return outcome
@@ -232,5 +232,5 @@ class TaskCall:
 
     def pause(self, seconds: float) -> None:
         """Wait for the next attempt; Interrupted if the flow run stops meanwhile."""
-        if self._run.stopping.wait(seconds):
+        if self._context.stopping.wait(seconds):
             raise Interrupted("the flow run stopped")

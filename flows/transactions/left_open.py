@@ -33,12 +33,12 @@ def undo(runs: Iterable[RunContext], program: str) -> None:
     Raises:
         NotUndone: nothing was, as something is not known here that newest first needs.
     """
-    opened = [OpenTransactions(run, program) for run in runs]
+    opened = [OpenTransactions(context, program) for context in runs]
     for each in opened:
         each.doom()
-    outermost = [(each.run, span) for each in opened for span in each.outermost()]
-    for run, span in sorted(outermost, key=lambda found: found[1].at, reverse=True):
-        with standing(Here(run, Scope())):
+    outermost = [(each.context, span) for each in opened for span in each.outermost()]
+    for context, span in sorted(outermost, key=lambda found: found[1].at, reverse=True):
+        with standing(Here(context, Scope())):
             span.rollback()
 
 
@@ -46,14 +46,14 @@ class OpenTransactions:
     """The open transactions of one run, as they stood.
 
     Args:
-        run: held by this process. program: name of the flow's module.
+        context: of the run, held by this process. program: name of the flow's module.
     """
 
-    def __init__(self, run: RunContext, program: str) -> None:
-        self.run, self._program = run, program
-        self._log = log_of(run)
+    def __init__(self, context: RunContext, program: str) -> None:
+        self.context, self._program = context, program
+        self._log = log_of(context)
         self._blocks = self._log.open_blocks()
-        self._records = dict(records_of(run))
+        self._records = dict(records_of(context))
         self._made: dict[str, Transaction | None] = {}
 
     def doom(self) -> None:
@@ -94,7 +94,7 @@ class OpenTransactions:
             raise NotUndone("it was begun by an older version")
         parent = self._transaction(block.parent) if block.parent else None
         hooks = {"on_rollback": list(self._hooks(block))}
-        span = Span(self.run, self._log, identity, parent, hooks=hooks)
+        span = Span(self.context, self._log, identity, parent, hooks=hooks)
         span.at = block.begun
         return span
 
@@ -113,14 +113,14 @@ class OpenTransactions:
         if record is None or inside is None or parent is None:
             return None
         hooks = hooks_of(record) if inside["hooks"] and _is_done(record) else {}
-        made = TaskTransaction(self._log, parent, task_run_from(self.run, record), hooks)
+        made = TaskTransaction(self._log, parent, task_run_from(self.context, record), hooks)
         made.kept = record["checkpoint"] or {}
         return made
 
 
-def records_of(run: RunContext) -> Mapping[str, Record]:
+def records_of(context: RunContext) -> Mapping[str, Record]:
     """Return what the store has of the run's task runs, by their ids."""
-    stored = run.journal.execute("HGETALL", run.journal.keys("tasks", run.id))
+    stored = context.journal.execute("HGETALL", context.journal.keys("tasks", context.id))
     return {name.decode(): parse_record(body) for name, body in stored.items()}
 
 

@@ -49,18 +49,20 @@ class TransactionLog:
     """The transactions of one flow run.
 
     Args:
-        run: held by this process.
+        context: of the run, held by this process.
     """
 
-    def __init__(self, run: RunContext) -> None:
-        self._run, self._whole = run, run.outermost.id
+    def __init__(self, context: RunContext) -> None:
+        self._context, self._whole = context, context.outermost.id
         self._lock = threading.Lock()
         self._waits: dict[str, LockWait] = {}
-        stored = run.journal.execute("HGETALL", run.journal.keys("transactions", run.id))
+        stored = context.journal.execute(
+            "HGETALL", context.journal.keys("transactions", context.id)
+        )
         self._fields: dict[str, str] = {}
         self._values: dict[str, dict[str, Any]] = {}
-        for key, text in stored.items():
-            self._keep(key.decode(), text.decode())
+        for field, text in stored.items():
+            self._keep(field.decode(), text.decode())
 
     def _keep(self, field: str, text: str) -> None:
         transaction, is_value, name = field.partition("/set/")
@@ -75,7 +77,7 @@ class TransactionLog:
 
     def note(self, field: str, text: str) -> None:
         """Write a field; it is durable when this returns."""
-        self._run.journal.call("note_transaction", *self._run.owner, field, text)
+        self._context.journal.call("note_transaction", *self._context.owner, field, text)
         with self._lock:
             self._keep(field, text)
 
@@ -85,8 +87,8 @@ class TransactionLog:
         if block is not None:
             told[transaction + _BLOCK] = to_json(asdict(block)).decode()
         fields = [part for field in told.items() for part in field]
-        where = (*self._run.owner, self._whole)
-        self._run.journal.call("enter_stage", *where, transaction, stage, *fields)
+        where = (*self._context.owner, self._whole)
+        self._context.journal.call("enter_stage", *where, transaction, stage, *fields)
         with self._lock:
             self._fields.update(told, **{transaction: stage})
 
@@ -129,32 +131,32 @@ class TransactionLog:
         """Commit a transaction, its key and what its tasks cache, all at once."""
         kept = record.get("results", {}).values()
         files = to_json([each["path"] for each in kept if each.get("path")])
-        arguments = (*self._run.owner, self._whole, transaction, key or "", to_json(record))
-        self._run.journal.call("commit_transaction", *arguments, files, MOST_CACHED, *entries)
+        arguments = (*self._context.owner, self._whole, transaction, key or "", to_json(record))
+        self._context.journal.call("commit_transaction", *arguments, files, MOST_CACHED, *entries)
         with self._lock:
             self._fields[transaction] = COMMITTED
 
     def discard(self, path: str) -> None:
         """Let a file be removed that nobody is to find in the cache."""
-        self._run.journal.call("let_go_file", *self._run.owner, path)
+        self._context.journal.call("let_go_file", *self._context.owner, path)
 
     def committed(self, key: str) -> dict[str, Any] | None:
         """Return what is known of the transaction that was committed under a key, if one was."""
-        stored = self._run.journal.call("find_committed", key)
+        stored = self._context.journal.call("find_committed", key)
         return from_json(stored) if stored else None
 
     def lock(self, key: str, by: str) -> bool:
         """Take the lock of a key; False while somebody else has it."""
-        wait = self._waits.setdefault(by, LockWait(self._run.journal))
-        return wait.take(f"transaction:{key}", *self._run.owner, by)
+        wait = self._waits.setdefault(by, LockWait(self._context.journal))
+        return wait.take(f"transaction:{key}", *self._context.owner, by)
 
     def unlock(self, key: str, by: str) -> None:
         """Let go of it."""
-        self._run.journal.call("unlock", f"transaction:{key}", *self._run.owner, by)
+        self._context.journal.call("unlock", f"transaction:{key}", *self._context.owner, by)
 
 
-def log_of(run: RunContext) -> TransactionLog:
+def log_of(context: RunContext) -> TransactionLog:
     """Return the log of a run, read when it is first asked for."""
-    if run.transactions is None:
-        run.transactions = TransactionLog(run)
-    return run.transactions
+    if context.transactions is None:
+        context.transactions = TransactionLog(context)
+    return context.transactions

@@ -37,11 +37,11 @@ class Span(Transaction):
     """
 
     def __init__(
-        self, run: RunContext, log: TransactionLog, identity: str, parent: Transaction | None,
+        self, context: RunContext, log: TransactionLog, identity: str, parent: Transaction | None,
         *, key: str | None = None, hooks: dict[str, list[TransactionHook]] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(log, identity, parent)
-        self._run, self.key, self._hooks = run, key, hooks or {}
+        self._context, self.key, self._hooks = context, key, hooks or {}
         self.locked = False
         self.mode, self.level = CommitMode.LAZY, IsolationLevel.READ_COMMITTED
         self._children: list[Transaction] = []
@@ -92,7 +92,7 @@ class Span(Transaction):
     def stop_open(self) -> None:
         """Interrupt what still runs of what was submitted."""
         if any(not future.done() for future in self.open):
-            self._run.pool.abort()
+            self._context.pool.abort()
 
     def number(self, task: str) -> str:
         """Return which call of a task within this span the next one is, as ``<task>:<number>``."""
@@ -125,7 +125,7 @@ class Span(Transaction):
             return []
         if failures := self.commit_hooks():
             return failures
-        self._run.journal.flush()  # what was committed must not be run again
+        self._context.journal.flush()  # what was committed must not be run again
         self._commit(self.entries())
         return []
 
@@ -140,17 +140,17 @@ class Span(Transaction):
     def _record(self) -> dict[str, Any]:
         if self.key is None:
             return {}
-        return {"run": self._run.flow_run.name, "results": self._results()}
+        return {"run": self._context.flow_run.name, "results": self._results()}
 
     def rollback(self) -> None:
         if self.state in {TransactionState.COMMITTED, TransactionState.ROLLED_BACK}:
             return
-        self._run.journal.flush()  # from here on only what the store knows to be done is undone
+        self._context.journal.flush()  # from here on only what the store knows to be done is undone
         self.log.enter(self.identity, ROLLING_BACK)
         self.call_hooks("on_rollback", self._hooks.get("on_rollback", []))
         for child in reversed(self._ordered()):
             child.rollback()
-        self._run.journal.flush()  # what was undone must not be taken for done
+        self._context.journal.flush()  # what was undone must not be taken for done
         self.log.enter(self.identity, ROLLED_BACK)
         self.state = TransactionState.ROLLED_BACK
         self.release()

@@ -73,7 +73,7 @@ class transaction:
         place = _place()
         span = self._open(place)
         while not self._settle(span):
-            if place.run.stopping.wait(_LOOK_AGAIN):
+            if place.context.stopping.wait(_LOOK_AGAIN):
                 raise Interrupted("the flow run stopped")
         return self._stand(place, span)
 
@@ -86,11 +86,11 @@ class transaction:
             await asyncio.sleep(_LOOK_AGAIN)
 
     def _open(self, place: Here) -> Span:
-        log = log_of(place.run)
+        log = log_of(place.context)
         outer = place.transaction.span if place.transaction is not None else None
         inherited = (outer.mode, outer.level) if outer is not None else (None, None)
         span = Span(
-            place.run, log, _identity(log, place), place.transaction,
+            place.context, log, _identity(log, place), place.transaction,
             key=self._key, hooks=self._hooks,
         )  # fmt: skip
         span.mode = self._mode or inherited[0] or CommitMode.LAZY

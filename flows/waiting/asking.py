@@ -105,9 +105,9 @@ class _Asking:
     """One question in the hands of the thread that waits for its answer."""
 
     def __init__(self, place: Here, question: Question) -> None:
-        self._run, self._question, self._given_up = place.run, question, threading.Event()
-        self._held, self._journal = place.run.held, place.run.journal
-        self._message, self._turns = question.message, place.run.turns
+        self._context, self._question, self._given_up = place.context, question, threading.Event()
+        self._held, self._journal = place.context.held, place.context.journal
+        self._message, self._turns = question.message, place.context.turns
         self._begun = False
         self._turns.join(question.line, self)
 
@@ -133,7 +133,7 @@ class _Asking:
     def _await_turn(self) -> None:
         question = self._question
         while question.line and not self._turns.await_turn(question.line, self, _TURN_SECONDS):
-            if self._given_up.is_set() or self._run.stopping.is_set():
+            if self._given_up.is_set() or self._context.stopping.is_set():
                 raise Interrupted("nobody waits")
         if question.begin is not None:
             pause = replace(question.pause, since=question.begin())
@@ -176,7 +176,7 @@ class _Asking:
         began = time.monotonic()
         while self._journal.refresh(self._held) is StateType.PAUSED:
             passed = time.monotonic() - began
-            if self._run.stopping.is_set():
+            if self._context.stopping.is_set():
                 raise Interrupted("the flow run stopped")
             if self._is_over(passed):
                 return self._give_up()

@@ -70,7 +70,7 @@ def wait_for_event(
     spec, fixed = to_json(wanted), _fixed(since)
 
     def begin() -> str:
-        return fixed or _after_last(place.run, spec)
+        return fixed or _after_last(place.context, spec)
 
     message = f"waits for {', '.join(wanted['expect']) or 'an event'}"
     event: Event = next_event(
@@ -102,13 +102,13 @@ def next_event(
     Raises:
         EventTimeout, InvalidWait: as :func:`wait_for_event`.
     """
-    if not place.run.flow_run.pool and not join().lasting:
+    if not place.context.flow_run.pool and not join().lasting:
         raise InvalidWait(f"{function}() needs the service that reads the log: `upshot up`")
     spec = to_json(wanted)
     pause = Pause(key_of(place, key, "event"), awaits=wanted)
 
     def read(answer: dict[str, Any]) -> Event:
-        return _read(place.run, spec, answer)
+        return _read(place.context, spec, answer)
 
     return ask(place, Question(pause, message, read, seconds, stay, line=spec, begin=begin))
 
@@ -149,20 +149,20 @@ def _seconds(span: Seconds) -> float:
     return span.total_seconds() if isinstance(span, timedelta) else span
 
 
-def _after_last(run: RunContext, spec: bytes) -> str:
+def _after_last(context: RunContext, spec: bytes) -> str:
     """Return the place of what an equal wait was answered with, or else of the run's begin."""
-    if spec in run.awaited:
-        return run.awaited[spec]
-    began = run.journal.execute("HGET", run.journal.keys("run", run.id), "began")
+    if spec in context.awaited:
+        return context.awaited[spec]
+    began = context.journal.execute("HGET", context.journal.keys("run", context.id), "began")
     return began.decode() if began else "0-0"
 
 
-def _read(run: RunContext, spec: bytes, answer: dict[str, Any]) -> Event:
+def _read(context: RunContext, spec: bytes, answer: dict[str, Any]) -> Event:
     from upshot.events.event import Event
 
     if error := answer.get("error"):
         raise InvalidWait(error)
     if "event" not in answer:
         raise EventTimeout("the event did not come in time")
-    run.awaited[spec] = answer["position"]
+    context.awaited[spec] = answer["position"]
     return Event.model_validate(answer["event"])

@@ -144,12 +144,12 @@ class Inputs(Generic[T]):
     def _asked(self, timeout: Seconds | None) -> Any:
         seconds = self.seconds if timeout is None else in_seconds(timeout)
         place = flow_place("receive_input")
-        run = place.run.flow_run
+        run = place.context.flow_run
         wanted = _messages(f"flow-run.{run.id}", self.key)
         spec, first = to_json(wanted), f"{max(0, milliseconds_of(run.created) - _SKEW_MS)}-0"
 
         def begin() -> str:
-            return place.run.awaited.get(spec, first)
+            return place.context.awaited.get(spec, first)
 
         return next_event(
             place, wanted, function="receive_input", message=f"waits for input: {self.key}",

@@ -92,7 +92,7 @@ def _send(value: Any, run_id: str, sender: str | None, key: str | None) -> None:
     if place is None:
         emit_event(SENT, labels, payload=payload)
         return
-    payload["sender"] = sender or f"flow-run.{place.run.id}"
+    payload["sender"] = sender or f"flow-run.{place.context.id}"
     emit_event(SENT, labels, payload=payload, id=_id_here(place, run_id))
 
 
@@ -109,7 +109,7 @@ def _id_here(place: Here, run_id: str) -> str:
     who = "" if place.task is None else place.task.id
     attempt = 0 if place.task is None else place.task.attempt
     count = str(place.scope.count(f"input:{attempt}:{run_id}"))
-    return derived_id("run-input", place.run.id, who, run_id, count)
+    return derived_id("run-input", place.context.id, who, run_id, count)
 
 
 def respond(metadata: InputMetadata, value: Any, sender: str | None = None) -> Any:

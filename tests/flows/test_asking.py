@@ -189,7 +189,7 @@ def test_a_run_that_no_worker_could_start_again_waits_in_its_process(seen: Seen)
     @flow
     def stepping() -> int:
         pause_it()
-        eventually(lambda: here().run.held.halted)  # type: ignore[union-attr]
+        eventually(lambda: here().context.held.halted)  # type: ignore[union-attr]
         helper = meanwhile(resume)
         futures = step.map(range(3))
         total = sum(futures.result())

@@ -103,7 +103,7 @@ def test_what_a_thread_of_a_program_runs_does_not_end_the_others(seen: Seen) -> 
 def owns() -> bool:
     place = here()
     assert place is not None
-    return place.run.owns_process
+    return place.context.owns_process
 
 
 @flow

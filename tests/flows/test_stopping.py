@@ -79,3 +79,64 @@ def test_a_task_that_can_not_be_interrupted_does_not_keep_the_run(
     process.end()
     assert processes.seen.run(run.id).state.name == "Crashed"
     assert processes.seen.states("rest-0", run.id) == ["Pending", "Running", "Cancelled"]
+
+
+HOOKED = """
+import asyncio, time
+from pathlib import Path
+from upshot import flow
+
+here = Path(__file__).parent
+
+def hook(flow, run, state):
+    (here / "stopped").touch()
+    while not (here / "go").exists():
+        time.sleep(0.01)
+    (here / "hooked").touch()
+
+@flow(on_cancellation=[hook])
+def f():
+    (here / "begun").touch()
+    time.sleep(60)
+
+@flow(on_cancellation=[hook])
+async def g():
+    (here / "begun").touch()
+    await asyncio.sleep(60)
+
+@flow
+async def deaf():
+    (here / "begun").touch()
+    try:
+        time.sleep(60)
+    finally:
+        (here / "cleaned").touch()
+"""
+
+
+@pytest.mark.parametrize("name", ["f", "g"])
+def test_a_run_that_was_stopped_comes_to_its_end_whoever_else_stops_it(
+    processes: Processes, tmp_path: Path, name: str
+) -> None:
+    run = processes.create(processes.module(HOOKED) + f":{name}")
+    process = processes.start(processes.take(run.id), lease_ms=600)
+    eventually((tmp_path / "begun").exists)
+    processes.change(run.id, State("Cancelling"))
+    eventually((tmp_path / "stopped").exists)
+    process.send_signal(signal.SIGTERM)
+    (tmp_path / "go").touch()
+    code, _ = process.end()
+    assert (code, (tmp_path / "hooked").exists()) == (1, True)
+    assert processes.seen.run(run.id).state.message == "cancelled while it ran"
+
+
+def test_a_coroutine_that_keeps_its_event_loop_is_interrupted(
+    processes: Processes, tmp_path: Path
+) -> None:
+    run = processes.create(processes.module(HOOKED) + ":deaf")
+    process = processes.start(processes.take(run.id), lease_ms=600)
+    eventually((tmp_path / "begun").exists)
+    processes.change(run.id, State("Cancelling"))
+    process.end()
+    assert (tmp_path / "cleaned").exists()
+    assert processes.seen.run(run.id).state.name == "Cancelled"
