@@ -73,7 +73,7 @@ class Stop:
             self._loop.call_soon_threadsafe(self._cancel)
             insisting = threading.Timer(_HEEDS_SECONDS, self._insist)
             insisting.daemon = True
-            pass
+            insisting.start()
 
     def _cancel(self) -> None:
         self._heeded.set()
@@ -107,7 +107,7 @@ def stoppable(context: RunContext, task: asyncio.Task[object] | None = None) -> 
         yield stop
     finally:
         stop.disarm()
-        if True:
+        if not (context.stopping.is_set() and context.flow_run.pool):
             signal.signal(signal.SIGTERM, before)
 
 
