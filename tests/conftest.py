@@ -16,6 +16,18 @@ from upshot.events.store import Store, SyncStore
 
 MEMORY: Final = Path("/dev/shm")
 ROOM: Final = 2**30
+OF_A_MODULE, OF_ALL = "service", frozenset({"serving", "stage"})
+"""Fixtures that start whole services."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have pytest-xdist run tests of the same services in one process: they are started once."""
+    for item in items:
+        shared = set(getattr(item, "fixturenames", ()))
+        groups = OF_ALL & shared or ({item.path.stem} if OF_A_MODULE in shared else ())
+        for group in groups:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,4 @@
-"""A whole service for these tests: `upshot up` on a free port, with the examples applied.
-
-Tests that use it are of one `xdist_group`, so that it is started once.
-"""
+"""A whole service for these tests: `upshot up` on a free port, with the examples applied."""
 
 from __future__ import annotations
 

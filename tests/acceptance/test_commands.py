@@ -18,8 +18,6 @@ from upshot.services.cli.app import app, run
 from upshot.services.demo.stage import Stage
 from upshot.services.demo.steps import until
 
-pytestmark = pytest.mark.xdist_group("acceptance")
-
 EXAMPLE = re.compile(r"^Example: (.+)$", re.MULTILINE)
 LISTINGS = [
     "automation ls", "automation firings suspicious-logins", "deployment ls", "run ls", "event ls",

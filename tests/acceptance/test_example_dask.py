@@ -27,7 +27,6 @@ def _surveyed(on: str) -> list[tuple[str, str, str]]:
     return re.findall(r"(\d+) lines: (\w+) in (\S+)", done.stdout + done.stderr)
 
 
-@pytest.mark.xdist_group("acceptance")
 def test_the_survey_finds_the_same_on_a_cluster_as_in_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,7 +161,6 @@ def _stock(shop: Path) -> dict[str, int]:
         return dict(database.execute("SELECT article, pieces FROM stock"))
 
 
-@pytest.mark.xdist_group("acceptance")
 def test_a_small_order_ships_at_once_and_only_once(stage: Stage, shop: Path) -> None:
     run = _ordered(stage, "A-1001", "Completed")
     again = _ordered(stage, "A-1001", "Completed")
@@ -171,7 +170,6 @@ def test_a_small_order_ships_at_once_and_only_once(stage: Stage, shop: Path) -> 
     assert stage.client.get(f"/runs/{again}")["result"] == "A-1001 is on its way to Ada"
 
 
-@pytest.mark.xdist_group("acceptance")
 def test_an_order_that_is_rejected_is_rolled_back_newest_first(stage: Stage, shop: Path) -> None:
     _ordered(stage, "A-1001", "Completed")
     before = _stock(shop)
@@ -189,7 +187,6 @@ def test_an_order_that_is_rejected_is_rolled_back_newest_first(stage: Stage, sho
     assert _stock(shop) == before
 
 
-@pytest.mark.xdist_group("acceptance")
 def test_an_order_that_is_approved_ships(stage: Stage, shop: Path) -> None:
     run = _ordered(stage, "A-1002", "Suspended")
     stage.service.command("run", "resume", run, "--input", '{"approve": true}')
@@ -198,7 +195,6 @@ def test_an_order_that_is_approved_ships(stage: Stage, shop: Path) -> None:
     assert _steps(shop, run) == ["reserved", "charged", "shipped"]
 
 
-@pytest.mark.xdist_group("acceptance")
 def test_an_order_for_more_than_there_is_charges_nobody(stage: Stage, shop: Path) -> None:
     run = _ordered(stage, "A-1004", "Failed")
 

@@ -15,8 +15,6 @@ from upshot.services.demo.stage import Stage
 from upshot.services.demo.steps import until
 from upshot.services.demo.story import DEPLOYMENT, Cast
 
-pytestmark = pytest.mark.xdist_group("acceptance")
-
 Item = dict[str, Any]
 
 

@@ -40,8 +40,10 @@ def cluster() -> Iterator[Any]:
         yield made
 
 
-KINDS = ["threads", "asyncio", "processes", "dask"]
-REMOTE = ["processes", "dask"]
+of_one_cluster = pytest.mark.xdist_group("cluster")  # in one process, where it starts once
+DASK = pytest.param("dask", marks=of_one_cluster)
+KINDS = ["threads", "asyncio", "processes", DASK]
+REMOTE = ["processes", DASK]
 
 
 @pytest.fixture
@@ -260,6 +262,7 @@ def test_coroutines_share_the_loop_of_their_flow_where_that_is_wished(seen: Seen
         asyncio.run(blocks())
 
 
+@of_one_cluster
 def test_a_cluster_runs_again_what_a_killed_worker_ran(seen: Seen, cluster: Any) -> None:
     @task
     def work(x: int) -> tuple[int, int]:

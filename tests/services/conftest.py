@@ -30,7 +30,7 @@ async def taking(store: Store) -> Taking:
     return Taking(store)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a store, a worker and a scheduler for the tests that end none of them."""
     folder = tmp_path_factory.mktemp("serving")
