@@ -13,10 +13,10 @@ from pydantic import (
     Field,
 )
 
+from upshot.events.durations import Offset
 from upshot.events.event import EventId, EventName, Resource
 
 from .conditions.given import Given
-from .durations import Offset
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,10 +16,19 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from .durations import parse_duration
 from .event import describe
 from .exceptions import TerminalEventsError
 
-Seconds = Annotated[float, Field(ge=0.001, le=1e10)]
+
+def _in_seconds(value: object) -> object:
+    """Return a duration with units in seconds; what has none is left to be a number."""
+    if isinstance(value, str) and value.strip()[-1:].isalpha() and value[:1].isdigit():
+        return parse_duration(value).total_seconds()
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_in_seconds), Field(ge=0.001, le=1e10)]
 
 
 def _is_known_database(url: str) -> str:
@@ -58,7 +68,7 @@ class WrongSetting(TerminalEventsError):
 
 
 class Settings(BaseSettings):
-    """What can be set. Times are in seconds, sizes in bytes.
+    """What can be set. Times are in seconds, or written ``90s``, ``1h30m``, ``7d``; sizes in bytes.
 
     Attributes:
         data_dir: folder of the embedded store and of results.
@@ -73,6 +83,8 @@ class Settings(BaseSettings):
         restart_pause: longest wait before `up` starts a part again that keeps ending.
         log_retention: how long events stay in the log at least.
         run_retention: how long ended runs and firings stay in the store.
+        dead_letter_retention: how long dead letters stay, and ``dead_letter_limit`` how many do at
+            most; the oldest go first.
         key_retention: how long the key of a committed transaction counts after it was last used.
         undo_after: how long a crashed run with an open transaction waits for a retry, before what
             that did is undone.
@@ -109,6 +121,8 @@ class Settings(BaseSettings):
     restart_pause: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     log_retention: Seconds = 7 * 86400.0
     run_retention: Seconds = 30 * 86400.0
+    dead_letter_retention: Seconds = 30 * 86400.0
+    dead_letter_limit: int = Field(default=100_000, ge=1)
     key_retention: Seconds = 365 * 86400.0
     undo_after: Seconds = 3600.0
     history_retention: Seconds = 90 * 86400.0
@@ -150,6 +164,17 @@ def load_settings(**given: Any) -> Settings:
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
-        raise WrongSetting(f"settings: {describe(error)}") from error
+        raise WrongSetting(f"settings: {_with_variables(error)}") from error
     except TOMLDecodeError as error:
         raise WrongSetting(f"upshot.toml: {error}") from error
+
+
+def _with_variables(error: ValidationError) -> str:
+    """Describe what is wrong, each key with the variable that gives it where that is set."""
+    told = describe(error)
+    for wrong in error.errors(include_url=False):
+        key = str(wrong["loc"][0]) if wrong["loc"] else ""
+        variable = f"UPSHOT_{key.upper()}"
+        if os.environ.get(variable):
+            told = told.replace(f"{key}: ", f"{key} ({variable}): ", 1)
+    return told

@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from ..durations import Duration
+from upshot.events.durations import Duration
+
 from ..expressions.expression import ActionExpression
 from ..templates.budget import DEADLINE, Deadline
 from ..templates.template import require_bounded

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from upshot.events.durations import Offset, milliseconds
 from upshot.flows.states import NAMES
 
-from ..durations import Offset, milliseconds
 from ..suggestions import did_you_mean
 from .lookups import STATES, Missing, Question, of_automation, of_variable, under
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from upshot.events.durations import format_duration, milliseconds, parse_duration
 from upshot.flows.states import NAMES, StateType
 
-from ..durations import format_duration, milliseconds, parse_duration
 from ..exceptions import ExpressionFailed
 from ..expressions.keywords import Signature
 from ..suggestions import did_you_mean

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from ..durations import Duration, format_duration, milliseconds
+from upshot.events.durations import Duration, format_duration, milliseconds
+
 from ..triggers.base import Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
+from upshot.events.durations import Duration, format_duration, milliseconds
+
 from ..actions import Action
-from ..durations import Duration, format_duration, milliseconds
 from ..triggers.base import Due, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from ..durations import Duration, milliseconds
+from upshot.events.durations import Duration, milliseconds
+
 from ..triggers.base import Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys

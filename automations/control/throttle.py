@@ -9,7 +9,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ..durations import Duration, format_duration, milliseconds
+from upshot.events.durations import Duration, format_duration, milliseconds
+
 from ..triggers.base import Due, Reason
 from ..triggers.explaining import Check, Checks
 from ..triggers.selection import Keys

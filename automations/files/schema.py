@@ -15,9 +15,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from upshot.events.durations import format_duration
+
 from ..actions import BaseAction
 from ..definition import Automation
-from ..durations import format_duration
 from .declarations import Deployment, Limit, Receiver, Variable, Webhook, WorkPool
 from .loading import Definitions
 

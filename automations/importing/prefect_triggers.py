@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..durations import format_duration
+from upshot.events.durations import format_duration
+
 from ..exceptions import NoEqual
 from .notes import Notes
 from .prefect_names import Names, event_names, for_each, labels

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..durations import Duration, milliseconds
+from upshot.events.durations import Duration, milliseconds
+
 from ..logtime import OpenTime
 from .base import Due, Facts, Fired, Reason, Verdict
 from .buckets import bucket_of, reader, values_of

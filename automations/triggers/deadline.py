@@ -10,7 +10,8 @@ from typing import ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
 
-from ..durations import Duration, milliseconds
+from upshot.events.durations import Duration, milliseconds
+
 from ..logtime import OpenTime
 from . import runs
 from .base import Due, Facts, Interest, Reason, Verdict

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..durations import Duration, milliseconds
+from upshot.events.durations import Duration, milliseconds
+
 from ..logtime import OpenTime
 from ..matching import LabelMatch, unexpected
 from .base import Due, Facts, Interest, Reason, Verdict

@@ -9,7 +9,8 @@ from typing import ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..durations import Duration, milliseconds
+from upshot.events.durations import Duration, milliseconds
+
 from ..exceptions import ExpressionFailed
 from ..expressions.numbers import NumberExpression
 from ..logtime import OpenTime

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..durations import Duration
+from upshot.events.durations import Duration
+
 from ..logtime import OpenTime
 from .base import Due, Facts, Reason, Verdict
 from .clock import TimeZone, milliseconds_of, zone

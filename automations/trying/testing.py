@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from upshot.events.durations import format_duration, milliseconds
 from upshot.events.event import Recorded
 
 from ..conditions.given import OfGiven
 from ..definition import Automation
-from ..durations import format_duration, milliseconds
 from ..testcases import ExpectedFiring, ExpectedSuppression, TestCase
 from ..triggers import Reason
 from ..triggers.clock import milliseconds_of

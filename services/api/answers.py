@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
-from upshot.automations.durations import milliseconds, parse_duration
+from upshot.events.durations import milliseconds, parse_duration
 from upshot.events.places import Place
 
 from ..exceptions import Refused

@@ -45,6 +45,7 @@ def test_the_file_beats_defaults_the_environment_the_file_and_flags_all(
         ("lease", "inf"),
         ("lease", "nan"),
         ("dedup", "a day"),
+        ("dedup", "5 fortnights"),
         ("max_body", "1"),
         ("worker_concurrency", "0"),
         ("log_level", "loud"),
@@ -55,8 +56,16 @@ def test_a_wrong_value_stops_the_start_with_its_key(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"UPSHOT_{name.upper()}", value)
-    with pytest.raises(WrongSetting, match=name):
+    with pytest.raises(WrongSetting, match=rf"{name} \(UPSHOT_{name.upper()}\): "):
         load_settings()
+
+
+def test_times_may_have_units(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "upshot.toml").write_text('lease = "1s"\nlog_retention = "1h30m"\ndedup = 60\n')
+    monkeypatch.setenv("UPSHOT_RUN_RETENTION", "7d")
+    settings = load_settings()
+    assert (settings.lease, settings.log_retention) == (1.0, 5400.0)
+    assert (settings.dedup, settings.run_retention) == (60.0, 7 * 86400.0)
 
 
 def test_an_unknown_key_in_the_file_is_named(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from ...durations import parse_duration
+from upshot.events.durations import parse_duration
 
 
 class Operator(StrEnum):
