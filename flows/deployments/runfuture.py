@@ -20,6 +20,7 @@ from ..results.formats import Kept, restore
 from ..runs.flowrun import FlowRun
 from ..states import State
 from ..waiting.boundary import pass_boundary
+from .parts import cancelled_together
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -63,8 +64,15 @@ class RunFuture(Generic[R]):
         return self.state.ended
 
     def wait(self, timeout: float | None = None) -> State | None:
-        """Wait for its end, ``timeout`` seconds at most; return how it ended, or None."""
+        """Wait for its end, ``timeout`` seconds at most; return how it ended, or None.
+
+        When the run whose code waits is cancelled, this one is, if it is a part of that.
+        """
         require(maybe(WAIT), timeout=timeout)
+        with cancelled_together(self._run):
+            return self._waited(timeout)
+
+    def _waited(self, timeout: float | None) -> State | None:
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = _SHORTEST_POLL
         while not self.done():

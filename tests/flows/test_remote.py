@@ -264,22 +264,27 @@ def test_a_task_that_was_delayed_twice_runs_twice(seen: Seen, module: Any, worke
     assert len([run for run in seen.runs() if run.flow == "slow"]) == 2
 
 
-def test_a_cancelled_flow_does_not_wait_for_a_deployment(processes: Processes) -> None:
+@pytest.mark.parametrize("how", ["parent", "later"])
+def test_a_cancelled_flow_cancels_the_run_that_it_waits_for(processes: Processes, how: str) -> None:
     source = """
-    from upshot import flow, run_deployment
+    from upshot import arun_deployment, flow, run_deployment
 
     @flow
     def parent():
         run_deployment("child/here", {"x": 1})
+
+    @flow
+    async def later():
+        await arun_deployment("child/here", {"x": 1})
     """
     seen = processes.seen
     put(seen.store, Deployment(name="child/here", entrypoint="x.py:y", work_pool="nobody"))
-    run = processes.create(f"{processes.module(source)}:parent")
+    run = processes.create(f"{processes.module(source)}:{how}")
     child = processes.start(processes.take(run.id), lease_ms=600)
     eventually(lambda: len(seen.runs()) == 2)
     processes.change(run.id, State("Cancelling"))
     child.end()
-    assert seen.run(run.id).state.name == "Cancelled"
+    assert [run.state.name for run in seen.runs()] == ["Cancelled", "Cancelled"]
 
 
 def test_a_task_keeps_its_signature_as_a_flow() -> None:
