@@ -55,7 +55,7 @@ key                    type    what it holds
 ``drains``             set     workers that are asked to take no more runs and leave
 ``tasks:<run>``        hash    task run → ``<Type> <JSON>``
 ``order:<run>``        list    its task runs as they came
-``sums:<run>``         hash    task → JSON: how many runs it has, in which states, from when till when
+``sums:<run>``         hash    task → JSON: how many runs it has, in which states, since when
 ``logs:<run>``         stream  what the run printed and logged
 ``artifact:<id>``      hash    ``doc data description key version created updated`` of an artifact
 ``artifacts``          zset    artifact → ms it was created

@@ -7,6 +7,16 @@ local function finish(root, entries)
   redis.call('XDEL', root .. ':actions', unpack(entries))
 end
 
+-- An action of a firing that was forgotten meanwhile leaves its outcome for a day, so that it is settled once.
+local FORGOTTEN_SECONDS = 86400
+
+local function set_outcome(root, firing, index, outcome)
+  local key = root .. ':firing:' .. firing
+  local new = redis.call('HSETNX', key, index, outcome) == 1
+  if new and redis.call('HEXISTS', key, 'doc') == 0 then redis.call('EXPIRE', key, FORGOTTEN_SECONDS) end
+  return new
+end
+
 -- upshot_settle root | (entry or '', firing id, action index, outcome JSON, n, event*n, m, (counter, by)*m)*
 -- Touches: firing:<id>, log, counters, actions. An entry is given with the last action of its
 -- firing. An outcome that is there already stays, and its event and counts are not repeated.
@@ -17,7 +27,7 @@ redis.register_function{function_name='upshot_settle', flags={'allow-oom'}, call
     local events = tonumber(args[at + 4])
     local counters_at = at + 5 + events
     local counters = tonumber(args[counters_at])
-    if redis.call('HSETNX', root .. ':firing:' .. firing, index, outcome) == 1 then
+    if set_outcome(root, firing, index, outcome) then
       for i = at + 5, at + 4 + events do append(root, args[i]) end
       for i = counters_at + 1, counters_at + 2 * counters, 2 do tally(sums, args[i], args[i + 1]) end
       settled = settled + 1
@@ -84,7 +94,7 @@ end}
 -- it; the actions after it (the rest) go on. Returns the dead letter's id.
 redis.register_function{function_name='upshot_bury', flags={'allow-oom'}, callback=function(keys, args)
   local root = keys[1]
-  if args[2] ~= '' and redis.call('HSETNX', root .. ':firing:' .. args[2], args[3], args[4]) == 0 then
+  if args[2] ~= '' and not set_outcome(root, args[2], args[3], args[4]) then
     -- Somebody else settled this action. Who takes the entry away puts its rest in its place.
     local there = args[1] ~= '' and #redis.call('XRANGE', root .. ':actions', args[1], args[1]) > 0
     if there and args[6] ~= '' then redis.call('XADD', root .. ':actions', '*', 'f', args[6]) end

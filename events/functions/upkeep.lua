@@ -131,6 +131,20 @@ redis.register_function{function_name='upshot_forget_firings', flags={'allow-oom
   return #old / 2
 end}
 
+-- upshot_forget_letters root | before_ms, most, limit
+-- Touches: dead-letters. Drops the oldest dead letters: those from before then, and those beyond so many.
+-- Returns how many.
+redis.register_function{function_name='upshot_forget_letters', flags={'allow-oom'}, callback=function(keys, args)
+  local key, before, gone = keys[1] .. ':dead-letters', tonumber(args[1]), {}
+  local beyond = redis.call('XLEN', key) - tonumber(args[2])
+  for n, entry in ipairs(redis.call('XRANGE', key, '-', '+', 'COUNT', args[3])) do
+    if n > beyond and tonumber(string.match(entry[1], '^%d+')) >= before then break end
+    gone[n] = entry[1]
+  end
+  if #gone > 0 then redis.call('XDEL', key, unpack(gone)) end
+  return #gone
+end}
+
 -- upshot_upgrade root
 -- Touches: pools, line:<limit>, asked:<run>, run:<id>, log, and of each pool as upshot_pick. Brings what older versions
 -- have stored to the form of now: runs that stood in line for a limit of their pool wait in its queue.

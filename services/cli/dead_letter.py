@@ -24,6 +24,7 @@ def ls(context: Context, limit: Limit = 100, output: Output = Format.TABLE) -> N
         Column("Given up", lambda item: times.local(item.get("at"))),
         field("Automation"),
         field("Action", "type"),
+        Column("To", lambda item: ", ".join(item.get("to") or ())),
         field("Reason", wide=True),
     ]
     items = context.obj.client.items("/dead-letters", limit=limit)

@@ -28,6 +28,7 @@ class Lane:
         self.places = asyncio.Semaphore(places)
         self.busy = 0
         self.silent = 0
+        self.why = ""
         self.moved = time.monotonic()
 
     @property
@@ -42,9 +43,10 @@ class Lane:
         """Tell whether all places are taken and nothing has ended for a while."""
         return self.places.locked() and now - self.moved > PATIENCE
 
-    def ended(self, *, answered: bool) -> None:
-        """Note that a try ended, with an answer of whatever kind or with none."""
+    def ended(self, *, answered: bool, why: str = "") -> None:
+        """Note that a try ended, with an answer of whatever kind or with none, and then why."""
         self.silent = 0 if answered else self.silent + 1
+        self.why = "" if answered else why
         self.moved = time.monotonic()
 
 
@@ -93,7 +95,8 @@ class Place:
     async def __aenter__(self) -> None:
         receiver, lane = self._receiver, self._lane
         if lane.dead:
-            raise TryFailed(f"{receiver} did not answer {lane.silent} tries in a row")
+            why = f"; the last one: {lane.why}" if lane.why else ""
+            raise TryFailed(f"{receiver} did not answer {lane.silent} tries in a row{why}")
         lane.busy += 1
         try:
             await _wait(receiver, lane)
@@ -105,7 +108,8 @@ class Place:
         if error is None or isinstance(error, ActionFailed):
             self._lane.ended(answered=True)
         elif isinstance(error, TimeoutError | TryFailed):
-            self._lane.ended(answered=isinstance(error, TryFailed) and error.answered)
+            answered = isinstance(error, TryFailed) and error.answered
+            self._lane.ended(answered=answered, why=str(error))
         self._lane.places.release()
         self._lanes.leave(self._receiver, self._lane)
 

@@ -170,12 +170,19 @@ def letter(entry: Entry, index: int, outcome: Outcome) -> bytes:
             "index": index,
             "type": outcome.type,
             "automation": entry.automation.name,
+            "to": _receivers(outcome),
             "reason": outcome.detail,
             "attempts": outcome.attempts,
             "entry": _again(entry, index),
             "at": outcome.ended,
         }
     )
+
+
+def _receivers(outcome: Outcome) -> list[str] | None:
+    """Return the names of who was to be told; None of another action."""
+    asked = outcome.arguments.get("to") if isinstance(outcome.arguments, dict) else None
+    return asked if outcome.type == "notify" and isinstance(asked, list) else None
 
 
 def _again(entry: Entry, index: int) -> dict[str, Any]:

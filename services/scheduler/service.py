@@ -42,6 +42,8 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
         log_retention_ms=int(settings.log_retention * 1000),
         run_retention_ms=int(settings.run_retention * 1000),
         silence_ms=silence_ms,
+        letter_retention_ms=int(settings.dead_letter_retention * 1000),
+        letters=settings.dead_letter_limit,
     )
     return {
         "due runs": moving(store, "enqueue_due"),

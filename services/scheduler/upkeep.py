@@ -24,16 +24,26 @@ class Upkeep:
     Args:
         log_retention_ms: how long events stay.
         run_retention_ms: how long ended runs and firings do.
+        letter_retention_ms: how long dead letters do, and ``letters`` how many at most.
         silence_ms: after this long without a word a worker counts as gone.
     """
 
     def __init__(
-        self, store: Store, *, log_retention_ms: int, run_retention_ms: int, silence_ms: int
+        self,
+        store: Store,
+        *,
+        log_retention_ms: int,
+        run_retention_ms: int,
+        silence_ms: int,
+        letter_retention_ms: int = 30 * 86_400_000,
+        letters: int = 100_000,
     ) -> None:
         self._store = store
         self._log_retention_ms = log_retention_ms
         self._run_retention_ms = run_retention_ms
         self._silence_ms = silence_ms
+        self._letter_retention_ms = letter_retention_ms
+        self._letters = letters
 
     async def trim(self) -> None:
         """Drop old events that everyone has read, some at a time, so that nobody else waits."""
@@ -44,14 +54,18 @@ class Upkeep:
             log.info("log trimmed", events=total)
 
     async def forget(self) -> None:
-        """Drop old runs and firings, a few at a time, so that nothing else has to wait."""
-        before = await self._now() - self._run_retention_ms
-        for function in ("forget_runs", "forget_firings"):
-            total = 0
-            while (count := int(await self._store.call(function, before, _LIMIT))) > 0:
-                total += count
-            if total:
-                log.info("forgotten", what=function.removeprefix("forget_"), count=total)
+        """Drop old runs, firings and dead letters, a few at a time: nobody has to wait long."""
+        now = await self._now()
+        for what in ("runs", "firings"):
+            await self._forget(what, now - self._run_retention_ms)
+        await self._forget("letters", now - self._letter_retention_ms, self._letters)
+
+    async def _forget(self, what: str, *bounds: int) -> None:
+        total = 0
+        while (count := int(await self._store.call(f"forget_{what}", *bounds, _LIMIT))) > 0:
+            total += count
+        if total:
+            log.info("forgotten", what=what, count=total)
 
     async def miss_workers(self) -> None:
         """Report workers that fell silent as offline."""

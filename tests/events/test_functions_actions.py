@@ -203,3 +203,15 @@ def test_a_duration_falls_into_the_bucket_of_its_upper_bound(
 ) -> None:
     store.call("settle", "", "f", 0, "ok", 0, 1, "~d", ms)
     assert fields(store, "counters")[f"~d:{bucket}"] == "1"
+
+
+def test_the_outcome_of_an_action_whose_firing_is_forgotten_goes_by_itself(
+    store: SyncStore,
+) -> None:
+    """As happens where a dead letter is replayed late: nothing else would ever remove it."""
+    store.execute("HSET", store.keys("firing", "known"), "doc", "{}")
+    for firing in ("known", "forgotten"):
+        store.call("settle", "", firing, 0, b"{}", 0, 0)
+        store.call("bury", "", firing, 1, b"{}", b"{}", b"", 0)
+    assert store.execute("TTL", store.keys("firing", "known")) == -1
+    assert 0 < store.execute("TTL", store.keys("firing", "forgotten")) <= 86_400

@@ -237,8 +237,8 @@ def test_the_rest_of_a_firing_goes_on_unless_its_action_says_stop() -> None:
 @pytest.mark.parametrize(
     ("said", "kind", "text"),
     [
-        ([], TryFailed, "did not take the message"),
-        (["A Connection error with https://token@host"], TryFailed, "did not take the message"),
+        ([], TryFailed, "did not take the message: it did not say why"),
+        (["A Connection error with https://token@host"], TryFailed, "did not take the message: it did not say why"),
         (["Failed to send: Unauthorized, error=401."], ActionFailed, "answered 401"),
         (["Failed to send: error=429."], TryFailed, "answered 429"),
         (["Failed to send: error=503."], TryFailed, "answered 503"),

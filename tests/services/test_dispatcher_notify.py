@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import socket
+from itertools import pairwise
+from smtplib import SMTPAuthenticationError
+from socket import gaierror
+from ssl import SSLCertVerificationError
 from typing import Any
 
+import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 
 from tests.services.dispatching import Receiver, dispatching, entry, receiving
+from upshot.services.dispatcher.performers.reasons import reason
 
 
 def free_port() -> int:
@@ -61,11 +67,44 @@ async def _tell(store_url: str, receiver: Receiver, port: int) -> None:
         assert (outcome["outcome"], outcome["detail"]) == ("succeeded", "told mail, hook")
         failed = await service.outcome(partly["firing"])
         assert failed["outcome"] == "dead-lettered"
-        assert failed["detail"] == "receiver 'gone' did not take the message"
+        assert failed["detail"] == "receiver 'gone' did not take the message: connection refused"
+        [(_, letter)] = await service.letters()
+        assert (letter["to"], letter["reason"]) == (["hook", "gone"], failed["detail"])
         assert "s3cret" not in str(await service.letters())
         assert receiver.keys == {f"{told['firing']}:0": 1, f"{partly['firing']}:0": 1}
         note = receiver.bodies("/note")[0]
         assert (note["title"], note["message"]) == ("order.7 is late", "n=3")
+
+
+def _raised(*chain: BaseException) -> BaseException:
+    """Return an error that the ones after it caused, one the other."""
+    for error, cause in pairwise(chain):
+        error.__cause__ = cause
+    return chain[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (None, None),
+        (OSError("at s3cret"), "OSError"),
+        (
+            _raised(OSError("at s3cret"), ConnectionRefusedError(111, "s3cret")),
+            "connection refused",
+        ),
+        (_raised(OSError("x"), gaierror(-2, "s3cret")), "its host's name can't be resolved"),
+        (_raised(OSError("x"), TimeoutError("s3cret")), "it did not answer in time"),
+        (SMTPAuthenticationError(535, b"s3cret"), "it answered 535"),
+        (
+            _raised(OSError("x"), SSLCertVerificationError("s3cret")),
+            "its certificate is not trusted",
+        ),
+    ],
+)
+def test_why_a_message_did_not_arrive_is_told_without_the_address(
+    error: BaseException | None, told: str | None
+) -> None:
+    assert reason(error) == told
 
 
 async def test_a_receiver_that_refuses_a_notification_ends_it(store_url: str) -> None:

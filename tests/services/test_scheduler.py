@@ -30,6 +30,25 @@ def upkeep(store: Store, **times: int) -> Upkeep:
     return Upkeep(store, **{**given, **times})
 
 
+async def letters(store: Store) -> list[str]:
+    entries = await store.execute("XRANGE", store.keys("dead-letters"), "-", "+")
+    return [entry[0].decode() for entry in entries]
+
+
+async def test_dead_letters_go_when_they_are_old_or_too_many_the_oldest_first(store: Store) -> None:
+    now = await Runs(store).now()
+    old = [f"{now - 2000 - number}-0" for number in range(450, 0, -1)]
+    young = [f"{now + number}-0" for number in range(3)]
+    for each in (*old, *young):
+        await store.execute("XADD", store.keys("dead-letters"), each, "d", "{}")
+    await upkeep(store, letters=451).forget()
+    assert await letters(store) == [*old[2:], *young]
+    await upkeep(store, letter_retention_ms=1000).forget()
+    assert await letters(store) == young
+    await upkeep(store, letter_retention_ms=1000, letters=2).forget()
+    assert await letters(store) == young[1:]
+
+
 async def running(store: Store, lease_ms: int = 60_000, state: str = "Running") -> FlowRun:
     """Put a run into the store that was taken and, usually, begun."""
     runs = Runs(store, lease_ms=lease_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -14,6 +15,7 @@ from upshot.events.exceptions import NotFound
 from ...exceptions import ActionFailed, TryFailed
 from ..known import KnownDefinitions
 from ..performing import Job, Receiver
+from .reasons import reason
 from .watched import watched
 
 THREADS: Final = 32
@@ -94,13 +96,14 @@ class Notifier:
         if watch.refused:
             raise ActionFailed(f"receiver {name!r}: the address is not allowed: {watch.refused}")
         if not taken:
-            raise refused(name, said)
+            raise refused(name, said, self._overheard.met)
 
 
 class Overheard(logging.Handler):
     """Hears what Apprise logs in the present thread: it tells failures in no other way.
 
-    Nothing of it is passed on but HTTP statuses: the rest may hold parts of a secret address.
+    Nothing of it is passed on but HTTP statuses, and of which kind the error was that it met: the
+    rest may hold parts of a secret address.
     """
 
     def __init__(self) -> None:
@@ -111,27 +114,38 @@ class Overheard(logging.Handler):
         self._logger.propagate = False
 
     def __enter__(self) -> list[str]:
-        self._here.said = []
+        self._here.said, self._here.met = [], None
         return self._here.said  # type: ignore[no-any-return]
 
     def __exit__(self, *error: object) -> None:
         del self._here.said
 
+    @property
+    def met(self) -> str | None:
+        """Why the last message of this thread did not arrive, as far as an error told."""
+        return getattr(self._here, "met", None)
+
     def emit(self, record: logging.LogRecord) -> None:
         said = getattr(self._here, "said", None)
         if said is not None:
             said.append(record.getMessage())
+            self._here.met = reason(sys.exception()) or self._here.met
 
     def close(self) -> None:
         self._logger.removeHandler(self)
         super().close()
 
 
-def refused(name: str, said: list[str]) -> ActionFailed | TryFailed:
-    """Return what it means that a receiver did not take a message."""
+def refused(name: str, said: list[str], met: str | None = None) -> ActionFailed | TryFailed:
+    """Return what it means that a receiver did not take a message.
+
+    Args:
+        said: what Apprise logged. met: which error it met.
+    """
     statuses = [int(found[1]) for line in said if (found := _STATUS.search(line))]
     if not statuses:
-        return TryFailed(f"receiver {name!r} did not take the message")
+        why = met or "it did not say why"
+        return TryFailed(f"receiver {name!r} did not take the message: {why}")
     status = statuses[-1]
     text = f"receiver {name!r} answered {status}"
     if 400 <= status < 500 and status not in _WORTH_RETRYING:
