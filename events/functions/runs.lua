@@ -36,8 +36,10 @@ redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, 
   local there = redis.call('HMGET', key, 'version', 'epoch')
   if there[1] then return {0, number(there[1]), number(there[2])} end
   if not LEGAL[kind] then return refuse('ILLEGAL', 'no state is called ' .. kind) end
-  append(root, args[7])
-  redis.call('HSET', key, 'type', kind, 'version', '1', 'epoch', '1', 'pool', pool, 'event', args[6], unpack(args, 8))
+  local at, due = append(root, args[7]), tonumber(args[4])
+  -- What happens from when it was asked for, or is due, is news to its code, however late that begins.
+  local began = due > now and integer(due) .. '-0' or at
+  redis.call('HSET', key, 'type', kind, 'version', '1', 'epoch', '1', 'pool', pool, 'event', args[6], 'began', began, unpack(args, 8))
   redis.call('ZADD', root .. ':runs', now, id)
   redis.call('ZADD', root .. ':runs:' .. kind, now, id)
   local given = {}
@@ -47,7 +49,7 @@ redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, 
   enter_lists(root, id, of, kind, given.state, now)
   count(root, 'run_transitions:flow-run:' .. kind, 1)
   if kind == 'Scheduled' then
-    schedule(root, id, pool, tonumber(args[4]), now)
+    schedule(root, id, pool, due, now)
   elseif LEASED[kind] then
     redis.call('ZADD', root .. ':leases', now + tonumber(args[5]), id)
   end

@@ -54,7 +54,8 @@ def wait_for_event(
         expect, match, match_related, where: which event, in the words of an automation's trigger.
         timeout: seconds to wait; None for ever. Judged on the log: an outage is no silence.
         since: counts events from then on: a time, or so many seconds ago. By default those since
-            the run began, or after the event that an equal wait before this one returned.
+            the run was asked for, or was due, where that is later; or after the event that an
+            equal wait before this one returned.
         key: names the wait within the run; by default it is which wait of the flow's code this is.
         stay: after so many seconds the process leaves; the flow goes on in another one.
 

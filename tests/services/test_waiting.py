@@ -97,6 +97,16 @@ async def test_an_event_counts_that_came_before_the_flow_waited(served: Store, f
     assert (await until_state(served, run, "Completed")).result == 7
 
 
+async def test_an_event_counts_that_came_while_the_run_waited_for_a_worker(
+    store: Store, flows: Path
+) -> None:
+    await emit(store, n=1)
+    run = await submit(store, f"{flows}:shipped", order="order.1")
+    await emit(store, n=2)
+    with worker(store.url), scheduler(store.url):
+        assert (await until_state(store, run, "Completed")).result == {"n": 2}
+
+
 async def test_equal_waits_get_one_event_after_the_other(served: Store, flows: Path) -> None:
     run = await submit(served, f"{flows}:twice")
     await suspended(served, run)
