@@ -14,7 +14,7 @@ from ..exceptions import NotUndone
 from ..states import State
 from ..taskruns.taskrun import parse_record, task_run_from
 from .hooks import hooks_of, named
-from .recorded import ROLLING_BACK, Block, log_of
+from .recorded import ROLLING_BACK, SpanRecord, log_of
 from .spans import Span
 from .transaction import TaskTransaction, Transaction
 
@@ -52,13 +52,13 @@ class OpenTransactions:
     def __init__(self, context: RunContext, program: str) -> None:
         self.context, self._program = context, program
         self._log = log_of(context)
-        self._blocks = self._log.open_blocks()
+        self._open = self._log.open_spans()
         self._records = dict(records_of(context))
         self._made: dict[str, Transaction | None] = {}
 
     def doom(self) -> None:
         """Let nothing go on in these blocks."""
-        for identity in self._blocks:
+        for identity in self._open:
             self._log.enter(identity, ROLLING_BACK)
 
     def outermost(self) -> list[Span]:
@@ -67,7 +67,7 @@ class OpenTransactions:
         Raises:
             NotUndone: naming what is not known here.
         """
-        for identity in self._blocks:
+        for identity in self._open:
             self._transaction(identity)
         for identity, record in self._records.items():
             made = self._transaction(identity) if _is_done(record) else None
@@ -84,22 +84,22 @@ class OpenTransactions:
         """Return what has this identity, with what it is in; None where no open block is around."""
         if identity not in self._made:
             self._made[identity] = (
-                self._span(identity) if identity in self._blocks else self._of_task(identity)
+                self._span(identity) if identity in self._open else self._of_task(identity)
             )
         return self._made[identity]
 
     def _span(self, identity: str) -> Span:
-        block = self._blocks[identity]
-        if block is None:
+        record = self._open[identity]
+        if record is None:
             raise NotUndone("it was begun by an older version")
-        parent = self._transaction(block.parent) if block.parent else None
-        hooks = {"on_rollback": list(self._hooks(block))}
+        parent = self._transaction(record.parent) if record.parent else None
+        hooks = {"on_rollback": list(self._hooks(record))}
         span = Span(self.context, self._log, identity, parent, hooks=hooks)
-        span.at = block.begun
+        span.at = record.begun
         return span
 
-    def _hooks(self, block: Block) -> Iterator[TransactionHook]:
-        for told in block.hooks:
+    def _hooks(self, record: SpanRecord) -> Iterator[TransactionHook]:
+        for told in record.hooks:
             hook = named(told, self._program) if told else None
             if hook is None:
                 called = told or "which no name leads to"

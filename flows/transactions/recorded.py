@@ -1,6 +1,6 @@
 """What the store knows of a run's transactions, so that another process goes on with them.
 
-Fields: ``<transaction>`` → its stage, ``<transaction>/block`` → JSON of a :class:`Block`;
+Fields: ``<transaction>`` → its stage, ``<transaction>/block`` → JSON of a :class:`SpanRecord`;
 ``<transaction>/set/<name>`` → a value that was set there; ``<transaction>/<hook>`` → ``done`` for a
 hook that ran to its end.
 """
@@ -32,8 +32,8 @@ _BLOCK: Final = "/block"
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """What undoes a block that another process has begun, besides its tasks.
+class SpanRecord:
+    """What undoes a span that another process has begun, besides its tasks.
 
     Attributes:
         begun: when. parent: the transaction that it is in, if any.
@@ -81,26 +81,26 @@ class TransactionLog:
         with self._lock:
             self._keep(field, text)
 
-    def enter(self, transaction: str, stage: str, block: Block | None = None) -> None:
+    def enter(self, transaction: str, stage: str, record: SpanRecord | None = None) -> None:
         """Enter a stage; it is durable when this returns."""
         told = {}
-        if block is not None:
-            told[transaction + _BLOCK] = to_json(asdict(block)).decode()
+        if record is not None:
+            told[transaction + _BLOCK] = to_json(asdict(record)).decode()
         fields = [part for field in told.items() for part in field]
         where = (*self._context.owner, self._whole)
         self._context.journal.call("enter_stage", *where, transaction, stage, *fields)
         with self._lock:
             self._fields.update(told, **{transaction: stage})
 
-    def open_blocks(self) -> dict[str, Block | None]:
-        """Return the blocks that were neither committed nor undone; None of an unknown one."""
+    def open_spans(self) -> dict[str, SpanRecord | None]:
+        """Return the spans that were neither committed nor undone; None of an unknown one."""
         stages = {ACTIVE, ROLLING_BACK}
         found = [name for name, text in self._fields.items() if "/" not in name and text in stages]
-        return {name: self._block(name) for name in found}
+        return {name: self._record_of(name) for name in found}
 
-    def _block(self, transaction: str) -> Block | None:
+    def _record_of(self, transaction: str) -> SpanRecord | None:
         told = self._fields.get(transaction + _BLOCK)
-        return Block(**from_json(told)) if told else None
+        return SpanRecord(**from_json(told)) if told else None
 
     def values(self, transaction: str) -> dict[str, Any]:
         """Return what was set in a transaction."""

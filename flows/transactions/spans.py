@@ -14,7 +14,7 @@ from ..context import RunContext
 from ..results.cache_policies import IsolationLevel
 from ..states import timestamp
 from .hooks import name_of
-from .recorded import ACTIVE, COMMITTED, ROLLED_BACK, ROLLING_BACK, Block, TransactionLog
+from .recorded import ACTIVE, COMMITTED, ROLLED_BACK, ROLLING_BACK, SpanRecord, TransactionLog
 from .transaction import CommitMode, Transaction, TransactionState
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class Span(Transaction):
         """Have the store know that it is open, and what undoes it."""
         hooks = [name_of(hook) for hook in self._hooks.get("on_rollback", [])]
         parent = self.parent.identity if self.parent is not None else None
-        block = Block(timestamp(), parent, hooks)
-        self.log.enter(self.identity, ACTIVE, block)
+        self.log.enter(self.identity, ACTIVE, SpanRecord(timestamp(), parent, hooks))
 
     def stop_open(self) -> None:
         """Interrupt what still runs of what was submitted."""
