@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -12,11 +12,10 @@ from upshot.events.store import SyncStore
 
 from ..exceptions import InvalidDeployment
 from ..joining.documents import Document, change
+from ..runs.flowrun import DEFAULT_POOL
 from ..schemas.keeping import keep_here
 from ..schemas.known import Known
 from .sources import Source
-
-DEFAULT_POOL: Final = "default"
 
 Name = Annotated[str, Field(pattern=r"^[^/\s][^/]{0,199}/[^/\s][^/]{0,199}$")]
 PoolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]

@@ -41,7 +41,7 @@ from ..given import (
 )
 from ..joining.store import read_run, service_store_here
 from ..runs.deployed import run_of
-from ..runs.flowrun import FlowRun, new_run
+from ..runs.flowrun import DEFAULT_POOL, FlowRun, new_run
 from ..runs.transitions import create_arguments, transition_arguments
 from ..schemas.keeping import require_taken_here
 from ..states import State
@@ -65,8 +65,8 @@ _KINDS: Final[dict[str, Kind]] = {
     "as_subflow": FLAG,
 }
 
-BACKGROUND_POOL: Final = "default"
-"""Work pool of tasks in the background; `upshot up` has a worker for it."""
+BACKGROUND_POOL: Final = DEFAULT_POOL
+"""Work pool of tasks in the background."""
 
 
 def delay(task: Task[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunFuture[R]:

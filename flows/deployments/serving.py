@@ -15,7 +15,8 @@ from upshot.events.processes import GuardedProcess
 
 from ..exceptions import InvalidDeployment
 from ..given import Kind, maybe, require, whole
-from .deployment import DEFAULT_POOL, Deployment
+from ..runs.flowrun import DEFAULT_POOL
+from .deployment import Deployment
 from .making import check_deployments, deploy
 from .remote import BACKGROUND_POOL
 

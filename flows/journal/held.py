@@ -19,7 +19,7 @@ class HeldRun:
         on_cancelling: called once, by the journal's thread, when the run is to be cancelled.
         halted: it was seen to be paused; its code stops at the next boundary.
         unfinished: its code did stop so. left: this process does not have it any more.
-        standing: taken by the thread that waits for it to go on.
+        waiting: taken by the thread that waits for it to go on.
     """
 
     run: FlowRun
@@ -28,7 +28,7 @@ class HeldRun:
     halted: bool = False
     unfinished: bool = False
     left: bool = False
-    standing: threading.Lock = field(default_factory=threading.Lock)
+    waiting: threading.Lock = field(default_factory=threading.Lock)
 
 
 def fit(present: StateType, wanted: State) -> State:

@@ -33,7 +33,7 @@ EXIT_LOST: Final = 70
 _log = logging.getLogger(__name__)
 
 
-def leave(reason: str) -> NoReturn:
+def end_process(reason: str) -> NoReturn:
     """End this process at once: the user's code must not act for a run that others may have."""
     _log.critical("%s; this process ends now", reason)
     for handler in logging.getLogger().handlers:
@@ -55,7 +55,7 @@ class Journal:
     """
 
     def __init__(
-        self, store: SyncStore, *, lease_ms: int, lost: Callable[[str], NoReturn] = leave
+        self, store: SyncStore, *, lease_ms: int, lost: Callable[[str], NoReturn] = end_process
     ) -> None:
         self.store, self.keys = store, store.keys
         self.lease_ms = lease_ms

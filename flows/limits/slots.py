@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from ..context import RunContext
     from ..journal.journal import Journal
 
-FREE: Final = 2
-"""The store's answer where nothing limits; 1 is for slots that one has, 0 for a place in line."""
+# What the store answers to who asks for slots; a limit that has none free, and no time, is -1.
+_IN_LINE: Final = 0
+_GRANTED: Final = 1
+_UNLIMITED: Final = 2
 _TOO_SMALL: Final = -2
 _HEAR_SECONDS: Final = 1
 _LOOK_SECONDS: Final = 1.0
@@ -124,15 +126,15 @@ class Slots:
         with self._lock:  # before the store is asked: its word may be here before its answer
             self._waiting[claim.token] = claim
         answer = self._journal.call("acquire", *claim.arguments)
-        if answer == 0:
+        if answer == _IN_LINE:
             self._start_hearing()
             return claim
-        self._settle(claim.token, has=answer == 1)
+        self._settle(claim.token, has=answer == _GRANTED)
         if answer < 0:
             raise _refusal(answer, wanted)
-        if answer == FREE and wanted.strict:
+        if answer == _UNLIMITED and wanted.strict:
             raise NoLimit(f"no limit is called {' or '.join(wanted.limits)}")
-        return None if answer == FREE else claim
+        return None if answer == _UNLIMITED else claim
 
     def release(self, claim: Claim) -> None:
         """Give slots back, or a place in line up."""
@@ -175,7 +177,7 @@ class Slots:
             self._settle(claim.token, has=False)
         elif now - claim.asked > _ASK_AGAIN_SECONDS:
             claim.asked = now
-            if self._journal.call("acquire", *claim.arguments) == 1:
+            if self._journal.call("acquire", *claim.arguments) == _GRANTED:
                 self._settle(claim.token, has=True)
 
     def _still_waiting(self) -> list[Claim]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..calls.parameters import require_fitting
 from ..states import State
-from .flowrun import DEFAULT_QUEUE, FlowRun, new_run
+from .flowrun import DEFAULT_POOL, DEFAULT_QUEUE, FlowRun, new_run
 
 
 def run_of(
@@ -37,7 +37,7 @@ def run_of(
         state=State("Scheduled", message),
         deployment=name,
         entrypoint=deployment["entrypoint"],
-        pool=deployment.get("work_pool") or "default",
+        pool=deployment.get("work_pool") or DEFAULT_POOL,
         queue=deployment.get("queue") or DEFAULT_QUEUE,
         parameters=together,
         tags=tuple(dict.fromkeys([*(deployment.get("tags") or ()), *tags])),

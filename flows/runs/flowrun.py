@@ -14,6 +14,9 @@ from ..again import Marks
 from ..names import run_name
 from ..states import State, StateType, timestamp
 
+DEFAULT_POOL: Final = "default"
+"""Whose workers run what names no pool; `upshot up` has one for it."""
+
 DEFAULT_QUEUE: Final = "default"
 """Where runs wait in a work pool whose deployment names no queue."""
 

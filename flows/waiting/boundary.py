@@ -63,7 +63,7 @@ def stand_still(journal: Journal, held: HeldRun) -> None:
     Raises:
         Suspending: its process is to leave.
     """
-    with held.standing:
+    with held.waiting:
         while journal.refresh(held) is StateType.PAUSED:
             if held.run.state.name == "Suspended" and leaves(held.run):
                 held.unfinished = True
