@@ -1,9 +1,12 @@
-"""Lets coroutines call what blocks."""
+"""Lets coroutines call what blocks, and what blocks call coroutine functions."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 R = TypeVar("R")
@@ -19,3 +22,20 @@ async def aside(function: Callable[..., R], *args: Any) -> R:
             if running.cancelled():
                 raise
     return running.result()
+
+
+def called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function or coroutine function and return what it returns.
+
+    A coroutine gets an event loop of its own, and a thread where this one runs a loop already.
+    """
+    made = function(*args, **kwargs)
+    if not inspect.iscoroutine(made):
+        return made
+    if asyncio._get_running_loop() is None:
+        return asyncio.run(made)
+    thread = ThreadPoolExecutor(1, "upshot-beside")
+    try:
+        return thread.submit(copy_context().run, asyncio.run, made).result()
+    finally:
+        thread.shutdown(wait=False)

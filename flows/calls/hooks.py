@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import threading
-from collections.abc import Callable
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
+from ..aside import called
 from ..logs.capturing import run_logger
 from ..states import State, StateType
 from .outcomes import explain
@@ -37,30 +33,3 @@ def call_hooks(definition: Definition[..., Any], run: Any, state: State) -> None
             called(hook, definition, run, state)
         except Exception as error:  # noqa: BLE001 - it is code of the user's own, beside the run
             run_logger().error("hook %s failed: %s", named, explain(error), exc_info=error)
-
-
-def called(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function or coroutine function and return what it returns."""
-    made = function(*args)
-    return _awaited(made) if inspect.iscoroutine(made) else made
-
-
-def _awaited(coroutine: Any) -> Any:
-    """Run a coroutine to its end, on a loop of its own where this thread runs one already."""
-    if asyncio._get_running_loop() is None:
-        return asyncio.run(coroutine)
-    outcome: list[Any] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(asyncio.run(coroutine))
-        except BaseException as error:  # noqa: BLE001 - it is raised again where it was called
-            failures.append(error)
-
-    thread = threading.Thread(target=copy_context().run, args=(run,), name="upshot-hook")
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return outcome[0]

@@ -6,7 +6,6 @@ No run is recorded, so nothing is tried again, cached or kept either.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import threading
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from upshot.events.ids import new_id
 
+from ..aside import called
 from ..exceptions import UpstreamFailed
 from ..states import State
 from .arguments import futures_in, resolve
@@ -94,17 +94,7 @@ class _Call:
                 state = future.wait()
                 if state is not None and not state.completed:
                     raise UpstreamFailed(f"{future.name} is {state.name}")
-            value = self._task.body(*resolve(self._args), **resolve(self._kwargs))
-            return State("Completed", data=_ended(value))
+            value = called(self._task.body, *resolve(self._args), **resolve(self._kwargs))
+            return State("Completed", data=value)
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
             return ended_by(error)
-
-
-def _ended(value: Any) -> Any:
-    """Return a value, or what a coroutine comes to, on an event loop of its own."""
-    if not inspect.iscoroutine(value):
-        return value
-    if asyncio._get_running_loop() is None:
-        return asyncio.run(value)
-    with ThreadPoolExecutor(1) as beside:  # whoever helps has a loop of their own
-        return beside.submit(asyncio.run, value).result()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, TypeVar
 
-from ..calls.hooks import called
+from ..aside import called
 from ..calls.outcomes import explain
 from ..exceptions import InvalidAsset
 from ..given import DICT, FLAG, FUNCTION, TEXT, is_text, maybe, require, shown, text

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..aside import called
 from ..calls.generating import CLOSED
-from ..calls.hooks import call_hooks, called
+from ..calls.hooks import call_hooks
 from ..calls.outcomes import ended_by, explain
 from ..context import Here
 from ..exceptions import Suspending, TimedOut, UpstreamFailed

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ..calls.hooks import called
+from ..aside import called
 from ..calls.outcomes import explain
 from ..context import here
 from ..exceptions import TransactionFailed, WrongArgument
