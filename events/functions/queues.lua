@@ -180,22 +180,40 @@ local function told_of(root, id, limit)
   return {id, redis.call('ZSCORE', root .. ':due', id) or '', redis.call('HGETALL', root .. ':run:' .. id), limit or ''}
 end
 
--- Uses an entry to tell that a run must wait, where that is to be told; else it is gone.
+-- Uses an entry to tell that a run must wait, where that is to be told; else it is gone. Returns the run and its limit.
 local function tell(root, pool, entry, named)
   local id, limit, queue = kept_waiting(root, pool, named)
   if not id then
     finish_entry(root, pool, entry)
-    return {}
+    return nil
   end
   redis.call('SADD', told_to_wait(root, pool, queue), id)
   redis.call('HSET', root .. ':picks:' .. pool, entry, TELLS .. id)
-  return told_of(root, id, limit)
+  return id, limit
 end
 
 -- A worker that was to tell something may not have done so: then another one is to.
 local function untell(root, pool, id)
   if asked_for(root, id .. QUEUED) then return end
   redis.call('SREM', told_to_wait(root, pool, redis.call('HGET', root .. ':run:' .. id, 'queue') or 'default'), id)
+end
+
+-- Returns the run that an entry is for from now on, and the limit for which it has to wait; nil where there is none.
+local function pick(root, pool, entry, named)
+  local picks = root .. ':picks:' .. pool
+  local id = redis.call('HGET', picks, entry)
+  if id then return string.sub(id, 1, 1) ~= TELLS and id or nil end
+  -- Somebody took it for left behind, and has called another worker.
+  if #redis.call('XRANGE', root .. ':queue:' .. pool, entry, entry) == 0 then return nil end
+  if not redis.call('HGET', root .. ':run:' .. named, 'place') and still_waits(root, named) then
+    enqueue(root, named, pool)
+  end
+  local found = next_run(root, pool)
+  if not found then return tell(root, pool, entry, named) end
+  redis.call('ZREM', ready(root, pool, found.queue), found.id)
+  occupy(root, found.id, pool, found.queue)
+  redis.call('HSET', picks, entry, found.id)
+  return found.id
 end
 
 -- upshot_pick root | pool, entry, run that the entry names
@@ -208,20 +226,8 @@ end
 -- Without a run that may begin the entry calls nobody any more, and there is nothing to return where nothing is to
 -- be told.
 redis.register_function{function_name='upshot_pick', flags={'allow-oom'}, callback=function(keys, args)
-  local root, pool, picks = keys[1], args[1], keys[1] .. ':picks:' .. args[1]
-  local id = redis.call('HGET', picks, args[2])
-  if id then return string.sub(id, 1, 1) ~= TELLS and told_of(root, id) or {} end
-  -- Somebody took it for left behind, and has called another worker.
-  if #redis.call('XRANGE', root .. ':queue:' .. pool, args[2], args[2]) == 0 then return {} end
-  if not redis.call('HGET', root .. ':run:' .. args[3], 'place') and still_waits(root, args[3]) then
-    enqueue(root, args[3], pool)
-  end
-  local found = next_run(root, pool)
-  if not found then return tell(root, pool, args[2], args[3]) end
-  redis.call('ZREM', ready(root, pool, found.queue), found.id)
-  occupy(root, found.id, pool, found.queue)
-  redis.call('HSET', picks, args[2], found.id)
-  return told_of(root, found.id)
+  local id, limit = pick(keys[1], args[1], args[2], args[3])
+  return id and told_of(keys[1], id, limit) or {}
 end}
 
 -- upshot_wait root | run id, reached event, acquired event up to its payload

@@ -172,6 +172,18 @@ redis.register_function{function_name='upshot_take_run', flags={'allow-oom'}, ca
   return taken
 end}
 
+-- upshot_take_next root | pool, entry, (as upshot_transition, of the run that the entry names)
+-- Touches: as upshot_pick and upshot_take_run, in one step: mostly the run that an entry names is the one that it is for.
+-- Returns {version, epoch} and an empty list; where another run is picked, or this one can't be taken, an empty list and
+-- what upshot_pick returns.
+redis.register_function{function_name='upshot_take_next', flags={'allow-oom'}, callback=function(keys, args)
+  local id, limit = pick(keys[1], args[1], args[2], args[3])
+  local taken = id == args[3] and not limit and transition(keys[1], {unpack(args, 3)})
+  if not taken or taken.err then return {{}, id and told_of(keys[1], id, limit) or {}} end
+  finish_entry(keys[1], args[1], args[2])
+  return {taken, {}}
+end}
+
 -- upshot_record_tasks root | run id, epoch, batch number, (task run id, type, record, event)*
 -- Touches: run:<id>, tasks:<id>, order:<id>, sums:<id>, log, logs:<id>, seen, counters, and as data.lua says. A flow process
 -- writes its tasks' states in batches under its epoch; a batch that was sent again is answered and not written again.

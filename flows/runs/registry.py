@@ -74,19 +74,22 @@ class Runs(RunReader):
         """
         return await self._transition(("take_run", run.pool, entry), run, state, own=False)
 
+    async def take_next(
+        self, run: FlowRun, state: State, entry: str
+    ) -> tuple[FlowRun | None, list[Any]]:
+        """Do the same with the run that the entry names, where that is the next one.
+
+        Otherwise it is as it was, and what ``upshot_pick`` answers comes instead.
+        """
+        arguments = transition_arguments(run, state, lease_ms=self.lease_ms, own=False)
+        taken, picked = await self._store.call("take_next", run.pool, entry, *arguments)
+        return _changed(run, state, taken) if taken else None, picked
+
     async def _transition(
         self, call: tuple[str, ...], run: FlowRun, state: State, **how: Any
     ) -> FlowRun:
         arguments = transition_arguments(run, state, lease_ms=self.lease_ms, **how)
-        version, epoch = await self._store.call(*call, *arguments)
-        changed = after(
-            run,
-            state,
-            started=how.get("started", False),
-            cause=how.get("cause"),
-            fields=how.get("fields"),
-        )
-        return replace(changed, version=version, epoch=epoch)
+        return _changed(run, state, await self._store.call(*call, *arguments), **how)
 
     async def retry(
         self,
@@ -235,3 +238,11 @@ class Runs(RunReader):
         )
         now = unix_ms(clock)
         return _Seen(lease is not None, now, bool(owes))
+
+
+def _changed(run: FlowRun, state: State, answer: list[int], **how: Any) -> FlowRun:
+    """Return a run as it is now that the store has answered that it changed."""
+    started, cause = how.get("started", False), how.get("cause")
+    changed = after(run, state, started=started, cause=cause, fields=how.get("fields"))
+    version, epoch = answer
+    return replace(changed, version=version, epoch=epoch)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -24,6 +24,7 @@ from upshot.flows.runs.registry import Runs
 from upshot.flows.states import State, StateType
 
 from .limited import Limited, limit_of
+from .pool import Pool, ask_for_pool, pool_of
 
 log = structlog.get_logger(__name__)
 
@@ -53,13 +54,31 @@ class Claims:
         self._worker = worker
         self._limited = Limited(store, runs)
 
-    async def claim(self, waiting: Waiting) -> FlowRun | None:
-        """Make a run Pending for this worker; None: there is none to be had. Settle the entry then.
+    async def claim(self, waiting: Waiting) -> tuple[FlowRun, Pool] | None:
+        """Make a run Pending for this worker, and tell how its pool is defined now.
+
+        None says that there is no run to be had. Settle the entry then.
 
         Raises:
             StoreUnavailable: it is not known; the entry stays and comes again.
         """
-        picked = await self._store.call("pick", self._pool, waiting.entry, waiting.run_id)
+        keys = self._store.keys
+        named, pool = await self._store.pipeline(
+            [("HGETALL", keys("run", waiting.run_id)), ask_for_pool(keys, self._pool)]
+        )
+        run = await self._take(parse_run(named) if named else None, waiting)
+        return None if run is None else (run, pool_of(pool))
+
+    async def _take(self, named: FlowRun | None, waiting: Waiting) -> FlowRun | None:
+        """Take the run that an entry names, which mostly is the next one, or the one that is."""
+        if named is None or not _waits(named):
+            picked = await self._store.call("pick", self._pool, waiting.entry, waiting.run_id)
+            return await self._take_picked(picked, waiting.entry)
+        run, picked = await self._runs.take_next(named, self._taken(), waiting.entry)
+        return run or await self._take_picked(picked, waiting.entry)
+
+    async def _take_picked(self, picked: list[Any], entry: str) -> FlowRun | None:
+        """Take the run that was picked for an entry, unless a limit keeps it from beginning."""
         if not picked:  # what waits may not begin now; when it may, a worker is called again
             return None
         _, due, told, limit = picked
@@ -67,12 +86,12 @@ class Claims:
             return None
         fields = dict(zip(told[::2], told[1::2], strict=True))
         run = parse_run(fields)
-        if run.state.type is not StateType.SCHEDULED:
+        if not _waits(run):
             return None
         try:
             if limit and not await self._limited.meet(run, limit.decode()):
                 return None
-            return await self._pending(run, waiting.entry)
+            return await self._pending(run, entry)
         except (Conflict, IllegalTransition, NotFound):
             return None  # somebody else was faster
 
@@ -85,15 +104,21 @@ class Claims:
 
     async def _pending(self, run: FlowRun, entry: str) -> FlowRun | None:
         """Make a run Pending, and take its entry away; unless a limit keeps it from beginning."""
-        state = State("Pending", f"taken by worker {self._worker}")
         try:
-            return await self._runs.take(run, state, entry)
+            return await self._runs.take(run, self._taken(), entry)
         except LimitReached as error:
             there_is_room = await self._limited.meet(run, limit_of(error))
         return await self._pending(run, entry) if there_is_room else None
+
+    def _taken(self) -> State:
+        return State("Pending", f"taken by worker {self._worker}")
 
     async def give_back(self, run: FlowRun, reason: str) -> None:
         """Put a run that could not be started back, for another try a little later."""
         state = State("Scheduled", f"worker {self._worker} could not start it: {reason}")
         due = int((time.time() + AGAIN_SECONDS) * 1000)
         await self._runs.transition(run, state, own=True, due_ms=due)
+
+
+def _waits(run: FlowRun) -> bool:
+    return run.state.type is StateType.SCHEDULED

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from upshot.events.store import Store
+from upshot.events.keys import Keys
 from upshot.flows.deployments.jobs import DEFAULT_TYPE
 from upshot.services.definitions.switching import WORK_POOL
 from upshot.services.definitions.versions import definition_in
@@ -24,12 +24,12 @@ class Pool:
     job: Mapping[str, Any]
 
 
-async def defined_pool(store: Store, name: str) -> Pool:
-    """Return a pool as it is defined now; one that nobody has defined is there all the same.
+def ask_for_pool(keys: Keys, name: str) -> tuple[str, ...]:
+    """Return the command that asks the store for a pool's definition."""
+    return ("HGET", keys("docs", WORK_POOL), name)
 
-    Raises:
-        StoreUnavailable: the store does not answer.
-    """
-    stored = await store.execute("HGET", store.keys("docs", WORK_POOL), name)
+
+def pool_of(stored: bytes | None) -> Pool:
+    """Return a pool as it is stored; one that nobody has defined is there all the same."""
     doc = definition_in(stored)
     return Pool(doc.get("type") or DEFAULT_TYPE, doc.get("job") or {})

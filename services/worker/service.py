@@ -25,7 +25,7 @@ from upshot.services.endings import Loss, describe_exit, loss_of, settle
 
 from ..exceptions import CannotLaunch
 from .claims import Claims, Waiting
-from .pool import Pool, defined_pool
+from .pool import Pool
 from .presence import Presence
 from .queue import Queue
 from .runners.base import RECORDED
@@ -123,12 +123,10 @@ class Worker:
             await self._launch(*claimed)
 
     async def _claim(self, waiting: Waiting) -> tuple[FlowRun, Pool] | None:
-        pool = await defined_pool(self._store, self._pool)
-        run = await self._claims.claim(waiting)
-        if run is None:
+        claimed = await self._claims.claim(waiting)
+        if claimed is None:
             await self._claims.settle(waiting)
-            return None
-        return run, pool
+        return claimed
 
     async def _launch(self, run: FlowRun, pool: Pool) -> None:
         job = Job(next(self._numbers), run.id, run.epoch, run.name, run.entrypoint)

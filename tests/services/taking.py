@@ -50,10 +50,10 @@ class Taking:
     async def next(self) -> str | None:
         """Read entries and take runs until one is had; return its id."""
         while (entry := await self.read()) is not None:
-            run = await self.claims.claim(entry)
+            claimed = await self.claims.claim(entry)
             await self.claims.settle(entry)
-            if run is not None:
-                return run.id
+            if claimed is not None:
+                return claimed[0].id
         return None
 
     async def all(self) -> list[str]:
