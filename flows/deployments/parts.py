@@ -44,11 +44,12 @@ def _cancel(context: RunContext, run_id: str) -> None:
     """Ask a run to stop; one that has ended, or keeps changing, is left alone."""
     journal = context.journal
     for _ in range(_ATTEMPTS):
-        run = read_run(journal, run_id)
+        if (run := read_run(journal, run_id)) is None:
+            return
         lease = journal.execute("ZSCORE", journal.keys("leases"), run_id)
         owes = bool(journal.execute("EXISTS", journal.keys("open", run_id)))
-        change = run and cancelled(run, _WHY, occupied=lease is not None, owes=owes)
-        if run is None or change is None:
+        change = cancelled(run, _WHY, occupied=lease is not None, owes=owes)
+        if change is None:
             return
         try:
             journal.call("transition", *change_arguments(run, change, lease_ms=journal.lease_ms))

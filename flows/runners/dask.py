@@ -6,11 +6,13 @@ import asyncio
 import logging
 import pickle
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from ..calls.interrupting import raise_in
 from ..context import Here
-from ..exceptions import ClusterUnavailable, MissingExtra, ProcessDied, WrongArgument
+from ..exceptions import ClusterUnavailable, Interrupted, MissingExtra, ProcessDied, WrongArgument
 from ..given import DICT, FUNCTION, TEXT, maybe, require, wrong
 from .base import Pool
 from .nested import Nested
@@ -18,10 +20,11 @@ from .order import Done, Said, execute, pack, packed_done
 from .pools import ElsewherePool
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Worker
 
     from ..definitions.taskdef import Task
 
+_CLEANS_SECONDS: Final = 2.0
 _CLOSING_SECONDS: Final = 5.0
 
 
@@ -163,17 +166,34 @@ async def _left(opening: asyncio.Task[Client]) -> None:
 
 
 async def _told(client: Client, order: bytes, key: str) -> bytes:
-    """Have a worker execute an order; return what it tells of it."""
+    """Have a worker execute an order; return what it tells of it.
+
+    When it is not wanted any more, the function is interrupted, and gets some time to clean up.
+    """
+    from distributed import wait
+
     future = client.submit(_run, order, key=key, pure=False)
     try:
         told: bytes = await future
         return told
     except asyncio.CancelledError:
         if client.status == "running":
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLEANS_SECONDS):
+                    await client.run(_interrupt, key, on_error="ignore")
+                    await wait(future)
             await future.cancel()
         raise
     finally:
         future.release()
+
+
+def _interrupt(key: str, dask_worker: Worker) -> None:
+    """Raise in the function of an order where this worker runs it, so that it cleans up."""
+    with dask_worker.active_threads_lock:
+        for thread, running in dask_worker.active_threads.items():
+            if running == key:
+                raise_in(thread, Interrupted)
 
 
 def _run(order: bytes) -> bytes:

@@ -8,10 +8,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.waiting import eventually
 from upshot import (
     AsyncioTaskRunner,
     DaskTaskRunner,
@@ -28,7 +30,7 @@ from upshot import (
 from upshot.flows.exceptions import ClusterUnavailable, OutsideRun, TimedOut
 from upshot.flows.states import State
 
-from .conftest import Seen
+from .conftest import Processes, Seen
 
 
 @pytest.fixture(scope="module")
@@ -278,6 +280,37 @@ def test_a_cluster_runs_again_what_a_killed_worker_ran(seen: Seen, cluster: Any)
 
     assert f() == list(range(60))
     assert {record["state"]["name"] for record in seen.tasks().values()} == {"Completed"}
+
+
+@of_one_cluster
+def test_a_cancelled_run_interrupts_what_it_has_a_cluster_do(
+    processes: Processes, tmp_path: Path, cluster: Any
+) -> None:
+    source = f"""
+    import time
+    from pathlib import Path
+    from upshot import DaskTaskRunner, flow, task
+
+    @task
+    def work(here):
+        Path(here, "begun").touch()
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            Path(here, "cleaned").touch()
+
+    @flow(task_runner=DaskTaskRunner(address={cluster.scheduler_address!r}))
+    def f():
+        work.submit({str(tmp_path)!r}).result()
+    """
+    run = processes.create(f"{processes.module(source)}:f")
+    process = processes.start(processes.take(run.id), lease_ms=600)
+    eventually((tmp_path / "begun").exists)
+    processes.change(run.id, State("Cancelling"))
+    process.end()
+    assert (tmp_path / "cleaned").exists()
+    assert processes.seen.run(run.id).state.message == "cancelled while it ran"
 
 
 def test_tasks_go_on_when_a_lost_cluster_is_there_again(seen: Seen) -> None:
