@@ -9,11 +9,14 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from ..context import here
 from ..exceptions import Interrupted, TimedOut
-from .interrupting import raise_in
+from .interrupting import children_of, end_children, raise_in
+
+_HEEDS_SECONDS: Final = 0.5
+"""How long a thread that was interrupted has to see to the processes that it started."""
 
 
 class _TimeIsOver(Interrupted):
@@ -147,9 +150,17 @@ def _with_thread(
     finally:
         if not outcome and thread.ident is not None:
             raise_in(thread.ident, _TimeIsOver)
+            _end_what_it_waits_for(thread, thread.ident)
     if not outcome:
         raise timed_out(seconds)
     succeeded, value = outcome[0]
     if succeeded:
         return value
     raise value
+
+
+def _end_what_it_waits_for(thread: threading.Thread, ident: int) -> None:
+    """End the processes of a function that is late, unless it sees to them itself at once."""
+    if children_of(ident):
+        thread.join(_HEEDS_SECONDS)
+        end_children(ident)

@@ -33,12 +33,17 @@ class LoopPool:
     def abort(self, grace: float) -> None:
         self._work.drop_waiting()
         self._interrupt()
-        self._work.wait(grace)
+        self._work.wait(grace / 3)
+        self._insist()
+        self._work.wait(grace * 2 / 3)
         self._work.drop()
 
     def _interrupt(self) -> None:
         """Interrupt what runs."""
         self._loop.cancel()
+
+    def _insist(self) -> None:
+        """End what keeps those from heeding that were interrupted, as far as that is possible."""
 
 
 class ElsewherePool(LoopPool):

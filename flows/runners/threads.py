@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from ..calls.futures import TaskFuture
-from ..calls.interrupting import raise_in
+from ..calls.interrupting import end_children, raise_in
 from ..exceptions import Interrupted
 from .base import LimitedRunner, Pool
 from .pools import LoopPool
@@ -109,6 +109,10 @@ class ThreadPool(LoopPool):
         for thread in list(self._running):
             raise_in(thread, Interrupted)
         super()._interrupt()
+
+    def _insist(self) -> None:
+        for thread in list(self._running):
+            end_children(thread)
 
     def close(self) -> None:
         for _ in range(self._threads):

@@ -140,3 +140,43 @@ def test_a_coroutine_that_keeps_its_event_loop_is_interrupted(
     process.end()
     assert (tmp_path / "cleaned").exists()
     assert processes.seen.run(run.id).state.name == "Cancelled"
+
+
+WAITS = """
+import subprocess
+from pathlib import Path
+from upshot import flow, task
+
+here = Path(__file__).parent
+
+@task
+def waits():
+    with subprocess.Popen(["sleep", "600"]) as child:
+        (here / "child").write_text(str(child.pid))
+        (here / "begun").touch()
+    (here / "cleaned").touch()
+
+@flow
+def f():
+    waits.submit().result()
+
+@flow
+def late():
+    waits.with_options(timeout_seconds=0.5).submit().result()
+"""
+
+
+@pytest.mark.parametrize("name", ["f", "late"])
+def test_a_task_in_a_thread_does_not_wait_on_for_a_process(
+    processes: Processes, tmp_path: Path, name: str
+) -> None:
+    run = processes.create(processes.module(WAITS) + f":{name}")
+    process = processes.start(processes.take(run.id), lease_ms=600)
+    eventually((tmp_path / "begun").exists)
+    if name == "f":
+        processes.change(run.id, State("Cancelling"))
+    process.end()
+    assert not Path("/proc", (tmp_path / "child").read_text()).exists()
+    names = {"f": "Cancelled", "late": "TimedOut"}
+    assert processes.seen.run(run.id).state.name == names[name]
+    assert processes.seen.states("waits-0", run.id)[-1] == names[name]
