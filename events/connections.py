@@ -116,8 +116,12 @@ class BlockingConnections:
             connection, used = self._free.pop()
         except IndexError:  # other threads have them all
             connection, used = self._pool.make_connection(), 0.0
-        if time.monotonic() - used > UNUSED:
-            _connect(connection)
+        try:
+            if time.monotonic() - used > UNUSED:
+                _connect(connection)
+        except BaseException:
+            self._free.append((connection, 0.0))
+            raise
         return connection
 
     def _belong(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any, Final, TypeAlias
 
 import redis
@@ -36,6 +37,9 @@ _AWAY: Final = (
     refusals.BusyLoadingError,
     refusals.ReadOnlyError,
 )
+
+_ANY: Final = sys.maxsize
+"""Connections that a process's threads may have: each that asks needs one."""
 
 _OLDER_AT_ONCE: Final = 500
 """Runs of an older version that one call lists; nobody else is served meanwhile."""
@@ -171,7 +175,7 @@ class SyncStore:
     def __init__(self, url: str, *, timeout: float = 15.0) -> None:
         self.url = url
         self.keys = Keys()
-        pool = redis.ConnectionPool.from_url(url, **_options(timeout))
+        pool = redis.ConnectionPool.from_url(url, max_connections=_ANY, **_options(timeout))
         self._connections = BlockingConnections(pool)
 
     def load_functions(self) -> None:

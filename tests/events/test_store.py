@@ -160,6 +160,18 @@ async def test_a_connection_works_again_once_the_server_is_back(tmp_path: Path) 
         await store.close()
 
 
+def test_however_long_the_server_is_away_blocking_callers_find_it_again(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as server:
+        store = SyncStore(server.url)
+        server.stop()
+        for _ in range(250):
+            with pytest.raises(errors.StoreUnavailable, match="No such file"):
+                store.execute("PING")
+        server.start()
+        assert store.execute("PING") in (b"PONG", "PONG")
+        store.close()
+
+
 async def test_a_server_that_does_not_answer_in_time_is_unavailable(store: Store) -> None:
     hasty = Store(store.url, timeout=0.05)
     with pytest.raises(errors.StoreUnavailable, match=r"within 0\.05 seconds"):
@@ -237,6 +249,26 @@ def test_threads_share_a_blocking_store(sync_store: SyncStore) -> None:
     for thread in threads:
         thread.join()
     assert sync_store.execute("HGET", sync_store.keys("meta"), "n") == b"200"
+
+
+def test_as_many_threads_as_there_are_can_wait_for_the_store(sync_store: SyncStore) -> None:
+    many, queue, errors_met = 150, f"{sync_store.keys.root}:waited", []
+
+    def wait() -> None:
+        try:
+            sync_store.execute("BLPOP", queue, 0)
+        except errors.StoreUnavailable as error:
+            errors_met.append(error)
+
+    threads = [threading.Thread(target=wait) for _ in range(many)]
+    for thread in threads:
+        thread.start()
+    teller = SyncStore(sync_store.url)
+    teller.execute("RPUSH", queue, *range(many))
+    for thread in threads:
+        thread.join()
+    teller.close()
+    assert errors_met == []
 
 
 def test_a_fork_does_not_talk_on_its_parents_connection(store_url: str) -> None:
