@@ -68,6 +68,20 @@ local function leave_lists(root, id, of, kind, state)
   unlist_state(root, id, kind, state)
 end
 
+-- upshot_name_run root | id, epoch, name, doc
+-- Touches: run:<id>, names. A run's own process gives it the name and the tags that its code says. Returns 1.
+redis.register_function{function_name='upshot_name_run', flags={'allow-oom'}, callback=function(keys, args)
+  local root, id = keys[1], args[1]
+  local key, made = root .. ':run:' .. id, number(redis.call('ZSCORE', root .. ':runs', id))
+  local run = redis.call('HMGET', key, 'epoch', 'name')
+  if not run[1] then return refuse('MISSING', 'no run ' .. id) end
+  if run[1] ~= args[2] then return refuse('STALE', 'run ' .. id .. ' is at epoch ' .. run[1]) end
+  redis.call('ZREM', root .. ':names', place_of_name({'', '', '', run[2] or ''}, made, id))
+  redis.call('ZADD', root .. ':names', 0, place_of_name({'', '', '', args[3]}, made, id))
+  redis.call('HSET', key, 'name', args[3], 'doc', args[4])
+  return 1
+end}
+
 -- upshot_list_older root | limit
 -- Touches: unlisted, run:<id>, runs:<state>:<of>, made:<of>, names. Lists and counts runs that
 -- version 3 or an older one has made, where that did not do it, so many in one call. Returns how

@@ -18,6 +18,7 @@ from typing import Final
 from upshot.events.store import SyncStore
 
 from ..aside import aside
+from ..calls.outcomes import ended_by
 from ..definitions.entrypoints import load_flow, why_not_loaded
 from ..journal.journal import EXIT_LOST, Journal
 from ..logs.capturing import capture, run_logger
@@ -27,6 +28,7 @@ from ..states import State, StateType
 from ..taskruns import taskcall as _taskcall  # noqa: F401 - here, so that no child needs to
 from .attempts import Attempts
 from .execution import Execution
+from .naming import name_run
 from .stopping import deaf_at_the_end
 
 EXIT_COMPLETED: Final = 0
@@ -124,6 +126,10 @@ def _run(execution: Execution, *, tells: bool) -> State:
         from ..schemas.telling import tell_of_run
 
         tell_of_run(execution.context.journal, run, flow)
+    try:
+        name_run(execution, flow)
+    except Exception as error:  # noqa: BLE001 - a function of the user's makes the name
+        return execution.finish(ended_by(error))
     attempts = Attempts(execution, flow, (), run.parameters)
     if flow.is_async:
         return asyncio.run(_run_async(attempts))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
+from upshot.events.clock import unix_ms
 from upshot.events.event import Causation
-from upshot.events.store import Argument
+from upshot.events.keys import Keys
+from upshot.events.store import Argument, Commands
 
 from ..results.formats import Kept
 from ..states import State, StateType, timestamp_of
@@ -35,7 +37,7 @@ _DOC: Final = (
     "scheduled",
     "launch",
 )
-"""What of a run never changes, as it is stored in one."""
+"""What of a run does not change with its state, as it is stored in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +55,40 @@ class Change:
     due_ms: int = 0
 
 
+class Seen(NamedTuple):
+    """What besides a run's record decides on a change of it.
+
+    Attributes:
+        occupied: it has a process. now_ms: the store's time, Unix ms.
+        owes: it, or a part of it, has open transactions.
+    """
+
+    occupied: bool
+    now_ms: int
+    owes: bool = False
+
+    @staticmethod
+    def commands(keys: Keys, run_id: str) -> Commands:
+        """Return what to ask of the store, once the run was read.
+
+        What changes in between makes another version of the run.
+        """
+        return [("ZSCORE", keys("leases"), run_id), ("TIME",), ("EXISTS", keys("open", run_id))]
+
+    @classmethod
+    def of(cls, answers: Sequence[Any]) -> Seen:
+        """Return what the answers tell."""
+        lease, clock, owes = answers
+        return cls(lease is not None, unix_ms(clock), bool(owes))
+
+
 def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tuple[Argument, ...]:
     """Return the arguments of ``upshot_create_run``; times in ms, ``due_ms`` as Unix time."""
     run = replace(run, scheduled=timestamp_of(due_ms)) if due_ms else run
     event = state_event(run, run.state, due_ms=due_ms)
-    doc: dict[str, Any] = {key: getattr(run, key) for key in _DOC}
-    doc["tags"] = run.tags
-    doc["causation"] = run.causation and run.causation.model_dump()
     fields: tuple[Argument, ...] = (
         "doc",
-        to_json(doc),
+        _doc(run),
         "state",
         to_json(run.state.to_dict()),
         "attempt",
@@ -79,6 +105,18 @@ def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tup
         run.id, run.state.type.value, run.pool, due_ms, lease_ms,
         event.id, event.to_json(), *fields, *listed,
     )  # fmt: skip
+
+
+def name_arguments(run: FlowRun) -> tuple[Argument, ...]:
+    """Return the arguments of ``upshot_name_run``."""
+    return (run.id, run.epoch, run.name, _doc(run))
+
+
+def _doc(run: FlowRun) -> bytes:
+    doc: dict[str, Any] = {key: getattr(run, key) for key in _DOC}
+    doc["tags"] = run.tags
+    doc["causation"] = run.causation and run.causation.model_dump()
+    return to_json(doc)
 
 
 def transition_arguments(
