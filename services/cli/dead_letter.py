@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import times
-from .printing import Column, field, note, say_json, show
+from .printing import Column, field, note, show, show_fields
 from .session import Context, Format, Limit, Output
 
 app = typer.Typer(help="Actions that were given up: see why, try again.", no_args_is_help=True)
@@ -33,13 +33,15 @@ def ls(context: Context, limit: Limit = 100, output: Output = Format.TABLE) -> N
 
 @app.command()
 def inspect(
-    context: Context, letter: Annotated[str, typer.Argument(metavar="ID", help="Its id.")]
+    context: Context,
+    letter: Annotated[str, typer.Argument(metavar="ID", help="Its id.")],
+    output: Output = Format.JSON,
 ) -> None:
-    """Show a dead letter, with what a replay would do again, as JSON.
+    """Show a dead letter, with what a replay would do again.
 
     Example: upshot dead-letter inspect 1763622000123-0
     """
-    say_json(context.obj.client.get(f"/dead-letters/{letter}"))
+    show_fields(context.obj.client.get(f"/dead-letters/{letter}"), output)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import typer
 
 from . import times
 from .giving import json_object, parameter
-from .printing import Column, field, note, say_json, show
+from .printing import Column, field, note, show, show_fields
 from .session import Context, Format, Output
 from .watching import completed, tell, watch
 
@@ -38,12 +38,12 @@ def ls(context: Context, output: Output = Format.TABLE) -> None:
 
 
 @app.command()
-def inspect(context: Context, name: _Name) -> None:
+def inspect(context: Context, name: _Name, output: Output = Format.JSON) -> None:
     """Show a deployment.
 
     Example: upshot deployment inspect words/readme
     """
-    say_json(context.obj.client.get(f"/deployments/{quote(name)}"))
+    show_fields(context.obj.client.get(f"/deployments/{quote(name)}"), output)
 
 
 @app.command()

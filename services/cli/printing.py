@@ -99,6 +99,11 @@ def show_one(item: Mapping[str, Any], output: Format, rows: Mapping[str, object]
         say(f"{title:<{width}}  {cell(value)}")
 
 
+def show_fields(item: Mapping[str, Any], output: Format) -> None:
+    """Print one thing with all the fields that it has."""
+    show_one(item, output, {name.replace("_", " "): value for name, value in item.items()})
+
+
 def cell(value: object) -> str:
     """Return a value as one line of a table; control characters can't reach the terminal."""
     if value is None or value == "":

@@ -233,6 +233,14 @@ def test_a_run_that_waits_is_cancelled(service: Service) -> None:
     assert found(service, "run", "cancel", made["id"])["state"]["type"] == "Cancelled"
 
 
+def test_a_deployment_is_shown_as_json_or_field_by_field(service: Service) -> None:
+    shown = found(service, "deployment", "inspect", "total/small")
+    assert shown["name"] == "total/small"
+    lines = service.run("deployment", "inspect", "total/small", "-o", "table").stdout.splitlines()
+    assert ["name", "total/small"] in [line.split() for line in lines]
+    assert ["work", "pool", "default"] in [line.split() for line in lines]
+
+
 def test_the_same_key_makes_the_same_run(service: Service) -> None:
     command = ("deployment", "run", "total/small", "--idempotency-key", "today")
     assert found(service, *command)["id"] == found(service, *command)["id"]
