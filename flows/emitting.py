@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from .amount import TOO_MANY, holds_too_many
 from .context import Here, here
 from .given import DICT, TEXT, Kind, is_text, maybe, require
 
@@ -93,7 +94,11 @@ def made_event(
 
 def _checked(fields: dict[str, Any]) -> Event:
     from upshot.events.event import Event, refuse_impostor
+    from upshot.events.exceptions import InvalidEvent
 
+    for name, given in fields.items():
+        if holds_too_many(given):
+            raise InvalidEvent(f"{name}: {TOO_MANY}")
     event = Event.of(**fields)
     refuse_impostor(event)
     return event

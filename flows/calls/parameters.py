@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
+from ..amount import TOO_MANY, holds_too_many
 from ..exceptions import InvalidParameters
 from ..given import shown
 
@@ -134,6 +135,8 @@ def as_json(name: str, value: Any) -> Any:
     """
     from pydantic_core import PydanticSerializationError, from_json, to_json
 
+    if holds_too_many(value):
+        raise InvalidParameters(f"{name}: {TOO_MANY}; put large data in a file, and give its place")
     try:
         written = from_json(to_json(value, inf_nan_mode="constants"))
     except (PydanticSerializationError, ValueError, RecursionError) as error:
@@ -180,6 +183,8 @@ def _require_finite(name: str, value: Any) -> None:
 def _as_json(value: Any) -> Any:
     from pydantic_core import from_json, to_json
 
+    if holds_too_many(value):
+        return f"<{type(value).__name__} that {TOO_MANY}>"
     try:
         return from_json(to_json(value, fallback=_shown, inf_nan_mode="strings"))
     except (ValueError, RecursionError):  # circular, too deep, or text that is not Unicode

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ..amount import TOO_MANY, holds_too_many
 from ..exceptions import InvalidArtifact
 from ..given import is_text, shown
 
@@ -36,6 +37,8 @@ def as_line(field: str, value: Any) -> bytes:
     """Return a value as JSON of one line."""
     from pydantic_core import to_json
 
+    if holds_too_many(value):
+        raise InvalidArtifact(f"{field}: {TOO_MANY}; show a part of it")
     try:
         body: bytes = to_json(value, inf_nan_mode="null", fallback=_plain)
     except (ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pydantic_core import from_json, to_json
 
+from ..amount import TOO_MANY, holds_too_many
 from ..context import METADATA, Here, RunContext, here
 from ..emitting import made_event
 from ..exceptions import AssetCheckFailed, InvalidAsset
@@ -79,6 +80,8 @@ def checked_metadata(metadata: object) -> dict[str, Any]:
     """Return metadata as JSON values, or raise InvalidAsset."""
     if not isinstance(metadata, Mapping):
         raise InvalidAsset(f"metadata: must be a dict, not {type(metadata).__name__}")
+    if holds_too_many(metadata):
+        raise InvalidAsset(f"metadata: {TOO_MANY}")
     try:
         body = to_json(dict(metadata), inf_nan_mode="null")
     except (ValueError, RecursionError) as error:

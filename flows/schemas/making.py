@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from ..amount import holds_too_many
 from .known import is_kept
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def _property(parameter: inspect.Parameter, found: Schema | None) -> Schema:
         return schema
     if default is None and "anyOf" not in schema and "type" in schema:
         return schema  # what nobody may give, and only means that nothing was given
+    if holds_too_many(default):
+        return schema
     try:
         return {**schema, "default": from_json(to_json(default))}
     except (PydanticSerializationError, ValueError, RecursionError):
