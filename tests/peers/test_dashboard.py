@@ -203,6 +203,23 @@ def test_what_somebody_types_stays_while_the_page_is_renewed(
     browser.wait_for_state("Cancelled")
 
 
+def test_a_task_run_leads_to_what_it_said_and_the_log_is_sifted(
+    browser: Browser, deployed: str
+) -> None:
+    run = _start(deployed, "steps", count=12)
+    browser.open(f"/runs/{run}")
+    browser.wait_for_state("Completed")
+    browser.press("step-1")
+    seen = "return [...document.querySelectorAll('#log div:not([hidden])')].map(e => e.innerText)"
+    assert [line.partition(" ")[2] for line in browser.run(seen)] == ["step-1 step 1 is done"]
+    text = browser.driver.find_element(By.NAME, "text")
+    text.clear()
+    text.send_keys("STEP-11 ")
+    assert len(browser.run(seen)) == 1
+    Select(browser.driver.find_element(By.NAME, "least")).select_by_visible_text("error")
+    assert browser.run(seen) == []
+
+
 def test_a_button_cancels_a_run_and_another_runs_it_again(browser: Browser, deployed: str) -> None:
     run = _start(deployed, "steps", count=1_000)
     browser.open(f"/runs/{run}")

@@ -97,6 +97,14 @@ async def test_runs_are_filtered_and_paged(api: Api) -> None:
     assert (await _page(api, "/runs" + older.replace("&amp;", "&"))).count("<tr>") == 3
 
 
+async def test_runs_are_filtered_by_when_they_were_made(api: Api) -> None:
+    run = await _make(api)
+    assert run.name in await _page(api, "/runs?since=1h")
+    assert "the last hour</option>" in await _page(api, "/runs?since=1h")
+    assert run.name not in await _page(api, "/runs?since=2100-01-01T00:00:00Z")
+    assert "how long ago" in await _page(api, "/runs?since=soon", 422)
+
+
 async def test_a_run_shows_its_state_and_why_and_what_can_be_done(api: Api) -> None:
     run = await _make(api, "Pending", "Running", "Failed", deployment="etl/nightly")
     text = await _page(api, f"/runs/{run.id}")

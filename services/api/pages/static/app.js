@@ -88,7 +88,9 @@ function unfollow() {
 
 function show(box) {
   const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 20;
-  box.append(...waiting.slice(-MOST_LINES).map(line));
+  const rows = waiting.slice(-MOST_LINES).map(line);
+  sift(rows);
+  box.append(...rows);
   waiting = [];
   while (box.childElementCount > MOST_LINES) box.firstElementChild.remove();
   if (atEnd) box.scrollTop = box.scrollHeight;
@@ -106,6 +108,33 @@ function line({ time, level, task, message }) {
   return row;
 }
 
+// Which lines are shown: from a level on, with a text in them, as a task run's name is.
+const LEVELS = ["debug", "info", "warning", "error", "critical"];
+
+function sift(rows) {
+  const { least, text } = document.getElementById("sieve");
+  const from = LEVELS.indexOf(least.value);
+  const wanted = text.value.toLowerCase();
+  for (const row of rows) {
+    row.hidden = LEVELS.indexOf(row.lastChild.className) < from
+      || !row.textContent.toLowerCase().includes(wanted);
+  }
+}
+
+function sifted(event) {
+  if (!event.target.closest("#sieve")) return;
+  event.preventDefault(); // of a form that is sent: nobody is to be asked
+  sift(document.getElementById("log").children);
+}
+
+// A task run of the timeline leads to what it said; the blank ends its name: load-1 is not load-10.
+function asked(event) {
+  const link = event.target.closest("[data-said]");
+  if (!link) return;
+  document.getElementById("sieve").text.value = `${link.dataset.said} `;
+  sift(document.getElementById("log").children);
+}
+
 function attend() {
   listen();
   if (document.hidden) return unfollow();
@@ -114,6 +143,9 @@ function attend() {
 }
 
 document.addEventListener("visibilitychange", attend);
+for (const change of ["input", "change"]) document.addEventListener(change, sifted);
+document.addEventListener("submit", sifted);
+document.addEventListener("click", asked);
 window.addEventListener("pagehide", () => { deafen(); unfollow(); });
 window.addEventListener("pageshow", (event) => event.persisted && attend());
 // Of an address with a password in it browsers ask for nothing more; by now they know the password.
