@@ -55,7 +55,7 @@ end
 local function release_run(root, id)
   local names = {}
   for _, token in ipairs(redis.call('HKEYS', root .. ':asked:' .. id)) do
-    for _, name in ipairs(give_up(root, token)) do names[#names + 1] = name end
+    for _, name in ipairs(abandon(root, token)) do names[#names + 1] = name end
   end
   if #names > 0 then advance(root, names) end
 end
@@ -127,7 +127,7 @@ end}
 redis.register_function{function_name='upshot_release', flags={'allow-oom'}, callback=function(keys, args)
   local names = {}
   for _, token in ipairs(args) do
-    for _, name in ipairs(give_up(keys[1], token)) do names[#names + 1] = name end
+    for _, name in ipairs(abandon(keys[1], token)) do names[#names + 1] = name end
   end
   advance(keys[1], names)
   return 1

@@ -88,8 +88,21 @@ local function give_up(root, token)
   return ask.limits
 end
 
+local function tell_over(root, ask, told)
+  local waited = integer(now_ms() - ask.since)
+  append(root, told .. '{"waited_ms":' .. waited .. ',"slots":' .. integer(ask.slots) .. '}}')
+end
+
 -- Says that a wait is over.
 local function tell_acquired(root, ask)
-  local waited = integer(now_ms() - ask.since)
-  append(root, ask.told .. '{"waited_ms":' .. waited .. ',"slots":' .. integer(ask.slots) .. '}}')
+  tell_over(root, ask, ask.told)
+end
+
+-- Does as give_up, and says so of a wait that is over without slots: each has an event at its end.
+local function abandon(root, token)
+  local ask = asked_for(root, token)
+  if ask and not ask.held and ask.told ~= '' then
+    tell_over(root, ask, (string.gsub(ask.told, '"limit%.acquired"', '"limit.abandoned"', 1)))
+  end
+  return give_up(root, token)
 end

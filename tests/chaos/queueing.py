@@ -257,7 +257,7 @@ class Queueing:
             self._say(f"nothing is told of the end of {run}'s wait for {limit}")
 
     def _follow_waits(self, event: dict[str, Any], waits: set[tuple[str, str]]) -> None:
-        if event["event"] not in ("limit.reached", "limit.acquired"):
+        if event["event"] not in ("limit.reached", "limit.acquired", "limit.abandoned"):
             return
         wait = (event["related"][0]["id"], event["resource"]["name"])
         begins = event["event"] == "limit.reached"

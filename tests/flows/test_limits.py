@@ -11,10 +11,11 @@ import pytest
 from pydantic_core import to_json
 
 from tests.waiting import eventually
-from upshot import concurrency, flow, rate_limit, task
+from upshot import concurrency, flow, rate_limit, resume_flow_run, task
 from upshot.flows.exceptions import LimitTimeout, LimitTooSmall, NoLimit, OutsideRun
+from upshot.flows.states import State
 
-from .conftest import Seen
+from .conftest import Processes, Seen
 
 
 def define(seen: Seen, name: str, limit: int, **more: Any) -> None:
@@ -157,6 +158,47 @@ def test_each_wait_has_its_events_with_the_run_among_the_related(seen: Seen) -> 
     assert reached["resource"]["name"] == "tag:db"
     assert reached["related"][0]["role"] == "flow-run"
     assert acquired["payload"]["waited_ms"] >= 0
+
+
+def test_a_wait_that_is_given_up_has_an_event_at_its_end(seen: Seen) -> None:
+    define(seen, "a", 1)
+
+    @flow
+    def load() -> None:
+        with concurrency("a"), pytest.raises(LimitTimeout), concurrency("a", timeout_seconds=0.05):
+            pass
+
+    load()
+    assert seen.names("limit.") == ["limit.reached", "limit.abandoned"]
+
+
+def test_a_run_that_is_paused_in_a_line_leaves_it_and_stands_in_it_again(
+    processes: Processes,
+) -> None:
+    source = """
+    from upshot import concurrency, flow
+
+    @flow
+    def f():
+        with concurrency("a"):
+            pass
+    """
+    seen = processes.seen
+    define(seen, "a", 1)
+    holder = processes.create("x.py:y")
+    arguments = (holder.id, "", f"{holder.id}/1", 1, 0, 1, "p", b"{}", b"", "a")
+    assert seen.store.call("acquire", *arguments) == 1
+    run = processes.create(f"{processes.module(source)}:f")
+    process = processes.start(processes.take(run.id))
+    eventually(lambda: seen.names("limit.reached"))
+    processes.change(run.id, State("Paused"))
+    eventually(lambda: seen.names("limit.abandoned"))
+    resume_flow_run(run.id)
+    eventually(lambda: len(seen.names("limit.reached")) == 2)
+    seen.store.call("release", f"{holder.id}/1")
+    process.end()
+    told = [name.removeprefix("limit.") for name in seen.names("limit.")]
+    assert told == ["reached", "abandoned", "reached", "acquired"]
 
 
 def test_a_rate_gives_each_call_its_moment(seen: Seen) -> None:

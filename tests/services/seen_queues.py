@@ -82,7 +82,7 @@ async def waits_were_told(store: Store) -> None:
     open_waits: set[tuple[str, str]] = set()
     for _, fields in await store.execute("XRANGE", store.keys("log"), "-", "+"):
         event = from_json(fields[1])
-        if event["event"] == "limit.acquired":
+        if event["event"] in ("limit.acquired", "limit.abandoned"):
             wait = (event["related"][0]["id"], event["resource"]["name"])
             assert wait in open_waits
             open_waits.remove(wait)
@@ -90,7 +90,5 @@ async def waits_were_told(store: Store) -> None:
             wait = (event["related"][0]["id"], event["resource"]["name"])
             assert wait not in open_waits
             open_waits.add(wait)
-        elif event["event"].startswith("flow-run."):
-            run = event["resource"]["id"]
-            open_waits = {each for each in open_waits if each[0] != run}
+
     assert not open_waits
