@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic_core import from_json, to_json
@@ -22,6 +22,9 @@ from .routing import StrictRoute
 router = APIRouter(prefix="/api/v1/dead-letters", tags=["dead letters"], route_class=StrictRoute)
 
 Letter = dict[str, Any]
+
+_SINCE: Final[Letter] = {"to": None}
+"""What letters of older versions lack."""
 
 
 @router.get("")
@@ -98,7 +101,7 @@ async def _read(store: Store, letter: str) -> Letter:
 
 
 def _letter(entry: Any) -> Letter:
-    return {"id": entry[0].decode(), **from_json(entry[1][1])}
+    return {"id": entry[0].decode(), **_SINCE, **from_json(entry[1][1])}
 
 
 def _id(letter: str) -> str:

@@ -86,6 +86,14 @@ async def test_a_dead_letter_is_replayed_once(api: Api) -> None:
     assert (await api.get(LETTERS))["items"] == []
 
 
+async def test_letters_of_older_versions_are_shown_as_well(api: Api) -> None:
+    await bury(api)
+    assert (await api.get(LETTERS))["items"][0]["to"] is None
+    async with api.http.get(f"{api.url}/") as page:
+        assert page.status == 200
+        assert "nobody answers" in await page.text()
+
+
 async def test_a_letter_that_nobody_could_read_can_only_be_thrown_away(api: Api) -> None:
     letter = await bury(api, entry=None, raw="garbage")
     assert (await api.post(f"{LETTERS}/{letter}/replay", 409))["type"].endswith("not-replayable")
