@@ -37,7 +37,7 @@ class Litter:
         self._key_retention_ms = key_retention_ms
 
     async def sweep(self) -> None:
-        """Find what has become litter, and remove some."""
+        """Find what has become litter, and remove what can be removed now."""
         while await self._store.call("sweep_cache", _LIMIT):
             pass
         await self._store.call("sweep_locks")
@@ -45,10 +45,17 @@ class Litter:
         unused_since = unix_ms(clock) - self._key_retention_ms
         while await self._store.call("sweep_committed", unused_since, _LIMIT):
             pass
+        while await self._remove_some():
+            pass
+
+    async def _remove_some(self) -> bool:
+        """Remove some; tell whether others may be left that can be removed now."""
         key = self._store.keys("litter")
-        for item in await self._store.execute("SRANDMEMBER", key, _LIMIT):
-            if await asyncio.to_thread(remove, item.decode()):
-                await self._store.execute("SREM", key, item)
+        found = await self._store.execute("SRANDMEMBER", key, _LIMIT)
+        removed = [each for each in found if await asyncio.to_thread(remove, each.decode())]
+        if removed:
+            await self._store.execute("SREM", key, *removed)
+        return len(removed) > 0 and len(found) == _LIMIT
 
 
 def remove(item: str) -> bool:
