@@ -16,7 +16,7 @@ from upshot.events.store import Store
 from upshot.flows.exceptions import FlowsError
 from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.runs.registry import Runs
-from upshot.flows.states import State
+from upshot.flows.states import State, StateType
 from upshot.services.worker.claims import Claims, Waiting
 
 from .seen_queues import UNDER_WAY, Seen, look
@@ -116,7 +116,7 @@ class MovedQueues:
     async def _take(self, waiting: Waiting) -> None:
         async def work(store: Any) -> None:
             claims = Claims(store, Runs(store), "default", "w")
-            taker.claimed = await claims.claim(waiting)
+            taker.claimed, _ = await claims.claim(waiting) or (None, None)
             await claims.settle(waiting)
 
         taker = Taker(waiting, Stepped(self.store, work))
@@ -130,12 +130,20 @@ class MovedQueues:
             self.takers.remove(taker)
             taker.work.task.result()
         if expected is not None:
-            key = self.store.keys("picks", "default")
-            assert self.do(self.store.execute("HGET", key, taker.waiting.entry)) == expected
+            assert self._chosen(taker.waiting) == expected
+
+    def _chosen(self, waiting: Waiting) -> bytes:
+        """Return the run that an entry is for, which may have been taken in the same step."""
+        key = self.store.keys("picks", "default")
+        picked: bytes | None = self.do(self.store.execute("HGET", key, waiting.entry))
+        if picked is not None:
+            return picked
+        assert self.do(self.runs.get(waiting.run_id)).state.type is StateType.PENDING
+        return waiting.run_id.encode()
 
     def _next_run(self, taker: Taker) -> bytes | None:
         """Return the run that a worker must choose now, where it chooses one."""
-        if taker.work.next[0] != "pick":
+        if taker.work.next[0] not in {"pick", "take_next"}:
             return None
         there = self.do(self.store.execute("XRANGE", self.key, *[taker.waiting.entry] * 2))
         seen = self.see()
