@@ -65,7 +65,7 @@ def _task() -> TaskRun | None:
 
 
 def _root_of(place: Here) -> str:
-    from .joining.store import read_run
+    from .joining.runs import read_run
 
     run = place.context.outermost.flow_run
     while run.parent is not None:

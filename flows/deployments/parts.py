@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
-from upshot.events.exceptions import Conflict
+from upshot.events.exceptions import Conflict, NotFound
 
 from ..context import RunContext, here
 from ..exceptions import Interrupted
-from ..joining.store import read_run
+from ..joining.runs import change_run
 from ..runs.changing import cancelled
 from ..runs.flowrun import FlowRun
-from ..runs.transitions import change_arguments
 from ..states import StateType
 
-_ATTEMPTS: Final = 20
 _WHY: Final = "the run that it is a part of was cancelled"
 
 
@@ -41,18 +39,11 @@ def _is_cancelled(context: RunContext) -> bool:
 
 
 def _cancel(context: RunContext, run_id: str) -> None:
-    """Ask a run to stop; one that has ended, or keeps changing, is left alone."""
-    journal = context.journal
-    for _ in range(_ATTEMPTS):
-        if (run := read_run(journal, run_id)) is None:
-            return
-        lease = journal.execute("ZSCORE", journal.keys("leases"), run_id)
-        owes = bool(journal.execute("EXISTS", journal.keys("open", run_id)))
-        change = cancelled(run, _WHY, occupied=lease is not None, owes=owes)
-        if change is None:
-            return
-        try:
-            journal.call("transition", *change_arguments(run, change, lease_ms=journal.lease_ms))
-        except Conflict:
-            continue
-        return
+    """Ask a run to stop; one that has ended, is forgotten, or keeps changing, is left alone."""
+    with suppress(NotFound, Conflict):
+        change_run(
+            context.journal,
+            run_id,
+            lambda run, seen: cancelled(run, _WHY, seen),
+            lease_ms=context.journal.lease_ms,
+        )

@@ -39,7 +39,8 @@ from ..given import (
     texts,
     whole,
 )
-from ..joining.store import read_run, service_store_here
+from ..joining.runs import read_run
+from ..joining.store import service_store_here
 from ..runs.deployed import run_of
 from ..runs.flowrun import DEFAULT_POOL, FlowRun, new_run
 from ..runs.transitions import create_arguments, transition_arguments

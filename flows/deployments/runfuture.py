@@ -15,7 +15,8 @@ from upshot.events.exceptions import NotFound
 from ..context import here
 from ..exceptions import Interrupted, MissingResult
 from ..given import RUN_ID, WAIT, maybe, require
-from ..joining.store import read_run, service_store_here
+from ..joining.runs import read_run
+from ..joining.store import service_store_here
 from ..results.formats import Kept, restore
 from ..runs.flowrun import FlowRun
 from ..states import State

@@ -18,7 +18,6 @@ from upshot.events.settings import Settings, load_settings
 from upshot.events.store import SyncStore
 
 from ..context import here
-from ..runs.flowrun import FlowRun, parse_run
 
 if TYPE_CHECKING:
     from ..journal.journal import Journal
@@ -95,12 +94,6 @@ def service_store_here() -> Journal | SyncStore:
         return place.context.journal
     require_lasting(joined := join())
     return connect(joined) if place is None else place.context.journal
-
-
-def read_run(store: Journal | SyncStore, run_id: str) -> FlowRun | None:
-    """Return a run as the store has it, or None where there is none."""
-    fields = store.execute("HGETALL", store.keys("run", run_id))
-    return parse_run(fields) if fields else None
 
 
 @cache

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 from ..exceptions import NotRetryable
 from ..states import RETRYABLE, State, StateType
 from .flowrun import FlowRun
-from .transitions import Change
+from .transitions import Change, Seen
 from .undoing import ending
 
 
@@ -33,21 +33,17 @@ def retried(run: FlowRun, message: str, task: str | None = None) -> Change:
     return Change(State("AwaitingRetry", f"{message} from {task}"), fields={**again})
 
 
-def cancelled(run: FlowRun, message: str, *, occupied: bool, owes: bool) -> Change | None:
-    """Decide how a run is cancelled; None where it has ended or is about to.
-
-    Args:
-        occupied: it has a process, which then is to stop. owes: it has open transactions.
-    """
+def cancelled(run: FlowRun, message: str, seen: Seen) -> Change | None:
+    """Decide how a run is cancelled; None where it has ended or is about to."""
     kind = run.state.type
     if run.state.ended or kind is StateType.CANCELLING or run.undo is not None:
         return None
-    if kind in {StateType.SCHEDULED, StateType.PAUSED} and not occupied:
-        return ending(run, State("Cancelled", message), owes=owes)
+    if kind in {StateType.SCHEDULED, StateType.PAUSED} and not seen.occupied:
+        return ending(run, State("Cancelled", message), owes=seen.owes)
     return Change(State("Cancelling", message))
 
 
-def moved(run: FlowRun, state: State, *, occupied: bool, owes: bool) -> Change | None:
+def moved(run: FlowRun, state: State, seen: Seen) -> Change | None:
     """Decide how a run is put into a state; None where it is in it.
 
     What is open is undone before a run without a process ends; that, too, can be ended so.
@@ -61,8 +57,8 @@ def moved(run: FlowRun, state: State, *, occupied: bool, owes: bool) -> Change |
         _require_worker(run)
         if run.state.type is StateType.CANCELLING:
             raise NotRetryable(f"run {run.name} is about to be cancelled")
-    if state.ended and not run.state.ended and not occupied and run.undo is None:
-        return ending(run, state, owes=owes)
+    if state.ended and not run.state.ended and not seen.occupied and run.undo is None:
+        return ending(run, state, owes=seen.owes)
     return Change(state)
 
 

@@ -11,7 +11,7 @@ from upshot.events.store import Argument
 from ..exceptions import InvalidInput, NotPausable, NotResumable
 from ..states import State, StateType, milliseconds_of
 from .flowrun import ANSWER, FlowRun, Pause
-from .transitions import Change
+from .transitions import Change, Seen
 
 
 def leaves(run: FlowRun) -> bool:
@@ -35,13 +35,11 @@ def paused(run: FlowRun, message: str) -> Change | None:
     return Change(State(name, message), lease=under_way, fields={"pause": b""})
 
 
-def resumed(
-    run: FlowRun, message: str, *, occupied: bool, given: object = None, now_ms: int
-) -> Change | None:
+def resumed(run: FlowRun, message: str, seen: Seen, given: object = None) -> Change | None:
     """Decide how a run goes on that a person resumes; None where it goes on already.
 
     Args:
-        occupied: it has a process, which waits. given: the input, None for none.
+        given: the input, None for none.
 
     Raises:
         NotResumable: it has ended, waits for an event, or nobody could run it.
@@ -55,10 +53,10 @@ def resumed(
     if run.pause is None:
         if given is not None:
             raise NotResumable(f"run {run.name} was paused from outside and takes no input")
-        return going_on(run, message, occupied=occupied, now_ms=now_ms)
+        return _going_on(run, message, seen)
     check_input(run.pause, given)
     answer: dict[str, Argument] = {ANSWER + run.pause.key: to_json({"value": given})}
-    return going_on(run, message, occupied=occupied, now_ms=now_ms, fields=answer)
+    return _going_on(run, message, seen, answer)
 
 
 def _require_resumed(run: FlowRun, given: object) -> None:
@@ -67,22 +65,17 @@ def _require_resumed(run: FlowRun, given: object) -> None:
 
 
 def answered(
-    run: FlowRun, key: str, answer: dict[str, Any], message: str, *, occupied: bool, now_ms: int
+    run: FlowRun, key: str, answer: dict[str, Any], message: str, seen: Seen
 ) -> Change | None:
     """Decide how a run goes on whose waiting has ended; None where it does not wait (any more)."""
     if run.state.type is not StateType.PAUSED or run.pause is None or run.pause.key != key:
         return None
     fields: dict[str, Argument] = {ANSWER + key: to_json(answer)}
-    return going_on(run, message, occupied=occupied, now_ms=now_ms, fields=fields)
+    return _going_on(run, message, seen, fields)
 
 
-def going_on(
-    run: FlowRun,
-    message: str,
-    *,
-    occupied: bool,
-    now_ms: int,
-    fields: dict[str, Argument] | None = None,
+def _going_on(
+    run: FlowRun, message: str, seen: Seen, fields: dict[str, Argument] | None = None
 ) -> Change:
     """Let a paused run go on: in the process that it has, else in another one, same attempt.
 
@@ -90,7 +83,7 @@ def going_on(
         NotResumable: it has no process, and no worker could start one.
     """
     cleared: dict[str, Argument] = {**(fields or {}), "pause": b""}
-    if occupied:
+    if seen.occupied:
         return Change(State("Running", message), fields=cleared)
     if not run.pool:
         raise NotResumable(f"run {run.name} was started by hand, and its process is gone")
@@ -98,7 +91,9 @@ def going_on(
     due = milliseconds_of(run.scheduled) if run.scheduled and not begun else 0
     if begun:
         cleared["resumed"] = b"1"
-    return Change(State("Scheduled", message), fields=cleared, due_ms=due if due > now_ms else 0)
+    return Change(
+        State("Scheduled", message), fields=cleared, due_ms=due if due > seen.now_ms else 0
+    )
 
 
 def check_input(pause: Pause, given: object) -> None:

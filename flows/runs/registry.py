@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from upshot.events.clock import unix_ms
 from upshot.events.exceptions import Conflict
 from upshot.events.store import Store
 
@@ -20,6 +19,7 @@ from .reading import RunFilter, RunReader
 from .transitions import (
     Cause,
     Change,
+    Seen,
     after,
     change_arguments,
     create_arguments,
@@ -30,14 +30,6 @@ from .undoing import asked
 __all__ = ["Cause", "RunFilter", "Runs"]
 
 _ATTEMPTS = 20
-
-
-class _Seen(NamedTuple):
-    """What else decides on a change: whether the run has a process, the time, what it owes."""
-
-    occupied: bool
-    now_ms: int
-    owes: bool
 
 
 class Runs(RunReader):
@@ -129,11 +121,7 @@ class Runs(RunReader):
         """Ask a run to stop; one that no process has is Cancelled at once, unless it has open
         transactions: another process undoes these first.
         """
-        return await self._change(
-            run_id,
-            lambda run, seen: cancelled(run, message, occupied=seen.occupied, owes=seen.owes),
-            cause,
-        )
+        return await self._change(run_id, lambda run, seen: cancelled(run, message, seen), cause)
 
     async def undo(self, run_id: str, message: str = "") -> FlowRun:
         """Have what the open transactions of an ended run did undone, after which it is Cancelled.
@@ -152,11 +140,7 @@ class Runs(RunReader):
             IllegalTransition: the rules of states don't let it. NotRetryable: no worker could run
                 it.
         """
-        return await self._change(
-            run_id,
-            lambda run, seen: moved(run, state, occupied=seen.occupied, owes=seen.owes),
-            cause,
-        )
+        return await self._change(run_id, lambda run, seen: moved(run, state, seen), cause)
 
     async def pause(self, run_id: str, message: str = "", *, cause: Cause | None = None) -> FlowRun:
         """Let a run wait until it is resumed; one that is paused already stays as it is.
@@ -186,28 +170,22 @@ class Runs(RunReader):
             NotResumable: it has ended, waits for an event, or no worker could run it.
             InvalidInput: naming each wrong field; the run waits on.
         """
-
-        def decide(run: FlowRun, seen: _Seen) -> Change | None:
-            occupied, now = seen.occupied, seen.now_ms
-            return resumed(run, message, occupied=occupied, given=input, now_ms=now)
-
-        return await self._change(run_id, decide, cause)
+        return await self._change(
+            run_id, lambda run, seen: resumed(run, message, seen, input), cause
+        )
 
     async def answer(
         self, run_id: str, key: str, answer: dict[str, Any], message: str = ""
     ) -> FlowRun:
         """End the waiting of a run, once: nothing happens where it is over."""
-
-        def decide(run: FlowRun, seen: _Seen) -> Change | None:
-            occupied, now = seen.occupied, seen.now_ms
-            return answered(run, key, answer, message, occupied=occupied, now_ms=now)
-
-        return await self._change(run_id, decide, None)
+        return await self._change(
+            run_id, lambda run, seen: answered(run, key, answer, message, seen), None
+        )
 
     async def _change(
         self,
         run_id: str,
-        decide: Callable[[FlowRun, _Seen], Change | None],
+        decide: Callable[[FlowRun, Seen], Change | None],
         cause: Cause | None,
     ) -> FlowRun:
         """Do what is decided, once for the same cause."""
@@ -215,7 +193,8 @@ class Runs(RunReader):
             run = await self.get(run_id)
             if cause is not None and cause[0] in run.causes:
                 return run
-            change = decide(run, await self._see(run_id))
+            seen = Seen.of(await self._store.pipeline(Seen.commands(self._store.keys, run_id)))
+            change = decide(run, seen)
             if change is None:
                 return run
             arguments = change_arguments(run, change, lease_ms=self.lease_ms, cause=cause)
@@ -226,18 +205,6 @@ class Runs(RunReader):
             changed = after(run, change.state, cause=cause, fields=change.fields)
             return replace(changed, version=version, epoch=epoch)
         raise Conflict(f"run {run_id} keeps changing")
-
-    async def _see(self, run_id: str) -> _Seen:
-        """Return whether a run has a process, the store's clock, and whether something is open.
-
-        Asked after the run was read: what changes in between makes another version of it.
-        """
-        keys = self._store.keys
-        lease, clock, owes = await self._store.pipeline(
-            [("ZSCORE", keys("leases"), run_id), ("TIME",), ("EXISTS", keys("open", run_id))]
-        )
-        now = unix_ms(clock)
-        return _Seen(lease is not None, now, bool(owes))
 
 
 def _changed(run: FlowRun, state: State, answer: list[int], **how: Any) -> FlowRun:

@@ -17,16 +17,15 @@ from pydantic import (
 )
 from pydantic_core import to_json
 
-from upshot.events.clock import unix_ms
 from upshot.events.event import describe
-from upshot.events.exceptions import Conflict, NotFound
 
 from ..exceptions import FlowPauseTimeout, InvalidInput, WrongArgument
 from ..given import RUN_ID, SPAN, TEXT, maybe, require, wrong
-from ..joining.store import connect, join, read_run
-from ..runs.flowrun import Pause
+from ..joining.runs import change_run
+from ..joining.store import connect, join
+from ..runs.flowrun import FlowRun, Pause
 from ..runs.pausing import resumed
-from ..runs.transitions import change_arguments
+from ..runs.transitions import Change, Seen
 from .asking import Question, ask, flow_place, key_of
 from .sending import as_input
 
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Seconds: TypeAlias = float | timedelta
 HOUR: Final = 3600.0
-_ATTEMPTS: Final = 20
 _NO_TYPE: Final = "must be a type that pydantic reads"
 
 
@@ -214,23 +212,11 @@ def resume_flow_run(flow_run_id: str | UUID, run_input: Any = None) -> Any:
 
 def _resume(run_id: str, given: Any) -> None:
     joined = join()
-    store = connect(joined)
-    for _ in range(_ATTEMPTS):
-        run = read_run(store, run_id)
-        if run is None:
-            raise NotFound(f"no run has the id {run_id!r}")
-        lease, clock = store.pipeline([("ZSCORE", store.keys("leases"), run_id), ("TIME",)])
-        now = unix_ms(clock)
-        occupied = lease is not None
-        change = resumed(run, "resumed by a program", occupied=occupied, given=given, now_ms=now)
-        if change is None:
-            return
-        try:
-            store.call("transition", *change_arguments(run, change, lease_ms=joined.lease_ms))
-        except Conflict:
-            continue
-        return
-    raise Conflict(f"run {run_id} keeps changing")
+
+    def decide(run: FlowRun, seen: Seen) -> Change | None:
+        return resumed(run, "resumed by a program", seen, given)
+
+    change_run(connect(joined), run_id, decide, lease_ms=joined.lease_ms)
 
 
 async def apause_flow_run(*args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,8 @@ from ..context import Here, here
 from ..emitting import emit_event
 from ..exceptions import InvalidInput, InvalidParameters
 from ..given import RUN_ID, TEXT, maybe, require, text
-from ..joining.store import read_run, store_here
+from ..joining.runs import read_run
+from ..joining.store import store_here
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from upshot.flows.exceptions import InvalidInput, NotPausable, NotResumable
 from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
 from upshot.flows.runs.pausing import answered, check_input, paused, resumed
-from upshot.flows.runs.transitions import after
+from upshot.flows.runs.transitions import Seen, after
 from upshot.flows.states import LEGAL, NAMES, State, StateType
 
 SCHEMA = {
@@ -52,7 +52,7 @@ def test_resuming_is_legal_idempotent_or_refused(
 ) -> None:
     one = run(state, pool, attempt=attempt)
     try:
-        change = resumed(one, "why", occupied=occupied, now_ms=0)
+        change = resumed(one, "why", Seen(occupied, 0))
     except NotResumable:
         by_hand = one.state.type is StateType.PAUSED and not (pool or occupied)
         assert by_hand or one.state.ended or one.state.type is StateType.CANCELLING
@@ -70,26 +70,26 @@ def test_resuming_is_legal_idempotent_or_refused(
 def test_a_run_that_was_to_start_later_still_does() -> None:
     late = run("Paused", scheduled="2026-03-04T00:00:00.000000Z")
     due = 1_772_582_400_000
-    change = resumed(late, "", occupied=False, now_ms=due - 1)
+    change = resumed(late, "", Seen(False, due - 1))
     assert change is not None
     assert change.due_ms == due
-    change = resumed(late, "", occupied=False, now_ms=due)
+    change = resumed(late, "", Seen(False, due))
     assert change is not None
     assert change.due_ms == 0
 
 
 def test_an_answer_is_for_the_wait_that_it_answers() -> None:
     one = run("Suspended", pause=Pause("event-1", awaits={"expect": ["a"]}))
-    assert answered(one, "event-2", {"event": {}}, "", occupied=False, now_ms=0) is None
-    change = answered(one, "event-1", {"event": {}}, "", occupied=False, now_ms=0)
+    assert answered(one, "event-2", {"event": {}}, "", Seen(False, 0)) is None
+    change = answered(one, "event-1", {"event": {}}, "", Seen(False, 0))
     assert change is not None
     body = change.fields["input:event-1"]
     assert isinstance(body, bytes)
     assert from_json(body) == {"event": {}}
     gone_on = after(one, change.state, fields=change.fields)
-    assert answered(gone_on, "event-1", {"event": {}}, "", occupied=False, now_ms=0) is None
+    assert answered(gone_on, "event-1", {"event": {}}, "", Seen(False, 0)) is None
     with pytest.raises(NotResumable, match="waits for an event"):
-        resumed(one, "", occupied=False, now_ms=0)
+        resumed(one, "", Seen(False, 0))
 
 
 @pytest.mark.parametrize(
