@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from upshot.events.exceptions import Conflict
-from upshot.events.store import Store
+from upshot.events.store import Argument, Store
 
 from ..exceptions import NoSuchTask
 from ..states import State
@@ -129,9 +129,7 @@ class Runs(RunReader):
         Raises:
             NotUndoable: none is open, the run goes on, or no worker could do it.
         """
-        return await self._change(
-            run_id, lambda run, seen: asked(run, message, owes=seen.owes), None
-        )
+        return await self._change(run_id, lambda run, seen: asked(run, message, owes=seen.owes))
 
     async def change(self, run_id: str, state: State, cause: Cause | None = None) -> FlowRun:
         """Put a run into a state; one that is in it stays as it is.
@@ -179,14 +177,14 @@ class Runs(RunReader):
     ) -> FlowRun:
         """End the waiting of a run, once: nothing happens where it is over."""
         return await self._change(
-            run_id, lambda run, seen: answered(run, key, answer, message, seen), None
+            run_id, lambda run, seen: answered(run, key, answer, message, seen)
         )
 
     async def _change(
         self,
         run_id: str,
         decide: Callable[[FlowRun, Seen], Change | None],
-        cause: Cause | None,
+        cause: Cause | None = None,
     ) -> FlowRun:
         """Do what is decided, once for the same cause."""
         for _ in range(_ATTEMPTS):
@@ -199,17 +197,24 @@ class Runs(RunReader):
                 return run
             arguments = change_arguments(run, change, lease_ms=self.lease_ms, cause=cause)
             try:
-                version, epoch = await self._store.call("transition", *arguments)
+                answer = await self._store.call("transition", *arguments)
             except Conflict:
                 continue
-            changed = after(run, change.state, cause=cause, fields=change.fields)
-            return replace(changed, version=version, epoch=epoch)
+            return _changed(run, change.state, answer, cause=cause, fields=change.fields)
         raise Conflict(f"run {run_id} keeps changing")
 
 
-def _changed(run: FlowRun, state: State, answer: list[int], **how: Any) -> FlowRun:
+def _changed(
+    run: FlowRun,
+    state: State,
+    answer: list[int],
+    *,
+    started: bool = False,
+    cause: Cause | None = None,
+    fields: Mapping[str, Argument] | None = None,
+    **_: Any,
+) -> FlowRun:
     """Return a run as it is now that the store has answered that it changed."""
-    started, cause = how.get("started", False), how.get("cause")
-    changed = after(run, state, started=started, cause=cause, fields=how.get("fields"))
+    changed = after(run, state, started=started, cause=cause, fields=fields)
     version, epoch = answer
     return replace(changed, version=version, epoch=epoch)
