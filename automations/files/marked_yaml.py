@@ -33,7 +33,7 @@ _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+0123456789."),
     ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
     ("merge", r"<<", "<"),
@@ -42,6 +42,15 @@ for _tag, _pattern, _first in (
         f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first.replace("\0", ""))
     )
 _Loader.yaml_implicit_resolvers[""] = [("tag:yaml.org,2002:null", re.compile("$"))]
+
+
+def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Return a whole number: of the core schema, where a leading 0 makes none octal."""
+    text = loader.construct_scalar(node)
+    return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 @dataclass(slots=True)
@@ -148,10 +157,18 @@ class _Walk:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(each, (*path, index)) for index, each in enumerate(node.value)]
-        value = self._loader.construct_object(node)
+        value = self._scalar(node)
         if not_finite(value) is not None:
             self._problem(node, f"{NOT_FINITE}; quote it where text is meant")
         return self._filled_in(value, node) if isinstance(value, str) else value
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        try:
+            return self._loader.construct_object(node)
+        except (ValueError, AttributeError):  # so the loader takes what is not as its tag says
+            kind = node.tag.rpartition(":")[2]
+            self._problem(node, f"{node.value[:40]!r} is no {kind}; quote it where text is meant")
+            return None
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         own = {key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)}

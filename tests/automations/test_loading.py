@@ -69,6 +69,10 @@ NO_JSON = f"{NOT_FINITE}; quote it where text is meant"
         ("variables: [{name: a, value: [.nan]}]", "f.yaml:1:31: " + NO_JSON),
         ("variables: [{name: a, value: {b: -.inf}}]", "f.yaml:1:34: " + NO_JSON),
         ("variables: [{name: a, value: 1e999}]", "f.yaml:1:30: " + NO_JSON),
+        ("variables: [{name: a, value: !!int abc}]",
+         "f.yaml:1:30: 'abc' is no int; quote it where text is meant"),
+        (f"variables: [{{name: a, value: {'9' * 5000}}}]",
+         f"f.yaml:1:30: '{'9' * 40}' is no int; quote it where text is meant"),
         ("variables: [{name: a, value: 1, value: 2}]", "f.yaml:1:33: the key 'value' comes twice"),
         ("variables: [{name: a, value: $X}, {name: b, value: '${X}'}]",
          "f.yaml:1:52: the environment has no variable 'X'"),
@@ -122,6 +126,12 @@ def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
         "b.yaml:1:13: variables.0.value: is required",
         "b.yaml:1:20: variables.0.name: does not fit the pattern ^[A-Za-z_][A-Za-z0-9_]*$",
     ]
+
+
+def test_a_leading_zero_makes_no_number_octal() -> None:
+    numbers = "{a: 0123, b: 089, c: -010, d: 0o17, e: 0x1F}"
+    (variable,) = loads(f"variables: [{{name: a, value: {numbers}}}]").variables
+    assert variable.value == {"a": 123, "b": 89, "c": -10, "d": 15, "e": 31}
 
 
 def test_an_alias_may_be_used_but_not_to_blow_up_or_contain_itself() -> None:
