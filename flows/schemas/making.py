@@ -110,6 +110,10 @@ def _property(parameter: inspect.Parameter, found: Schema | None) -> Schema:
         return schema
 
 
+_OWN_CODE: Final = frozenset({"function-before", "function-wrap", "function-plain"})
+_FOR_PEOPLE: Final = frozenset({"title", "description", "examples", "deprecated", "writeOnly"})
+
+
 class _Cautious(GenerateJsonSchema):
     """Makes schemas of which each takes at least what its type takes."""
 
@@ -118,6 +122,16 @@ class _Cautious(GenerateJsonSchema):
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Schema:
         return {}
+
+    def generate_inner(self, schema: Any) -> Schema:
+        """Return the schema of a part; of one with code of its own only what is told for people.
+
+        Such a part may say itself what it takes, and yet take more: a text to import, or an object.
+        """
+        made = super().generate_inner(schema)
+        if schema["type"] not in _OWN_CODE:
+            return made
+        return {name: each for name, each in made.items() if name in _FOR_PEOPLE}
 
     def _anything(self, schema: Any) -> Schema:
         return {}

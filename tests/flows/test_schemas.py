@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     HttpUrl,
+    ImportString,
     SecretStr,
     StringConstraints,
     TypeAdapter,
@@ -115,6 +116,8 @@ TYPES: list[Any] = [
     *(dict[int, float], int | None, int | str, list[Order], Any, Literal[1, 2], Colour | None),
     *(Iterable[int], Sequence[int], Callable[..., int], HttpUrl, ByteSize, SecretStr),
     *(ipaddress.IPv4Address, AwareDatetime, list, dict, tuple, None),
+    *(ImportString, ImportString[int], list[ImportString[float]]),
+    Annotated[ImportString, Field(description="what to call")],
     Annotated[int, Field(gt=2, le=9)],
     Annotated[list[int], Field(min_length=1, max_length=2)],
     Annotated[set[int], Field(max_length=1)],
@@ -126,7 +129,7 @@ VALUES: list[Any] = [
     *(None, True, False, 0, 1, 3, 7, 2.0, 2.5, -1, 1767225600),
     *("", "a", "red", "1", "1.0", "2.5", "true", "yes", "abc ", " 3 ", "nan", "1e3", "1_000"),
     *("2026-01-01", "2026-01-01T00:00:00Z", "12:00", "P1D", "https://a.b", "1GB", "127.0.0.1"),
-    *("1+2j", "6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
+    *("math.pi", [1.5, "math.pi"], "1+2j", "6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
     *([], [1], ["1"], [1, 1], [1, 2], [1, "a"], ["1", "a"], [1, 2, 3], [{"id": "1"}]),
     *({}, {"a": 1}, {"a": "1"}, {"1": "2"}, {"id": 1}, {"id": "1"}, {"ident": 1}, {"n": "1"}),
     *({"n": 1, "z": 1}, {"order": {"id": "3"}}, {"a": 1, "b": ["1"]}),
@@ -178,6 +181,12 @@ def test_what_is_certainly_wrong_is_refused(kind: Any, value: Any) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(kind).validate_python(value)
     assert problems(schema_of(taking(kind)), {"x": value})
+
+
+def test_what_is_imported_by_its_name_may_be_anything_and_keeps_its_description() -> None:
+    kind = Annotated[ImportString[Any], Field(description="what to call")]
+    schema = schema_of(taking(kind))
+    assert schema["properties"] == {"x": {"description": "what to call"}}
 
 
 @flow
