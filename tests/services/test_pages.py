@@ -206,6 +206,18 @@ async def test_a_deployment_is_run_with_what_its_form_says(api: Api) -> None:
     assert (status, "must be a JSON object" in text) == (422, True)
 
 
+async def test_the_form_for_another_run_begins_with_what_a_run_was_given(api: Api) -> None:
+    sent = {"field.n": "5", "field.": '{"day": "Monday"}', "name": "by-hand"}
+    await _send(api, "/deployments/etl%2Fnightly/run", **sent)
+    (link,) = re.findall(
+        r'href="(/deployments/[^"]*like=[^"#]*)', await _page(api, "/runs/by-hand")
+    )
+    text = await _page(api, link)
+    assert 'name="field.day" value="Monday"' in text
+    assert 'name="field.n" value="5"' in text
+    assert "no run has the id" in await _page(api, "/deployments/etl%2Fnightly?like=gone", 404)
+
+
 async def test_what_a_form_can_not_ask_for_is_told_on_its_page(api: Api) -> None:
     path = "/deployments/etl%2Fnightly/run"
     status, text = await _send(api, path, **{"field.n": "7", "name": "x" * 201})

@@ -41,9 +41,9 @@ async def list_deployments(parts: Served, cursor: str = "") -> Response:
 
 
 @router.get("/deployments/{name:path}")
-async def show(parts: Served, request: Request, name: str) -> Response:
-    """Show a deployment, its runs, and the form for another one."""
-    return await _shown(parts, request, name)
+async def show(parts: Served, request: Request, name: str, like: str | None = None) -> Response:
+    """Show a deployment, its runs, and the form for another one, maybe ``like`` one that was."""
+    return await _shown(parts, request, name, like=like)
 
 
 @router.post("/deployments/{name:path}/run")
@@ -111,11 +111,13 @@ async def _shown(
     request: Request,
     name: str,
     *,
+    like: str | None = None,
     problem: dict[str, Any] | None = None,
     sent: Mapping[str, str] | None = None,
 ) -> Response:
     found = await told(_KIND.show_one(request, parts, name))
-    fields = _fields(found)
+    given = (await told(runs.show_run(parts, like)))["parameters"] if like else {}
+    fields = _fields({**found, "parameters": {**found["parameters"], **given}})
     if sent:
         fields = forms.again(fields, sent, problem)
     latest = await told(runs.list_runs(parts, deployment=found["name"], limit=_RUNS))
