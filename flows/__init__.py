@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from .states import (
         Cancelled as Cancelled,
         Completed as Completed,
+        Crashed as Crashed,
         Failed as Failed,
         State as State,
         StateType as StateType,
@@ -152,7 +153,7 @@ else:
             ".runners.processes": "ProcessPoolTaskRunner",
             ".runners.threads": "AsyncioTaskRunner ConcurrentTaskRunner ThreadPoolTaskRunner",
             ".run_contexts": "get_run_context",
-            ".states": "Cancelled Completed Failed State StateType",
+            ".states": "Cancelled Completed Crashed Failed State StateType",
             ".transactions.transacting": "atransaction transaction",
             ".transactions.transaction": "CommitMode Transaction TransactionState get_transaction",
             ".waiting.events": "wait_for_event",

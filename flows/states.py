@@ -215,5 +215,10 @@ def cancelled(message: str = "", data: Any = None) -> State:
     return State("Cancelled", message, data=data)
 
 
-Completed, Failed, Cancelled = completed, failed, cancelled
+def crashed(message: str = "", data: Any = None) -> State:
+    """Return a Crashed state; a flow or task that returns one ends in it."""
+    return State("Crashed", message, data=data)
+
+
+Completed, Failed, Cancelled, Crashed = completed, failed, cancelled, crashed
 """The same, as users know them elsewhere."""

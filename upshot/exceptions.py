@@ -22,5 +22,6 @@ ObjectNotFound = NotFound
 ParameterTypeError = InvalidParameters
 MappingLengthMismatch = MappingMissingIterable = MappingError
 ParameterBindError = SignatureMismatchError = TypeError  # as of any function
+FlowRunWaitTimeout = TimeoutError
 MissingContextError = OutsideRun
 UpstreamTaskError = UpstreamFailed

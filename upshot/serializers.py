@@ -16,6 +16,16 @@ def PickleSerializer(*, picklelib: str = "cloudpickle") -> Serializer:
     return "pickle"
 
 
+def CompressedJSONSerializer() -> Serializer:
+    """Return ``compressed/json``."""
+    return "compressed/json"
+
+
+def CompressedPickleSerializer() -> Serializer:
+    """Return ``compressed/pickle``."""
+    return "compressed/pickle"
+
+
 def CompressedSerializer(
     serializer: Serializer = "json", *, compressionlib: str = ""
 ) -> Serializer:

@@ -3,6 +3,7 @@
 from upshot.flows import (
     Cancelled as Cancelled,
     Completed as Completed,
+    Crashed as Crashed,
     Failed as Failed,
     State as State,
     StateType as StateType,

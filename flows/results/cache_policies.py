@@ -61,9 +61,18 @@ class CachePolicy:
         raise NotImplementedError(f"{type(self).__name__} makes no key")
 
     def configure(
-        self, *, isolation_level: IsolationLevel | str | None = None, key_storage: str | None = None
+        self,
+        *,
+        isolation_level: IsolationLevel | str | None = None,
+        key_storage: str | None = None,
+        lock_manager: object = None,
     ) -> CachePolicy:
-        """Return this policy with another isolation level, or another place for its values."""
+        """Return this policy with another isolation level, or another place for its values.
+
+        Args:
+            lock_manager: without effect; for code written for Prefect: the store locks.
+        """
+        del lock_manager
         require(maybe(one_of(IsolationLevel)), isolation_level=isolation_level)
         level = IsolationLevel(isolation_level) if isolation_level else self.isolation_level
         return replace(self, isolation_level=level, key_storage=key_storage or self.key_storage)
