@@ -21,3 +21,10 @@ def test_files_that_it_names_are_there() -> None:
     named = set(re.findall(r"`((?:events|flows|automations|services)/[\w/]+(?:\.py|/))`", TEXT))
     assert named
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_the_way_of_a_run_goes_through_files_that_are_there() -> None:
+    way = TEXT.partition("### The way of a run")[2].partition("\n#")[0]
+    named = set(re.findall(r"`([a-z]+/\w+\.py)`", way))
+    assert named
+    assert sorted(name for name in named if not (ROOT / "flows" / name).exists()) == []
