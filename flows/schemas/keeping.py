@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ..exceptions import WrongParameters
@@ -40,6 +41,7 @@ async def known_of(store: Store, deployment: Mapping[str, Any]) -> Known | None:
     return _parsed(await store.execute("HGET", store.keys("parameters", name), code))
 
 
+@lru_cache(maxsize=64)
 def _parsed(value: bytes | None) -> Known | None:
     return None if value is None else Known.model_validate_json(value)
 

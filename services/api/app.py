@@ -58,6 +58,10 @@ _DESCRIPTION = """Events in, outcomes out: everything that Upshot knows and does
 Lists answer `{"items": […], "next": cursor or null}`; errors are problem documents (RFC 9457).
 """
 _ROUTED: Final = (
+    # They are tried in turn: what programs ask for most comes first.
+    task_sums,
+    pausing,
+    runs,
     event_log,
     tracing,
     explain,
@@ -68,9 +72,6 @@ _ROUTED: Final = (
     parameter_schemas,
     definitions,
     schemas,
-    pausing,
-    task_sums,
-    runs,
     task_runs,
     work,
     artifacts,
