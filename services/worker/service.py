@@ -156,9 +156,11 @@ class Worker:
         if job is None:
             return
         self._slots.release()
+        if why == RECORDED:  # its process waits for the next one
+            log.debug("run ended", run=job.run_id, name=job.name)
+            return
         log.info("process ended", run=job.run_id, name=job.name, code=code)
-        if why != RECORDED:
-            self._spawn(self._settle(job, loss_of(code), why or describe_exit(code)))
+        self._spawn(self._settle(job, loss_of(code), why or describe_exit(code)))
 
     async def _settle(self, job: Job, loss: Loss, why: str) -> None:
         """See to it that the run has ended as well; the scheduler would do so a lease later."""
