@@ -19,6 +19,8 @@ from ..exceptions import SourceUnavailable
 from .sources import FolderSource, GitSource
 
 _TIMEOUT: Final = 300.0
+_SILENCE = 30
+"""Seconds after which a server that sends nothing is given up."""
 _LONGEST_TOLD: Final = 500
 _MOST_FILES: Final = 20_000
 _MOST_BYTES: Final = 256 * 2**20
@@ -132,11 +134,18 @@ def _environment(source: GitSource, token: str | None) -> Mapping[str, str]:
     settings = {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
-        "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes"),
+        "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", _ssh()),
+        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+        "GIT_HTTP_LOW_SPEED_TIME": str(_SILENCE),
     }
     secret = {"UPSHOT_GIT_USER": source.username, "UPSHOT_GIT_TOKEN": token} if token else {}
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_DIR")}
     return {**inherited, **settings, **secret}
+
+
+def _ssh() -> str:
+    alive = f"-oServerAliveInterval={_SILENCE // 2} -oServerAliveCountMax=2"
+    return f"ssh -oBatchMode=yes -oConnectTimeout={_SILENCE} {alive}"
 
 
 def _copied(folder: Path, cache: Path) -> str:

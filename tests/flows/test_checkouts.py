@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from upshot.flows.deployments import checkouts
 from upshot.flows.deployments.checkouts import laid_out, look_up, pinned
 from upshot.flows.deployments.sources import FolderSource, GitSource, Source
 from upshot.flows.exceptions import SourceUnavailable
@@ -175,3 +177,11 @@ def test_a_private_repository_opens_to_a_token_that_is_told_to_git_alone(
     assert (there / "flows" / "made.py").read_text() == "private"
     kept = [file.read_bytes() for file in there.rglob("*") if file.is_file()]
     assert not any(TOKEN.encode() in body for body in kept)
+
+
+def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkouts, "_SILENCE", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = GitSource(git=f"http://127.0.0.1:{silent.getsockname()[1]}/x.git")
+        with pytest.raises(SourceUnavailable, match="too slow"):
+            look_up(source)
