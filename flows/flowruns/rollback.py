@@ -21,7 +21,7 @@ from ..results.formats import ResultFiles
 from ..runners.opening import RunPool
 from ..runs.flowrun import FlowRun, Undo
 from ..runs.transitions import Change, transition_arguments
-from ..runs.undoing import asked_here, given_up_on
+from ..runs.undoing import asked_here, given_up_on, is_left_open
 from ..states import State
 from ..taskruns.taskrun import task_run_from
 from ..transactions.left_open import records_of, undo
@@ -65,7 +65,8 @@ def undo_here(
     journal = Journal(store, lease_ms=lease_ms)
     try:
         run = _read(journal, run_id)
-        owes = bool(journal.execute("EXISTS", store.keys("open", run.id)))
+        stages = journal.execute("HVALS", store.keys("transactions", run.id))
+        owes = is_left_open(stages) or bool(journal.execute("EXISTS", store.keys("open", run.id)))
         if (change := asked_here(run, owes=owes)) is not None:
             arguments = transition_arguments(run, change.state, own=False, fields=change.fields)
             journal.call("transition", *arguments)

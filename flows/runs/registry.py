@@ -25,7 +25,7 @@ from .transitions import (
     create_arguments,
     transition_arguments,
 )
-from .undoing import asked
+from .undoing import asked, is_left_open
 
 __all__ = ["Cause", "RunFilter", "Runs"]
 
@@ -129,7 +129,11 @@ class Runs(RunReader):
         Raises:
             NotUndoable: none is open, the run goes on, or no worker could do it.
         """
-        return await self._change(run_id, lambda run, seen: asked(run, message, owes=seen.owes))
+        stages = await self._store.execute("HVALS", self._store.keys("transactions", run_id))
+        left = is_left_open(stages)
+        return await self._change(
+            run_id, lambda run, seen: asked(run, message, owes=seen.owes or left)
+        )
 
     async def change(self, run_id: str, state: State, cause: Cause | None = None) -> FlowRun:
         """Put a run into a state; one that is in it stays as it is.

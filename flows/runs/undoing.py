@@ -6,6 +6,7 @@ the state that it was to end in. Whatever dies on the way, the run waits to be u
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -95,6 +96,14 @@ def asked_here(run: FlowRun, *, owes: bool) -> Change | None:
         return None
     _require_open(run, owes)
     return _first(run, Undo("Cancelled", f"undone by hand; it was {run.state.name}"))
+
+
+def is_left_open(stages: Iterable[bytes]) -> bool:
+    """Tell whether one of a run's transactions is open, of what is stored of them.
+
+    Runs of older versions have nothing else that says so.
+    """
+    return not {b"active", b"rolling-back"}.isdisjoint(stages)
 
 
 def _require_open(run: FlowRun, owes: bool) -> None:

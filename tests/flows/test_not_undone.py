@@ -139,6 +139,23 @@ def test_only_what_ended_and_is_open_can_be_undone(processes: Processes) -> None
         act(processes, lambda runs, _: runs.undo(run.id))
 
 
+def test_what_an_older_version_left_open_is_said_and_left_to_a_retry(processes: Processes) -> None:
+    """It has told of the block's stage alone."""
+    run, _ = processes.execute(processes.module(ORDER) + ":f")
+    processes.change(run.id, State("Crashed"))
+    store = processes.seen.store
+    store.execute("DEL", store.keys("open"), store.keys("open", run.id))
+    transactions = store.keys("transactions", run.id)
+    for field in store.execute("HKEYS", transactions):
+        if field.endswith(b"/block"):
+            store.execute("HDEL", transactions, field)
+    act(processes, lambda runs, _: runs.undo(run.id, "by hand"))
+    processes.go(run.id)
+    state = processes.seen.run(run.id).state
+    assert (state.name, "it was begun by an older version" in state.message) == ("Cancelled", True)
+    assert f"`upshot run retry {run.name}` has the flow's own code undo it" in state.message
+
+
 def test_undoing_that_kills_its_process_is_given_up_at_last() -> None:
     run, undo = new_run("f", state=State("Undoing"), pool="p"), Undo("Cancelled", "by hand")
     waits = []
