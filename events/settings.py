@@ -86,6 +86,7 @@ class Settings(BaseSettings):
         dead_letter_retention: how long dead letters stay, and ``dead_letter_limit`` how many do at
             most; the oldest go first.
         key_retention: how long the key of a committed transaction counts after it was last used.
+        asset_retention: how long an asset is known after something was last said of it.
         undo_after: how long a crashed run with an open transaction waits for a retry, before what
             that did is undone.
         history_retention: how long events, runs and firings stay in the database.
@@ -124,6 +125,7 @@ class Settings(BaseSettings):
     dead_letter_retention: Seconds = 30 * 86400.0
     dead_letter_limit: int = Field(default=100_000, ge=1)
     key_retention: Seconds = 365 * 86400.0
+    asset_retention: Seconds = 365 * 86400.0
     undo_after: Seconds = 3600.0
     history_retention: Seconds = 90 * 86400.0
     dedup: Seconds = 86400.0

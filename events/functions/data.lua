@@ -87,14 +87,26 @@ local function note_asset(root, record, event)
   link(root, told.key, told.upstream)
 end
 
+local function drop_asset(root, key)
+  link(root, key, {})
+  redis.call('UNLINK', root .. ':asset:' .. key, root .. ':materializations:' .. key)
+  redis.call('ZREM', root .. ':assets', key)
+end
+
+-- upshot_forget_assets root | before_ms, limit
+-- Touches: as note_asset, but for the log. Drops assets of which nothing was said since then. Returns how many.
+redis.register_function{function_name='upshot_forget_assets', flags={'allow-oom'}, callback=function(keys, args)
+  local old = redis.call('ZRANGEBYSCORE', keys[1] .. ':assets', '-inf', '(' .. args[1], 'LIMIT', 0, args[2])
+  for _, key in ipairs(old) do drop_asset(keys[1], key) end
+  return #old
+end}
+
 -- upshot_forget_asset root | key, event
 -- Touches: as note_asset. Forgets what is known of an asset; others may go on to name it. Returns 1 or 0.
 redis.register_function{function_name='upshot_forget_asset', flags={'allow-oom'}, callback=function(keys, args)
   local root, key = keys[1], args[1]
   if not redis.call('ZSCORE', root .. ':assets', key) then return 0 end
   append(root, args[2])
-  link(root, key, {})
-  redis.call('UNLINK', root .. ':asset:' .. key, root .. ':materializations:' .. key)
-  redis.call('ZREM', root .. ':assets', key)
+  drop_asset(root, key)
   return 1
 end}

@@ -44,6 +44,7 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
         silence_ms=silence_ms,
         letter_retention_ms=int(settings.dead_letter_retention * 1000),
         letters=settings.dead_letter_limit,
+        asset_retention_ms=int(settings.asset_retention * 1000),
     )
     return {
         "due runs": moving(store, "enqueue_due"),

@@ -25,6 +25,7 @@ class Upkeep:
         log_retention_ms: how long events stay.
         run_retention_ms: how long ended runs and firings do.
         letter_retention_ms: how long dead letters do, and ``letters`` how many at most.
+        asset_retention_ms: how long assets do of which nothing is said.
         silence_ms: after this long without a word a worker counts as gone.
     """
 
@@ -37,6 +38,7 @@ class Upkeep:
         silence_ms: int,
         letter_retention_ms: int = 30 * 86_400_000,
         letters: int = 100_000,
+        asset_retention_ms: int = 365 * 86_400_000,
     ) -> None:
         self._store = store
         self._log_retention_ms = log_retention_ms
@@ -44,6 +46,7 @@ class Upkeep:
         self._silence_ms = silence_ms
         self._letter_retention_ms = letter_retention_ms
         self._letters = letters
+        self._asset_retention_ms = asset_retention_ms
 
     async def trim(self) -> None:
         """Drop old events that everyone has read, some at a time, so that nobody else waits."""
@@ -54,11 +57,12 @@ class Upkeep:
             log.info("log trimmed", events=total)
 
     async def forget(self) -> None:
-        """Drop old runs, firings and dead letters, a few at a time: nobody has to wait long."""
+        """Drop what is old, a few at a time: nobody has to wait long."""
         now = await self._now()
         for what in ("runs", "firings"):
             await self._forget(what, now - self._run_retention_ms)
         await self._forget("letters", now - self._letter_retention_ms, self._letters)
+        await self._forget("assets", now - self._asset_retention_ms)
 
     async def _forget(self, what: str, *bounds: int) -> None:
         total = 0

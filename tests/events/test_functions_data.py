@@ -89,3 +89,18 @@ async def test_only_the_latest_materialisations_are_kept(store: Store, run: str)
 async def test_what_is_not_known_can_not_be_forgotten(store: Store) -> None:
     assert await store.call("forget_asset", "t", '{"event":"asset.deleted"}') == 0
     assert await events(store, "asset") == []
+
+
+async def test_assets_of_which_nothing_was_said_for_long_are_dropped(
+    store: Store, run: str
+) -> None:
+    for key in ("old", "young"):
+        head = f'{{"key":"{key}","what":"materialized","upstream":["source"]}}'
+        await record(store, run, 1 if key == "old" else 2, ("asset", head, "null", "{}"))
+    await store.execute("ZADD", store.keys("assets"), 1000, "old")
+    assert await store.call("forget_assets", 1000, 10) == 0
+    assert await store.call("forget_assets", 1001, 10) == 1
+    left = {key.decode() for key in await store.execute("KEYS", store.keys("*old*"))}
+    assert left == set()
+    assert await store.execute("SMEMBERS", store.keys("downstream", "source")) == [b"young"]
+    assert await store.execute("EXISTS", store.keys("asset", "young")) == 1
