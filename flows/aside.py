@@ -24,7 +24,7 @@ async def aside(function: Callable[..., R], *args: Any) -> R:
     return running.result()
 
 
-def called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a function or coroutine function and return what it returns.
 
     A coroutine gets an event loop of its own, and a thread where this one runs a loop already.

@@ -11,7 +11,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from ..exceptions import Interrupted
-from .order import Done, Said, execute, packed_done
+from .executing import execute, packed_done
+from .order import Done, Said
 from .processes import HEAD
 
 

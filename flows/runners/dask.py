@@ -15,8 +15,9 @@ from ..context import Here
 from ..exceptions import ClusterUnavailable, Interrupted, MissingExtra, ProcessDied, WrongArgument
 from ..given import DICT, FUNCTION, TEXT, maybe, require, wrong
 from .base import Pool
+from .executing import execute, packed_done
 from .nested import Nested
-from .order import Done, Said, execute, pack, packed_done
+from .order import Done, Said, pack
 from .pools import ElsewherePool
 
 if TYPE_CHECKING:

@@ -47,6 +47,14 @@ def ship(function: Any) -> Shipped:
     return Shipped("", name, function, instance)
 
 
+def dumped(value: Any) -> bytes:
+    """Return a value as bytes, with code of its own in it where that can't be imported."""
+    import cloudpickle
+
+    body: bytes = cloudpickle.dumps(value)
+    return body
+
+
 def _found(module: Any, name: str) -> Any:
     """Return the function of this name, also where a flow or task stands in its place."""
     found = module

@@ -108,7 +108,7 @@ def check_input(pause: Pause, given: object) -> None:
         return
     if given is None:
         raise InvalidInput([("input", "is required; the run's pause has its schema")])
-    from .fitting import mismatches  # what it needs would weigh on each flow process
+    from ..schemas.fitting import mismatches  # what it needs would weigh on each flow process
 
     if wrong := list(mismatches(pause.schema, given)):
         raise InvalidInput(wrong)

@@ -77,6 +77,14 @@ def test_an_allowed_failure_is_passed_on() -> None:
     assert shown.submit(allow_failure(broken.submit())).result() == "ValueError('oh')"
 
 
+def test_a_submitted_task_may_have_a_parameter_called_function() -> None:
+    @task
+    def applied(function: str) -> str:
+        return function
+
+    assert applied.submit(function="f").result() == "f"
+
+
 def test_tasks_that_wait_for_tasks_use_up_no_threads() -> None:
     @task
     def nested(depth: int) -> int:
