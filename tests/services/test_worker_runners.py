@@ -200,9 +200,21 @@ async def test_a_program_of_its_own_has_its_environment_folder_and_command(
     with worker(store.url):
         plain = (await deployed.run("tell")).result
         wrapped = (await deployed.run("tell", {"command": command})).result
-        missing = await deployed.run("tell", {"command": ["/no/such/program"]})
     assert (plain["cwd"], plain["env"], wrapped["env"]) == (str(there), "hi", "hi!")
-    assert missing.state.name == "Crashed"
+
+
+async def test_a_program_or_folder_that_is_not_there_is_named(store: Store, tmp_path: Path) -> None:
+    deployed = Deployed(store, tmp_path, {"type": "subprocess"})
+    await deployed.define()
+    wrong: list[tuple[str, Any]] = [
+        ("command", ["/no/such/program"]), ("command", ["no-such-program", "x"]),
+        ("python", "/no/python"), ("venv", "/no/venv"), ("cwd", "/no/folder"),
+    ]  # fmt: skip
+    with worker(store.url):
+        for field, value in wrong:
+            ended = await deployed.run("tell", {field: value})
+            assert ended.state.name == "Crashed"
+            assert ended.state.message.startswith(f"{field}: there is no ")
 
 
 async def test_a_program_is_cancelled_with_all_that_it_started_and_may_clean_up(

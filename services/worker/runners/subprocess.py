@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from upshot.flows.deployments.jobs import SubprocessJob
 
+from ...exceptions import CannotLaunch
 from ..warm import Warm
 from .base import Launch
 from .environments import Environments
@@ -22,6 +24,23 @@ def command_of(spec: SubprocessJob, python: str) -> list[str]:
     if spec.command is None:
         return [python, "-m", MODULE]
     return [word.replace("{python}", python) for word in spec.command]
+
+
+def require_program(spec: SubprocessJob, program: str, folder: str, path: str | None) -> None:
+    """Make sure that a run's program can be started.
+
+    Args:
+        folder: where it starts, if not where the worker does. path: where programs are found.
+
+    Raises:
+        CannotLaunch: it can not; names the job variable.
+    """
+    if folder and not Path(folder).is_dir():
+        raise CannotLaunch(f"cwd: there is no folder {folder} on this machine")
+    place = Path(folder, program) if "/" in program else program
+    if shutil.which(place, path=path) is None:
+        field = "command" if spec.command else "venv" if spec.venv else "python"
+        raise CannotLaunch(f"{field}: there is no program {program} on this machine")
 
 
 class SubprocessRunner:
@@ -49,8 +68,9 @@ class SubprocessRunner:
         python = await asyncio.to_thread(self._python, spec)
         env = {**self._path(python), **spec.env}
         env |= variables(launch, self._store_url, self._lease_ms)
-        command = command_of(spec, python)
-        await self._warm.run_program(launch.job, command, env, spec.cwd or launch.folder)
+        command, folder = command_of(spec, python), spec.cwd or launch.folder
+        require_program(spec, command[0], folder, env.get("PATH"))
+        await self._warm.run_program(launch.job, command, env, folder)
 
     def _python(self, spec: SubprocessJob) -> str:
         if spec.requirements:
