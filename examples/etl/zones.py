@@ -74,14 +74,15 @@ def parse(portion: Portion) -> list[Zone]:
 
 @materialize(TABLE, asset_deps=[SOURCE], version="1")
 def load(parts: list[list[Zone]], target: str) -> list[Zone]:
+    """Write a draft: what the checks below refuse never takes the place of a table that is good."""
     rows = sorted((zone for part in parts for zone in part), key=lambda zone: zone["name"])
-    path = Path(target) / "zones.csv"
+    path = _table_in(target).with_suffix(".draft")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, Zone.__annotations__)
         writer.writeheader()
         writer.writerows(rows)
-    TABLE.add_metadata({"rows": len(rows), "path": str(path)})
+    TABLE.add_metadata({"rows": len(rows), "path": str(_table_in(target))})
     return rows
 
 
@@ -107,6 +108,13 @@ def no_area_lost_zones(rows: list[Zone]) -> AssetCheckResult:
     return AssetCheckResult(enough, severity="warn", metadata={"rows": len(rows)})
 
 
+@task
+def publish(target: str) -> None:
+    """Let the draft, which has passed, be the table."""
+    if (draft := _table_in(target).with_suffix(".draft")).exists():  # else it was done already
+        draft.replace(_table_in(target))
+
+
 @materialize(PER_AREA, version="1")
 def report(rows: list[Zone]) -> dict[str, int]:
     counts = dict(Counter(row["area"] for row in rows).most_common())
@@ -124,10 +132,16 @@ def zones(source: str = str(HERE / "zone1970.tab"), target: str = "") -> dict[st
     """Make the table in the folder ``target``, by default one of the system's for such files."""
     folder = target or str(Path(tempfile.gettempdir()) / "upshot-zones")
     parts = parse.map(portions(extract(source)))
-    counts = report(load(parts.result(), folder))
+    rows = load(parts.result(), folder)
+    publish(folder)
+    counts = report(rows)
     get_run_logger().info("%d areas are in %s", len(counts), folder)
     print("most zones:", next(iter(counts)))
     return counts
+
+
+def _table_in(folder: str) -> Path:
+    return Path(folder) / "zones.csv"
 
 
 def _area_of(line: str) -> str:
