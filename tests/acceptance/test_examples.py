@@ -234,3 +234,4 @@ def test_a_zone_that_is_not_on_earth_stops_the_report(
         with pytest.raises(AssetCheckFailed, match="zones_are_on_earth of zones/table"):
             zones(str(wrong), str(tmp_path))
         assert not store.execute("EXISTS", store.keys("asset", "zones/per-area"))
+    assert not (tmp_path / "zones.csv").exists()
