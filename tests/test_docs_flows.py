@@ -23,7 +23,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {
     path.name: path.read_text()
     for path in [
-        *(DOCS / name for name in ("flows.md", "coming-from.md", "events.md")),
+        *(DOCS / name for name in ("flows.md", "coming-from.md", "events.md", "recipes.md")),
         *sorted((DOCS / "flows").glob("*.md")),
     ]
 }
