@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, overload
 
 from ..context import here
@@ -108,6 +108,14 @@ class Task(Submittable[P, R]):
         from ..deployments.remote import delay
 
         return delay(self, args, dict(kwargs))
+
+    def apply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> RunFuture[R]:
+        """Ask for a run as :meth:`delay` does, with the arguments as a list and a dict."""
+        from ..deployments.remote import delay
+
+        return delay(self, tuple(args), dict(kwargs or {}))
 
     def serve(self, limit: int | None = None) -> int:
         """Run background tasks here until interrupted; return the worker's exit code.

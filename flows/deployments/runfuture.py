@@ -51,6 +51,11 @@ class RunFuture(Generic[R]):
         return self._run.id
 
     @property
+    def task_run_id(self) -> str:
+        """The same, of a task in the background: it has a run of its own."""
+        return self._run.id
+
+    @property
     def state(self) -> State:
         """The state it is in."""
         return self.refresh().state

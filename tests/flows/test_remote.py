@@ -119,6 +119,8 @@ def test_a_delayed_task_runs_elsewhere_and_its_future_has_the_result(
 def test_coroutines_and_generators_can_be_delayed(module: Any, worker: None) -> None:
     assert module.slow.delay(1).result(timeout=60) == 2
     assert module.each.delay(3).result(timeout=60) == [0, 1, 2]
+    future = module.slow.apply_async([4], {})
+    assert (future.result(timeout=60), future.task_run_id) == (5, future.flow_run_id)
 
     async def main() -> Any:
         return await module.slow.delay(2)
