@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final
 
 import typer
+from typer.main import get_command
 
 from . import (
     applying,
@@ -26,6 +28,7 @@ from . import (
     worker,
 )
 from . import run as runs
+from .everywhere import accept_everywhere, not_text
 from .printing import note, say
 from .session import Context, Session
 
@@ -73,7 +76,7 @@ def upshot(
     url: Annotated[
         str | None,
         typer.Option(
-            help="Address of the service, before the command; else UPSHOT_URL, or port 4280 here.",
+            help="Address of the service, of any command; else UPSHOT_URL, or port 4280 here.",
             metavar="URL",
         ),
     ] = None,
@@ -99,9 +102,13 @@ def upshot(
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code, with every error as one message for people."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if (problem := not_text(given)) is not None:
+        note(f"error: {problem}")
+        return MISUSED
     session = Session()
     try:
-        app(arguments, prog_name="upshot", obj=session)
+        accept_everywhere(get_command(app))(given, prog_name="upshot", obj=session)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     except Exception as error:

@@ -21,10 +21,6 @@ def parameter(text: str) -> tuple[str, Any]:
     """Read ``name=value``; the value is JSON where it can be read so, else text."""
     name, value = pair(text, "--param")
     try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise typer.BadParameter(f"{name}: it is not UTF-8", param_hint="--param") from None
-    try:
         return name, _finite(_json(value, allow_inf_nan=False), name, "--param")
     except ValueError as error:
         if "recursion" in str(error):

@@ -51,6 +51,31 @@ def test_every_listing_can_be_had_as_json(
     assert "--output" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_what_is_no_text_is_misuse(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command, "caf\udce9"]) == 2
+    assert capsys.readouterr().err == "error: argument 'caf\\xe9': it is not UTF-8\n"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "--url {} run ls",
+        "run --url {} ls",
+        "run ls --url {}",
+        "run ls --url={}",
+        "run ls --url {} -o json",
+    ],
+)
+def test_the_address_is_taken_wherever_it_stands(
+    place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(place.format("http://127.0.0.1:7").split()) == 1
+    assert "no Upshot answers at http://127.0.0.1:7;" in capsys.readouterr().err
+
+
 def test_nobody_answering_fails_and_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run", "ls"]) == 1
     assert capsys.readouterr().err == (
@@ -85,7 +110,7 @@ def test_a_wrong_setting_is_a_misuse_and_names_its_key(
         (["deployment", "run", "a/b", "-p", "n"], "NAME=VALUE"),
         (["deployment", "run", "a/b", "-p", "n=[1e999]"], "n.0: NaN, Infinity"),
         (["deployment", "run", "a/b", "-p", "n=" + "[" * 9999], "n: nested too deeply"),
-        (["deployment", "run", "a/b", "-p", "n=\udcff"], "n: it is not UTF-8"),
+        (["deployment", "run", "a/b", "-p", "n=\udcff"], "it is not UTF-8"),
         (["deployment", "run", "a/b", "--params", "[1]"], "JSON object"),
         (["deployment", "run", "a/b", "--params", '{"n": NaN}'], "not JSON"),
         (["deployment", "run", "a/b", "--params", "@no-such-file"], "no-such-file"),
