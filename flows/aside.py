@@ -24,6 +24,16 @@ async def aside(function: Callable[..., R], *args: Any) -> R:
     return running.result()
 
 
+def loop_here() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, if one does."""
+    return asyncio._get_running_loop()
+
+
+def here_or_beside(function: Callable[..., Any], *args: Any) -> Any:
+    """Call what blocks; where an event loop runs, return a coroutine that has a thread do so."""
+    return function(*args) if loop_here() is None else asyncio.to_thread(function, *args)
+
+
 def called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a function or coroutine function and return what it returns.
 
@@ -32,7 +42,7 @@ def called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     made = function(*args, **kwargs)
     if not inspect.iscoroutine(made):
         return made
-    if asyncio._get_running_loop() is None:
+    if loop_here() is None:
         return asyncio.run(made)
     thread = ThreadPoolExecutor(1, "upshot-beside")
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .again import Again
 from .exceptions import OutsideRun
+from .states import StateType
 from .waiting.turns import Turns
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ class RunContext:
         while each is not None:
             yield each
             each = each.parent
+
+    def is_cancelled(self) -> bool:
+        """Tell whether this run is to be cancelled by now, or one that it is a part of."""
+        kinds = (each.journal.refresh(each.held) for each in self.outward())
+        return StateType.CANCELLING in kinds
 
     @property
     def outermost(self) -> RunContext:

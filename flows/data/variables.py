@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..aside import here_or_beside
 from ..calls.parameters import as_json
 from ..exceptions import InvalidVariable, VariableExists
 from ..given import FLAG, require, shown
@@ -33,7 +32,7 @@ class Variable:
     @staticmethod
     def get(name: str, default: Any = None) -> Any:
         """Return the value of the variable of this name, or the default where there is none."""
-        return _here_or_beside(_get, name, default)
+        return here_or_beside(_get, name, default)
 
     @staticmethod
     def set(name: str, value: Any, overwrite: bool = False) -> Any:
@@ -46,12 +45,12 @@ class Variable:
             VariableExists: it has one, and may not.
             InvalidVariable, InvalidParameters: naming what is wrong.
         """
-        return _here_or_beside(_set, name, value, overwrite)
+        return here_or_beside(_set, name, value, overwrite)
 
     @staticmethod
     def unset(name: str) -> Any:
         """Forget a variable; return whether it was there."""
-        return _here_or_beside(_unset, name)
+        return here_or_beside(_unset, name)
 
     @staticmethod
     async def aget(name: str, default: Any = None) -> Any:
@@ -66,13 +65,6 @@ class Variable:
     async def aunset(name: str) -> bool:
         gone: bool = await Variable.unset(name)
         return gone
-
-
-def _here_or_beside(act: Callable[..., Any], *arguments: Any) -> Any:
-    """Call it; where an event loop runs, return a coroutine that does it in a thread."""
-    if asyncio._get_running_loop() is not None:
-        return asyncio.to_thread(act, *arguments)
-    return act(*arguments)
 
 
 def _get(name: str, default: Any) -> Any:

@@ -13,7 +13,6 @@ from ..exceptions import Interrupted
 from ..joining.runs import change_run
 from ..runs.changing import cancelled
 from ..runs.flowrun import FlowRun
-from ..states import StateType
 
 _WHY: Final = "the run that it is a part of was cancelled"
 
@@ -28,14 +27,10 @@ def cancelled_together(run: FlowRun) -> Iterator[None]:
         yield
     except Interrupted:
         place = here()
-        if place is not None and run.parent == place.context.id and _is_cancelled(place.context):
-            _cancel(place.context, run.id)
+        context = place.context if place is not None else None
+        if context is not None and run.parent == context.id and context.is_cancelled():
+            _cancel(context, run.id)
         raise
-
-
-def _is_cancelled(context: RunContext) -> bool:
-    kinds = (each.journal.refresh(each.held) for each in context.outward())
-    return StateType.CANCELLING in kinds
 
 
 def _cancel(context: RunContext, run_id: str) -> None:

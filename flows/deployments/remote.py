@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from upshot.events.exceptions import Conflict
 from upshot.events.ids import derived_id
 
+from ..aside import here_or_beside
 from ..calls.keys import inputs_key
 from ..calls.parameters import as_json, require_fitting
 from ..context import here
@@ -127,9 +128,8 @@ def run_deployment(
         WrongArgument: naming another one that is none.
         StoreUnavailable: no service runs here.
     """
-    if asyncio._get_running_loop() is not None:
-        return arun_deployment(name, parameters, **wanted)  # type: ignore[return-value]
-    return _run_deployment(name, parameters, wanted)
+    run: FlowRun = here_or_beside(_run_deployment, name, parameters, wanted)
+    return run
 
 
 async def arun_deployment(

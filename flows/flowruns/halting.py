@@ -63,7 +63,7 @@ class Halting:
         why = self._why(error)
         self._context.stopping.set()
         self._pool.abort()
-        if self._is_cancelled():
+        if self._context.is_cancelled():
             return State("Cancelled", "cancelled while it ran", data=self._told(error))
         if self._is_handed_over():
             state = State("AwaitingRetry", "its worker leaves, and another one goes on with it")
@@ -89,11 +89,6 @@ class Halting:
                 fields = {} if state.ended else handed_over(part.run)
                 self._journal.transition(part, state, fields=fields)
             self._journal.release(part)
-
-    def _is_cancelled(self) -> bool:
-        """Tell whether this run is to be cancelled, or one that it is a part of."""
-        kinds = (self._journal.refresh(each.held) for each in self._context.outward())
-        return StateType.CANCELLING in kinds
 
     def _is_handed_over(self) -> bool:
         """Tell whether another worker is to go on with this run, or with the one that it is in."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
+from ..aside import loop_here
 from ..context import RunContext, require_here
 from ..exceptions import Interrupted, LimitTimeout, NoLimit
 from ..logs.capturing import run_logger
@@ -39,12 +40,10 @@ def rate_limit(
     found = names_of(names)
     context = require_here("rate_limit").context
     wanted = Wanted(found, occupy, timeout=timeout_seconds, strict=strict)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        _sleep(context, _turn(context, wanted))
-        return None
-    return _rate_limit_async(context, wanted)
+    if loop_here() is not None:
+        return _rate_limit_async(context, wanted)
+    _sleep(context, _turn(context, wanted))
+    return None
 
 
 async def _rate_limit_async(context: RunContext, wanted: Wanted) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from queue import SimpleQueue
 from typing import Any, Final
 
+from ..aside import loop_here
 from ..calls.futures import TaskFuture
 from ..calls.interrupting import end_children, raise_in
 from ..exceptions import Interrupted
@@ -41,7 +41,7 @@ class AsyncioTaskRunner(LimitedRunner):
     """
 
     def open(self) -> Pool:
-        loop = LoopThread(self.max_workers, asyncio._get_running_loop())
+        loop = LoopThread(self.max_workers, loop_here())
         return ThreadPool(self.max_workers or DEFAULT_WORKERS, loop)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ..aside import loop_here
 from ..calls.futures import TaskFuture
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class LoopThread:
             await work.run_async()
 
     def is_here(self) -> bool:
-        return self._loop is not None and asyncio._get_running_loop() is self._loop
+        return self._loop is not None and loop_here() is self._loop
 
     def cancel(self) -> None:
         if self._loop is not None:

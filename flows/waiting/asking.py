@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from upshot.events.clock import unix_ms
 
+from ..aside import loop_here
 from ..context import Here, here
 from ..exceptions import Interrupted, InvalidInput, OutsideRun, Suspending
 from ..given import require, text
@@ -86,9 +87,7 @@ def ask(place: Here, question: Question) -> Any:
     """
     if place.transaction is not None:
         place.transaction.require_open()
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if loop_here() is None:
         return _Asking(place, question).answer()
     return _ask_async(place, question)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, TypeVar
@@ -19,6 +18,7 @@ from pydantic_core import to_json
 
 from upshot.events.event import describe
 
+from ..aside import here_or_beside
 from ..exceptions import FlowPauseTimeout, InvalidInput, WrongArgument
 from ..given import RUN_ID, SPAN, TEXT, maybe, require, wrong
 from ..joining.runs import change_run
@@ -203,11 +203,7 @@ def resume_flow_run(flow_run_id: str | UUID, run_input: Any = None) -> Any:
     """
     require(RUN_ID, flow_run_id=flow_run_id)
     given = as_input(dict(run_input) if isinstance(run_input, Mapping) else run_input)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return _resume(str(flow_run_id), given)
-    return asyncio.to_thread(_resume, str(flow_run_id), given)
+    return here_or_beside(_resume, str(flow_run_id), given)
 
 
 def _resume(run_id: str, given: Any) -> None:

@@ -6,7 +6,6 @@ lost, whatever crashes, and code that runs again gets the same ones.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, cast, overload
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, c
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from ..aside import loop_here
 from ..exceptions import EventTimeout
 from ..given import FLAG, SECONDS, maybe, require
 from ..states import milliseconds_of
@@ -110,7 +110,7 @@ class Inputs(Generic[T]):
             EventTimeout: none came in time. InvalidInput: it is not of the type that is wanted.
             OutsideRun: this is not the code of a flow. TypeError: it is that of a coroutine.
         """
-        if asyncio._get_running_loop() is not None:
+        if loop_here() is not None:
             raise TypeError("in a coroutine, use `async for`, or await anext()")
         return self._read(self._asked(timeout))
 

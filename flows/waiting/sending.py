@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
 
+from ..aside import here_or_beside
 from ..calls.parameters import as_json
 from ..context import Here, here
 from ..emitting import emit_event
@@ -76,9 +76,7 @@ def send_input(
     require(maybe(TEXT), sender=sender)
     require(maybe(KIND), key_prefix=key_prefix)
     arguments = (run_input, str(flow_run_id), sender, key_prefix)
-    if asyncio._get_running_loop() is not None:
-        return asyncio.to_thread(_send, *arguments)
-    return _send(*arguments)
+    return here_or_beside(_send, *arguments)
 
 
 def _send(value: Any, run_id: str, sender: str | None, key: str | None) -> None:
