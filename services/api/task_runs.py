@@ -66,7 +66,7 @@ async def page_of(
     Its cursor is ``<place of a run>:<how many of its task runs are done with>``.
     """
     first, _, done = (cursor or "").rpartition(":")
-    start = place_of(first)
+    start = place_of(first if first and done.isdigit() else cursor)
     places = await _places(runs, only, start)
     found: list[TaskRun] = []
     looked, reached = 0, 0

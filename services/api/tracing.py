@@ -1,4 +1,4 @@
-"""Traces over HTTP: what caused an event, and what came of it."""
+"""Single events over HTTP, and their traces: what caused an event, and what came of it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ async def trace_event(parts: Served, event: str) -> Response:
             "firings": await _firings(parts, [*found.causes, found.event, *found.effects]),
         }
     )
+
+
+@router.get("/{event:path}")
+async def show_event(parts: Served, event: str) -> Response:
+    """Show an event, given by its id."""
+    return answer(show(await find_event(parts.store, parts.archive, event)))
 
 
 async def _firings(parts: Parts, events: Sequence[Recorded]) -> dict[str, Any]:

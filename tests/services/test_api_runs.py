@@ -227,6 +227,12 @@ async def test_task_runs_of_a_run_are_listed_oldest_first(api: Api) -> None:
         assert [item["id"][-1] for item in completed] == ["0", "2"]
 
 
+@pytest.mark.parametrize("cursor", ["nonsense", "nonsense:3", "3"])
+async def test_a_cursor_that_no_page_had_is_refused(api: Api, cursor: str) -> None:
+    problem = await api.get(f"/api/v1/task-runs?cursor={cursor}", 422)
+    assert problem["errors"][0]["field"] == "cursor"
+
+
 async def test_task_runs_of_all_runs_page_over_the_runs(api: Api) -> None:
     for _ in range(3):
         await record_tasks(api, await make(api, "Running"), *["Completed"] * 4)

@@ -51,6 +51,13 @@ async def test_a_trace_goes_back_to_the_first_cause_and_forward_to_the_last_effe
     assert [line.rstrip()[-7:] for line in shown] == [f"thing.{each}" for each in "abcde"]
 
 
+async def test_an_event_is_found_by_its_id(api: Api) -> None:
+    await happen(api, *CHAIN)
+    shown = await api.get("/api/v1/events/b")
+    assert shown == (await api.get("/api/v1/events/b/trace"))["event"]
+    await api.get("/api/v1/events/nothing", 404)
+
+
 async def test_a_cause_that_is_not_recorded_is_named(api: Api) -> None:
     await happen(api, ("b", "gone"), ("c", "b"))
     found = await api.get("/api/v1/events/c/trace")
