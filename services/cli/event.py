@@ -30,42 +30,45 @@ app = typer.Typer(help="Send events, list them, follow them.", no_args_is_help=T
 _Name = Annotated[str | None, typer.Option("--event", "-e", help="Name or glob: 'flow-run.*'.")]
 _Resource = Annotated[str | None, typer.Option("--resource", "-r", help="Id of the resource.")]
 
+_Emitted = Annotated[str | None, typer.Argument(help="The event's name: order.placed")]
+_About = Annotated[str | None, typer.Option("--resource", "-r", help="Id of what it happened to.")]
+_Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", "-l", metavar="NAME=VALUE", help="Label of the resource; repeatable."),
+]
+_Related = Annotated[
+    list[str] | None, typer.Option(metavar="ROLE=ID", help="Related resource; repeatable.")
+]
+_Payload = Annotated[
+    str | None,
+    typer.Option(
+        "--payload",
+        "-p",
+        metavar="JSON|@FILE|-",
+        help="A JSON object; @ reads a file, - standard input.",
+    ),
+]
+_Id = Annotated[str | None, typer.Option("--id", help="An id of yours: it is accepted once.")]
+_Occurred = Annotated[datetime | None, typer.Option(help="When it happened; else now.")]
+_File = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", "-f", help="Events as JSON lines; - is standard input.", allow_dash=True
+    ),
+]
+
 
 @app.command()
 def emit(
     context: Context,
-    name: Annotated[str | None, typer.Argument(help="The event's name: order.placed")] = None,
-    resource: Annotated[
-        str | None, typer.Option("--resource", "-r", help="Id of what it happened to.")
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--label", "-l", metavar="NAME=VALUE", help="Label of the resource; repeatable."
-        ),
-    ] = None,
-    related: Annotated[
-        list[str] | None, typer.Option(metavar="ROLE=ID", help="Related resource; repeatable.")
-    ] = None,
-    payload: Annotated[
-        str | None,
-        typer.Option(
-            "--payload",
-            "-p",
-            metavar="JSON|@FILE|-",
-            help="A JSON object; @ reads a file, - standard input.",
-        ),
-    ] = None,
-    event_id: Annotated[
-        str | None, typer.Option("--id", help="An id of yours: it is accepted once.")
-    ] = None,
-    occurred: Annotated[datetime | None, typer.Option(help="When it happened; else now.")] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file", "-f", help="Events as JSON lines; - is standard input.", allow_dash=True
-        ),
-    ] = None,
+    name: _Emitted = None,
+    resource: _About = None,
+    label: _Labels = None,
+    related: _Related = None,
+    payload: _Payload = None,
+    event_id: _Id = None,
+    occurred: _Occurred = None,
+    file: _File = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Send one event, or a file of them; done once they are durable.

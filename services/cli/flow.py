@@ -23,11 +23,33 @@ _Entrypoint = Annotated[str, typer.Argument(help="PATH.py:function", metavar="EN
 _Name = Annotated[
     str, typer.Option("--name", "-n", help="The deployment's name, after the flow's.")
 ]
+_Pool = Annotated[str, typer.Option(help="Work pool whose workers run it.")]
+_Queue = Annotated[str | None, typer.Option(help="Where its runs wait in the pool.")]
 _Params = Annotated[
     list[str] | None,
     typer.Option(
         "--param", "-p", metavar="NAME=VALUE", help="A default; JSON, or else text; repeatable."
     ),
+]
+_Description = Annotated[str, typer.Option(help="For people.")]
+_Tags = Annotated[list[str] | None, typer.Option("--tag", help="Repeatable.")]
+_Git = Annotated[str | None, typer.Option(help="Repository that the code comes from.")]
+_Ref = Annotated[str | None, typer.Option("--ref", "--branch", help="Its branch or tag.")]
+_TokenEnv = Annotated[
+    str | None, typer.Option(help="Variable that holds a token for it, here and on workers.")
+]
+_Folder = Annotated[
+    Path | None, typer.Option(help="Folder that the code comes from; a copy is kept.")
+]
+_Job = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--job", "-j", metavar="NAME=VALUE", help="A variable of its processes; repeatable."
+    ),
+]
+_Version = Annotated[str | None, typer.Option(help="What to call this version.")]
+_Enforce = Annotated[
+    bool, typer.Option(help="Refuse runs at once whose parameters the flow does not take.")
 ]
 
 
@@ -49,29 +71,18 @@ def deploy(
     context: Context,
     entrypoint: _Entrypoint,
     name: _Name = "default",
-    pool: Annotated[str, typer.Option(help="Work pool whose workers run it.")] = "default",
-    queue: Annotated[str | None, typer.Option(help="Where its runs wait in the pool.")] = None,
+    pool: _Pool = "default",
+    queue: _Queue = None,
     param: _Params = None,
-    description: Annotated[str, typer.Option(help="For people.")] = "",
-    tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
-    git: Annotated[str | None, typer.Option(help="Repository that the code comes from.")] = None,
-    ref: Annotated[str | None, typer.Option("--ref", "--branch", help="Its branch or tag.")] = None,
-    token_env: Annotated[
-        str | None, typer.Option(help="Variable that holds a token for it, here and on workers.")
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Folder that the code comes from; a copy is kept.")
-    ] = None,
-    job: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--job", "-j", metavar="NAME=VALUE", help="A variable of its processes; repeatable."
-        ),
-    ] = None,
-    version: Annotated[str | None, typer.Option(help="What to call this version.")] = None,
-    enforce_parameter_schema: Annotated[
-        bool, typer.Option(help="Refuse runs at once whose parameters the flow does not take.")
-    ] = True,
+    description: _Description = "",
+    tags: _Tags = None,
+    git: _Git = None,
+    ref: _Ref = None,
+    token_env: _TokenEnv = None,
+    folder: _Folder = None,
+    job: _Job = None,
+    version: _Version = None,
+    enforce_parameter_schema: _Enforce = True,
     output: Output = Format.TABLE,
 ) -> None:
     """Make a deployment of a flow, so that workers can run it.
@@ -88,7 +99,7 @@ def deploy(
         "queue": queue,
         "parameters": dict(parameter(text) for text in param or []),
         "description": description,
-        "tags": tag or [],
+        "tags": tags or [],
         "job": dict(parameter(text) for text in job or []),
         "version": version,
         "enforce_parameter_schema": enforce_parameter_schema,
