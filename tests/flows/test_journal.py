@@ -88,6 +88,26 @@ def test_what_threads_put_is_all_there_when_flush_returns(seen: Seen) -> None:
     journal.close()
 
 
+def test_a_journal_that_rests_has_written_all_and_serves_the_next_run(seen: Seen) -> None:
+    journal, first = started(seen, SyncStore(seen.store.url))
+    journal.transition(first, State("Running"), started=True)
+    journal.transition(first, State("Completed"))
+    journal.release(first)
+    journal.put(first, "event", body("n.first"))
+    slots, threads = journal.slots, threading.active_count()
+    journal.rest()
+    assert seen.names("n.") == ["n.first"]
+    assert journal.slots is not slots, "nobody waits for the slots of a run that is over"
+    run = new_run("f", state=State("Pending"))
+    seen.store.call("create_run", *create_arguments(run, lease_ms=10_000))
+    second = journal.hold(run)
+    journal.transition(second, State("Running"), started=True)
+    journal.put(second, "event", body("n.second"))
+    assert threading.active_count() == threads
+    journal.close()
+    assert seen.names("n.") == ["n.first", "n.second"]
+
+
 def test_the_lease_is_renewed_and_a_cancellation_is_heard_once(seen: Seen) -> None:
     run = new_run("f", state=State("Running"))
     seen.store.call("create_run", *create_arguments(run, lease_ms=50))
