@@ -186,39 +186,39 @@ async def test_holders_that_are_killed_free_their_slots_for_the_next_in_line(
     ]  # fmt: skip
 
 
-async def test_one_that_waits_in_line_is_cancelled_and_leaves_it(store: Store, flows: Path) -> None:
-    await limit(store, "database", 1)
-    with worker(store.url):
-        await start(store, flows, "holding", "a")
-        await until_begun(flows, "a")
-        waiting = await start(store, flows, "holding", "b")
-        await until_waiting(store, "database", 1)
-        await Runs(store).cancel(waiting.id)
-        await until_state(store, waiting, "Cancelled")
-        await until_waiting(store, "database", 0)
-        end(flows, "a")
-        await nothing_left(store)
+async def test_one_that_waits_in_line_is_cancelled_and_leaves_it(
+    served: Store, flows: Path
+) -> None:
+    await limit(served, "database", 1)
+    await start(served, flows, "holding", "a")
+    await until_begun(flows, "a")
+    waiting = await start(served, flows, "holding", "b")
+    await until_waiting(served, "database", 1)
+    await Runs(served).cancel(waiting.id)
+    await until_state(served, waiting, "Cancelled")
+    await until_waiting(served, "database", 0)
+    end(flows, "a")
+    await nothing_left(served)
 
 
 async def test_a_limit_that_is_deleted_or_grows_lets_those_go_on_who_wait(
-    store: Store, flows: Path
+    served: Store, flows: Path
 ) -> None:
-    await limit(store, "database", 1)
-    with worker(store.url):
-        runs = [await start(store, flows, "holding", "a")]
-        await until_begun(flows, "a")
-        for number, key in enumerate("bc", 1):
-            runs.append(await start(store, flows, "holding", key))
-            await until_waiting(store, "database", number)
-        await limit(store, "database", 2)
-        await until_begun(flows, "a", "b")
-        await Catalog(store).delete("limit", "database")
-        await until_begun(flows, "a", "b", "c")
-        for key in "abc":
-            end(flows, key)
-        for run in runs:
-            await until_state(store, run, "Completed")
-        await nothing_left(store)
+    await limit(served, "database", 1)
+    runs = [await start(served, flows, "holding", "a")]
+    await until_begun(flows, "a")
+    for number, key in enumerate("bc", 1):
+        runs.append(await start(served, flows, "holding", key))
+        await until_waiting(served, "database", number)
+    await limit(served, "database", 2)
+    await until_begun(flows, "a", "b")
+    await Catalog(served).delete("limit", "database")
+    await until_begun(flows, "a", "b", "c")
+    for key in "abc":
+        end(flows, key)
+    for run in runs:
+        await until_state(served, run, "Completed")
+    await nothing_left(served)
 
 
 async def test_runs_of_a_pool_begin_as_its_limit_allows_in_order(store: Store, flows: Path) -> None:
@@ -239,27 +239,26 @@ async def test_runs_of_a_pool_begin_as_its_limit_allows_in_order(store: Store, f
 
 
 @pytest.mark.parametrize("strategy", ["ENQUEUE", "CANCEL_NEW", "CANCEL_RUNNING"])
-async def test_a_run_too_many_of_a_deployment(store: Store, flows: Path, strategy: str) -> None:
-    await deploy(store, flows, strategy)
-    with worker(store.url):
-        first = await start(store, flows, "plain", "a", deployment="made/one")
-        await until_begun(flows, "a")
-        second = await start(store, flows, "plain", "b", deployment="made/one")
-        if strategy == "ENQUEUE":
-            await until_waiting(store, "deployment:made/one", 1)
-            end(flows, "a")
-            await until_begun(flows, "a", "b")
-        elif strategy == "CANCEL_NEW":
-            await until_state(store, second, "Cancelled")
-            end(flows, "a")
-        else:
-            await until_state(store, first, "Cancelled")
-            await until_begun(flows, "a", "b")
-        end(flows, "b")
-        await until_state(store, first, "Completed", "Cancelled")
-        await until_state(store, second, "Completed", "Cancelled")
-        await nothing_left(store)
-    ends = [(await Runs(store).get(run.id)).state.name for run in (first, second)]
+async def test_a_run_too_many_of_a_deployment(served: Store, flows: Path, strategy: str) -> None:
+    await deploy(served, flows, strategy)
+    first = await start(served, flows, "plain", "a", deployment="made/one")
+    await until_begun(flows, "a")
+    second = await start(served, flows, "plain", "b", deployment="made/one")
+    if strategy == "ENQUEUE":
+        await until_waiting(served, "deployment:made/one", 1)
+        end(flows, "a")
+        await until_begun(flows, "a", "b")
+    elif strategy == "CANCEL_NEW":
+        await until_state(served, second, "Cancelled")
+        end(flows, "a")
+    else:
+        await until_state(served, first, "Cancelled")
+        await until_begun(flows, "a", "b")
+    end(flows, "b")
+    await until_state(served, first, "Completed", "Cancelled")
+    await until_state(served, second, "Completed", "Cancelled")
+    await nothing_left(served)
+    ends = [(await Runs(served).get(run.id)).state.name for run in (first, second)]
     assert (
         ends
         == {

@@ -99,14 +99,13 @@ async def test_a_worker_takes_no_more_runs_than_it_has_slots(
 
 
 async def test_changed_code_is_what_the_next_run_runs(
-    store: Store, flows: Path, tmp_path: Path
+    served: Store, flows: Path, tmp_path: Path
 ) -> None:
-    with worker(store.url):
-        first = await submit(store, f"{flows}:write", path=str(tmp_path / "first"))
-        await until_state(store, first, "Completed")
-        await asyncio.to_thread(flows.write_text, FLOWS.replace("VERSION = 1", "VERSION = 2"))
-        second = await submit(store, f"{flows}:write", path=str(tmp_path / "second"))
-        await until_state(store, second, "Completed")
+    first = await submit(served, f"{flows}:write", path=str(tmp_path / "first"))
+    await until_state(served, first, "Completed")
+    await asyncio.to_thread(flows.write_text, FLOWS.replace("VERSION = 1", "VERSION = 2"))
+    second = await submit(served, f"{flows}:write", path=str(tmp_path / "second"))
+    await until_state(served, second, "Completed")
     assert (tmp_path / "first").read_text().startswith("1 ")
     assert (tmp_path / "second").read_text().startswith("2 ")
 
@@ -131,10 +130,9 @@ async def test_a_process_that_leaves_without_a_word_is_crashed(store: Store, flo
     assert "exit code 0 before the run did" in crashed.state.message
 
 
-async def test_an_entrypoint_that_is_not_there_fails_the_run(store: Store, tmp_path: Path) -> None:
-    with worker(store.url):
-        run = await submit(store, f"{tmp_path}/nowhere.py:flow")
-        failed = await until_state(store, run, "Failed", "Crashed")
+async def test_an_entrypoint_that_is_not_there_fails_the_run(served: Store, tmp_path: Path) -> None:
+    run = await submit(served, f"{tmp_path}/nowhere.py:flow")
+    failed = await until_state(served, run, "Failed", "Crashed")
     assert failed.state.name == "Failed"
     assert "nowhere.py" in failed.state.message
 
@@ -182,21 +180,19 @@ async def test_a_stopped_flow_process_is_crashed_and_can_not_write_when_it_wakes
 
 
 async def test_a_worker_kills_a_process_whose_run_was_taken_from_it(
-    store: Store, flows: Path, tmp_path: Path
+    served: Store, flows: Path, tmp_path: Path
 ) -> None:
-    with scheduler(store.url), worker(store.url):
-        run, pid, _ = await staying(store, flows, tmp_path / "out")
-        os.kill(pid, signal.SIGSTOP)
-        await until_state(store, run, "Crashed")
-        await gone(pid)
+    run, pid, _ = await staying(served, flows, tmp_path / "out")
+    os.kill(pid, signal.SIGSTOP)
+    await until_state(served, run, "Crashed")
+    await gone(pid)
 
 
 async def test_a_process_that_is_too_busy_to_show_life_is_not_taken_for_dead(
-    store: Store, flows: Path, tmp_path: Path
+    served: Store, flows: Path, tmp_path: Path
 ) -> None:
-    with scheduler(store.url), worker(store.url):
-        run = await submit(store, f"{flows}:busy", path=str(tmp_path / "out"))
-        ended = await until_state(store, run, "Completed", "Crashed")
+    run = await submit(served, f"{flows}:busy", path=str(tmp_path / "out"))
+    ended = await until_state(served, run, "Completed", "Crashed")
     assert (ended.state.name, ended.attempt) == ("Completed", 1)
 
 
