@@ -66,23 +66,22 @@ class RunContext:
     """One flow run in this process.
 
     Attributes:
-        files: where large results go.
-        restored: records of task runs, by id, from earlier attempts.
+        held: the run. journal: writes what it does. files: where large results go.
+        pool: runs the tasks that are submitted.
+        parent: the flow run whose code called this one's flow, in the same process.
+        flow: what runs, once it is known. arguments: of its function, once they were checked.
+        log_prints: whether what the flow prints is logged.
         remembers: whether another attempt may follow in this process.
         alone: whether the process is a program that was started by hand and does nothing else now.
-        log_prints: whether what the flow prints is logged.
         stopping: set when the run has to stop; waits between attempts end then.
-        parent: the flow run whose code called this one's flow, in the same process.
-        pool: runs the tasks that are submitted.
+        restored: records of task runs, by id, from earlier attempts.
+        again: from where on this attempt does again what was done.
+        heads: by name and tags, what the task runs of each task have in common.
+        names: counts the task runs of each task. label: tells those of several processes apart.
         awaited: place in the log of the event that a wait for such was answered with.
         turns: of waits that are equal.
-        heads: by name and tags, what the task runs of each task have in common.
-        label: tells apart names of task runs that several processes make.
-        flow: what runs, once it is known.
-        arguments: of its function, once they were checked.
         folders: where files of the run lie, as far as the store knows.
         transactions: what became of the run's transactions.
-        again: from where on this attempt does again what was done.
         lineage: which assets are behind results, once a task made some; of the outermost run.
     """
 
@@ -91,21 +90,21 @@ class RunContext:
     files: ResultFiles
     pool: RunPool
     parent: RunContext | None = None
+    flow: Flow[..., Any] | None = None
+    arguments: Arguments | None = None
     log_prints: bool = False
     remembers: bool = False
     alone: bool = False
+    stopping: threading.Event = field(default_factory=threading.Event)
     restored: dict[str, bytes] = field(default_factory=dict)
+    again: Again = field(default_factory=lambda: Again(()))
     heads: dict[tuple[str, tuple[str, ...]], TaskHead] = field(default_factory=dict)
+    names: Scope = field(default_factory=Scope)
+    label: str = ""
     awaited: dict[bytes, str] = field(default_factory=dict)
     turns: Turns = field(default_factory=Turns)
-    label: str = ""
-    names: Scope = field(default_factory=Scope)
-    stopping: threading.Event = field(default_factory=threading.Event)
-    flow: Flow[..., Any] | None = None
-    arguments: Arguments | None = None
     folders: set[str] = field(default_factory=set)
     transactions: TransactionLog | None = None
-    again: Again = field(default_factory=lambda: Again(()))
     lineage: Lineage | None = None
 
     @property

@@ -23,8 +23,8 @@ class InvalidParameters(TerminalFlowsError):
     """The parameters do not fit the flow's signature; the message names each."""
 
 
-class WrongParameters(InvalidParameters):
-    """A deployment's flow does not take these parameters; the message names each.
+class WrongFields(TerminalFlowsError):
+    """Something has fields that are wrong; the message names each.
 
     Args:
         wrong: field, such as ``parameters.order``, and what is wrong with it.
@@ -33,6 +33,10 @@ class WrongParameters(InvalidParameters):
     def __init__(self, wrong: list[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{field}: {message}" for field, message in wrong))
         self.wrong = wrong
+
+
+class WrongParameters(InvalidParameters, WrongFields):
+    """A deployment's flow does not take these parameters; the message names each."""
 
 
 class EntrypointNotFound(TerminalFlowsError):
@@ -51,16 +55,8 @@ class NotResumable(TerminalFlowsError):
     """The run does not wait for anybody to resume it."""
 
 
-class InvalidInput(TerminalFlowsError):
-    """What a paused run was resumed with is not what it asks for; the message names each field.
-
-    Args:
-        wrong: field and what is wrong with it.
-    """
-
-    def __init__(self, wrong: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{field}: {message}" for field, message in wrong))
-        self.wrong = wrong
+class InvalidInput(WrongFields):
+    """What a paused run was resumed with is not what it asks for; the message names each field."""
 
 
 class FlowPauseTimeout(TerminalFlowsError, TimeoutError):

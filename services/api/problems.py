@@ -178,7 +178,7 @@ def _known(error: Exception) -> Response:
             errors: list[dict[str, object]] = []
             if isinstance(error, InvalidDefinition):
                 errors = [{"message": line} for line in error.problems]
-            elif isinstance(error, flows.InvalidInput | flows.WrongParameters):
+            elif isinstance(error, flows.WrongFields):
                 errors = [{"field": field, "message": wrong} for field, wrong in error.wrong]
             headers = {"Retry-After": after} if after else None
             return problem(status, name, str(error), errors=errors, headers=headers)
