@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from .foresight import warnings_of
 from .printing import console, harmless, note, say_json, styled
 from .session import Context, Format, Output
 
@@ -63,10 +64,13 @@ def apply(
     wanted = {kind: items for kind, items in definitions.items() if items}
     client = context.obj.client
     plan = client.post("/apply", {**wanted, "prune": prune, "dry_run": True})
+    foreseen = warnings_of(client, definitions["deployments"])
+    plan["warnings"] += foreseen
     if output is Format.TABLE:
         show_plan(plan, dry_run=dry_run)
     if not dry_run and any(change["change"] != "unchanged" for change in plan["changes"]):
         plan = client.post("/apply", {**wanted, "prune": prune, "plan": plan["plan"]})
+        plan["warnings"] += foreseen
         if output is Format.TABLE:
             note("applied")
     if output is Format.JSON:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import typer
 
 from .applying import pin, show_plan
+from .foresight import warnings_of
 from .giving import parameter
 from .printing import Column, field, say_json, show
 from .session import Context, Format, Output
@@ -17,7 +18,10 @@ from .session import Context, Format, Output
 if TYPE_CHECKING:
     from upshot.flows import Flow
 
-app = typer.Typer(help="Flows: deploy one, serve one.", no_args_is_help=True)
+app = typer.Typer(
+    help="Flows: list them, deploy one, serve one.\n\nExample: upshot flow deploy words.py:words",
+    no_args_is_help=True,
+)
 
 _Entrypoint = Annotated[str, typer.Argument(help="PATH.py:function", metavar="ENTRYPOINT")]
 _Name = Annotated[
@@ -109,6 +113,7 @@ def deploy(
     deployment |= {**code, "name": named}
     plan = context.obj.client.post("/apply", {"deployments": [deployment]})
     context.obj.client.put(f"/deployments/{quote(named)}/parameter-schema", takes)
+    plan["warnings"] += warnings_of(context.obj.client, [deployment])
     if output is Format.JSON:
         say_json(plan)
     else:

@@ -225,10 +225,40 @@ def test_what_healed_a_run_is_in_its_timeline(service: Service) -> None:
     retried = service.run("run", "retry", made["id"], "--wait")
     assert retried.returncode == 1
     assert "it is negative" in retried.stderr
+    assert retried.stdout.count("failed: ValueError") == 1  # of this attempt, not of the others
+
+
+def test_what_would_keep_runs_waiting_is_told_when_it_is_applied(
+    service: Service, tmp_path: Path
+) -> None:
+    file = tmp_path / "far.yaml"
+    file.write_text(
+        f"""
+deployments:
+  - {{name: total/far, entrypoint: "nowhere.py:total", work_pool: far}}
+  - {{name: total/odd, entrypoint: "{service.folder}/flows.py:totla", work_pool: far}}
+  - {{name: total/fine, entrypoint: "{service.folder}/flows.py:total"}}
+"""
+    )
+    done = service.run("apply", "-f", str(file), "--dry-run")
+    assert done.returncode == 0
+    told = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert told == [
+        "warning: deployment total/far work_pool: no worker serves 'far', so runs wait; start one "
+        "with `upshot worker start --pool far`",
+        f"warning: deployment total/far entrypoint: there is no file {tmp_path}/nowhere.py here; "
+        "mend the path, or have it on the workers' machines",
+        f"warning: deployment total/odd entrypoint: there is no totla in {service.folder}/flows.py;"
+        " it has double, total; name the flow's function",
+    ]
+    plan = found(service, "apply", "-f", str(file), "--dry-run")
+    assert len(plan["warnings"]) == 3
 
 
 def test_a_run_that_waits_is_cancelled(service: Service) -> None:
-    assert service.spawn("flow", "deploy", "flows.py:total", "--pool", "nobody").returncode == 0
+    deployed = service.run("flow", "deploy", "flows.py:total", "--pool", "nobody")
+    assert deployed.returncode == 0
+    assert "start one with `upshot worker start --pool nobody`" in deployed.stderr
     made = found(service, "deployment", "run", "total/default", "-p", "numbers=[]")
     assert found(service, "run", "cancel", made["id"])["state"]["type"] == "Cancelled"
 
