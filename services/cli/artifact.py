@@ -13,7 +13,9 @@ from .printing import Column, field, harmless, say, say_json, show, show_one
 from .session import Context, Format, Limit, Output
 
 app = typer.Typer(
-    help="Artifacts, tables and texts that runs show: list, inspect.", no_args_is_help=True
+    help="Artifacts, tables and texts that runs show: list, inspect."
+    "\n\nExample: upshot artifact inspect sales-per-store",
+    no_args_is_help=True,
 )
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
 app = typer.Typer(
-    help="Assets that tasks make: list, inspect, lineage, delete.", no_args_is_help=True
+    help="Assets that tasks make: list, inspect, lineage, delete."
+    "\n\nExample: upshot asset lineage warehouse/sales",
+    no_args_is_help=True,
 )
 
 _Key = Annotated[str, typer.Argument(metavar="KEY", help="The asset's key.")]
@@ -93,7 +95,7 @@ def _show_summary(asset: dict[str, Any]) -> None:
         "run": made.get("flow_run"),
         "data version": made.get("data_version"),
         "code version": made.get("code_version"),
-        "failed": failed and f"{times.local(failed['at'])}: {failed['message']}",
+        "failed": f"{times.local(failed['at'])}: {failed['message']}" if failed else None,
         "upstream": ", ".join(asset["upstream"]),
         "downstream": ", ".join(asset["downstream"]),
     }

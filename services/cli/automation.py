@@ -14,7 +14,9 @@ from .session import Context, Format, Output
 from .waiting import summary
 
 app = typer.Typer(
-    help="Automations: try, explain, list, inspect, pause them.", no_args_is_help=True
+    help="Automations: try, explain, list, inspect, pause them."
+    "\n\nExample: upshot automation test rules.yaml",
+    no_args_is_help=True,
 )
 
 _Name = Annotated[str, typer.Argument(help="The automation's name.")]
@@ -139,7 +141,7 @@ def outcomes(firing: Mapping[str, Any]) -> str:
 def firings(
     context: Context,
     name: Annotated[str | None, typer.Argument(help="Only of this automation.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show at most so many.")] = 50,
     output: Output = Format.TABLE,
 ) -> None:
     """List firings, newest first, with their reasons and what became of their actions.

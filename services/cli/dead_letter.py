@@ -10,7 +10,10 @@ from . import times
 from .printing import Column, field, note, show, show_fields
 from .session import Context, Format, Limit, Output
 
-app = typer.Typer(help="Actions that were given up: see why, try again.", no_args_is_help=True)
+app = typer.Typer(
+    help="Actions that were given up: see why, try again.\n\nExample: upshot dead-letter ls",
+    no_args_is_help=True,
+)
 
 
 @app.command()
@@ -64,7 +67,10 @@ def replay(
 
 
 @app.command()
-def delete(context: Context, letter: Annotated[list[str], typer.Argument(metavar="ID")]) -> None:
+def delete(
+    context: Context,
+    letter: Annotated[list[str], typer.Argument(metavar="ID", help="One or more.")],
+) -> None:
     """Throw dead letters away.
 
     Example: upshot dead-letter delete 1763622000123-0

@@ -14,7 +14,11 @@ from .printing import Column, field, note, show, show_fields
 from .session import Context, Format, Output
 from .watching import completed, tell, watch
 
-app = typer.Typer(help="Deployments: list, run, pause them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Deployments, flows under a name: list, run, pause them."
+    "\n\nExample: upshot deployment run words/readme --wait",
+    no_args_is_help=True,
+)
 
 _Name = Annotated[str, typer.Argument(help="flow/deployment")]
 

@@ -25,7 +25,11 @@ from .printing import (
 )
 from .session import Context, Format, Limit, Output
 
-app = typer.Typer(help="Send events, list them, follow them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Send events, list them, follow them, trace one."
+    "\n\nExample: upshot event tail --event 'flow-run.*'",
+    no_args_is_help=True,
+)
 
 _Name = Annotated[str | None, typer.Option("--event", "-e", help="Name or glob: 'flow-run.*'.")]
 _Resource = Annotated[str | None, typer.Option("--resource", "-r", help="Id of the resource.")]

@@ -14,7 +14,11 @@ from .session import Context, Format, Output
 if TYPE_CHECKING:
     from upshot.automations.importing import Imported
 
-app = typer.Typer(help="Bring automations over from other tools.", no_args_is_help=True)
+app = typer.Typer(
+    help="Bring automations over from other tools."
+    "\n\nExample: upshot import prefect export.yaml > heal.yaml",
+    no_args_is_help=True,
+)
 
 
 @app.command()

@@ -10,7 +10,11 @@ import typer
 from .printing import Column, field, note, show
 from .session import Context, Format, Output
 
-app = typer.Typer(help="Limits: list, create, delete, reset.", no_args_is_help=True)
+app = typer.Typer(
+    help="Limits of what runs at a time: list, create, delete, reset."
+    "\n\nExample: upshot limit create tag:database 10",
+    no_args_is_help=True,
+)
 
 _Name = Annotated[str, typer.Argument(help="What flows name; or tag:…, work-pool:…, deployment:….")]
 

@@ -11,7 +11,8 @@ from .session import Context, Format, Output
 def _listing(path: str, columns: list[Column], what: str, example: str) -> typer.Typer:
     """Return a group of commands with a listing in it."""
     group = typer.Typer(
-        help=f"{what.capitalize()}s; `upshot apply` defines them.", no_args_is_help=True
+        help=f"{what.capitalize()}s; `upshot apply` defines them.\n\nExample: {example}",
+        no_args_is_help=True,
     )
 
     def ls(context: Context, output: Output = Format.TABLE) -> None:

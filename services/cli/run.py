@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -26,8 +26,12 @@ from .session import Context, Format, Limit, Output
 from .undoing import undo
 from .watching import completed, print_line, tell, watch
 
+if TYPE_CHECKING:
+    from upshot.services.client import Client
+
 app = typer.Typer(
-    help="Runs of flows: list, inspect, logs, retry, pause, resume, cancel, undo.",
+    help="Runs of flows: list, inspect, logs, retry, pause, resume, cancel, undo."
+    "\n\nExample: upshot run ls --state Failed --since 1d",
     no_args_is_help=True,
 )
 
@@ -190,12 +194,19 @@ def retry(
     Example: upshot run retry brisk-otter --from load --wait
     """
     client = context.obj.client
+    after = _last_line(client, run) if wait else None
     found = client.post(f"{path(run)}/retry", {"from": task} if task else {})
     if wait:
-        found = watch(client, found["id"], quiet=output is Format.JSON)
+        found = watch(client, found["id"], quiet=output is Format.JSON, after=after)
     tell(found, output)
     if wait and not completed(found):
         raise typer.Exit(1)
+
+
+def _last_line(client: Client, run: str) -> str | None:
+    """Return where a run's log ends by now."""
+    positions = [line["position"] for line in client.items(f"{path(run)}/logs")]
+    return positions[-1] if positions else None
 
 
 @app.command()

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 _LEVELS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
 
-def watch(client: Client, run_id: str, *, quiet: bool = False) -> dict[str, Any]:
+def watch(
+    client: Client, run_id: str, *, quiet: bool = False, after: str | None = None
+) -> dict[str, Any]:
     """Return a run when it has ended; print its log until then unless ``quiet``.
 
-    What it waits for before it begins is told at once.
+    What it waits for before it begins is told at once. ``after`` is the position of the last line
+    that is not wanted, as of an earlier attempt.
     """
-    for message in follow(client, f"/runs/{run_id}/logs", {"follow": True}):
+    begin = {"cursor": after} if after else {}
+    for message in follow(client, f"/runs/{run_id}/logs", {"follow": True, **begin}):
         if message.name == "end":
             ended: dict[str, Any] = message.data
             return ended

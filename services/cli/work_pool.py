@@ -13,8 +13,16 @@ from .giving import parameter
 from .printing import Column, field, note, say_json, show
 from .session import Context, Format, Output
 
-app = typer.Typer(help="Work pools: list them, pause one, or a queue.", no_args_is_help=True)
-queue_app = typer.Typer(help="A queue of a work pool: pause, resume.", no_args_is_help=True)
+app = typer.Typer(
+    help="Work pools: list, define, pause one, or a queue of it."
+    "\n\nExample: upshot work-pool pause default",
+    no_args_is_help=True,
+)
+queue_app = typer.Typer(
+    help="A queue of a work pool: pause, resume."
+    "\n\nExample: upshot work-pool queue pause default bulk",
+    no_args_is_help=True,
+)
 app.add_typer(queue_app, name="queue")
 
 _Name = Annotated[str, typer.Argument(help="The pool's name.")]

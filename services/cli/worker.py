@@ -11,7 +11,11 @@ from . import times
 from .printing import Column, field, note, show
 from .session import Context, Format, Output
 
-app = typer.Typer(help="Workers run flows.", no_args_is_help=True)
+app = typer.Typer(
+    help="Workers run flows: start one, list them, drain one."
+    "\n\nExample: upshot worker start --pool reports --concurrency 8",
+    no_args_is_help=True,
+)
 
 
 @app.command()

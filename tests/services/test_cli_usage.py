@@ -15,6 +15,13 @@ from upshot.services.cli.app import app, run
 from upshot.services.cli.printing import cell, harmless
 
 
+def groups(group: object = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, child in getattr(group or get_command(app), "commands", {}).items():
+        if hasattr(child, "commands"):
+            yield (*path, name)
+            yield from groups(child, (*path, name))
+
+
 def commands(group: object = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     found = group or get_command(app)
     children = getattr(found, "commands", None)
@@ -33,7 +40,7 @@ def _no_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("UPSHOT_REDIS_URL", raising=False)
 
 
-@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+@pytest.mark.parametrize("command", [*commands(), *groups()], ids=" ".join)
 def test_every_command_shows_an_example_of_itself(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
