@@ -172,6 +172,14 @@ class Receiver:
             return web.Response(status=status, headers=headers, text="told why")
         return web.Response(text="ok")
 
+    async def until_asked(self, times: int, key: str | None = None) -> None:
+        """Wait until it was asked so often, by anybody or under one key."""
+
+        async def asked() -> bool:
+            return (len(self.got) if key is None else self.keys[key]) >= times
+
+        await until(asked, f"asked {times} times")
+
     def bodies(self, path: str) -> list[Any]:
         return [from_json(body) for at, _, body in self.got if at == path]
 

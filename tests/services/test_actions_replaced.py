@@ -13,7 +13,6 @@ from typing import Any
 from pydantic_core import to_json
 
 from tests.services.dispatching import (
-    Receiver,
     Service,
     call,
     dispatching,
@@ -79,16 +78,12 @@ async def state(service: Service, firing: str, index: int = 0) -> str:
     return (await Runs(service.store).get(run_id(firing, index))).state.name
 
 
-async def _got(receiver: Receiver, count: int) -> bool:
-    return len(receiver.got) >= count
-
-
 async def test_runs_are_cancelled_and_what_was_not_begun_is_left_out(store_url: str) -> None:
     async with receiving() as receiver, dispatching(store_url, definitions=DEFINITIONS) as service:
         hanging = call(receiver.url + "/hang", timeout="1m")
         old = await fired(service, START, hanging, NOTE, NOTE)
         await service.send(old)
-        await until(lambda: _got(receiver, 1))
+        await receiver.until_asked(1)
         new = await fired(service, START, replaces=[old["firing"]])
         await service.send(new)
         await service.outcome(new["firing"])

@@ -64,14 +64,10 @@ async def test_killed_dispatchers_lose_nothing_and_settle_nothing_twice(store_ur
         await service.send(*wanted)
         for killed in range(1, 3):
             with process(store_url) as pid:
-                await until(lambda seen=killed * 60: _saw(receiver, seen))  # type: ignore[misc]
+                await receiver.until_asked(killed * 60)
                 os.kill(pid, signal.SIGKILL)
         with process(store_url):
             await _settled_once(service, receiver, wanted)
-
-
-async def _saw(receiver: Receiver, count: int) -> bool:
-    return len(receiver.keys) >= count
 
 
 async def test_a_dispatcher_that_sleeps_through_its_lease_settles_nothing_a_second_time(
@@ -82,7 +78,7 @@ async def test_a_dispatcher_that_sleeps_through_its_lease_settles_nothing_a_seco
         wanted = [entry(call(receiver.url + "/hang")) for _ in range(8)]
         with process(store_url) as sleeper:
             await service.send(*wanted)
-            await until(lambda: _saw(receiver, 8))
+            await receiver.until_asked(8)
             os.kill(sleeper, signal.SIGSTOP)
             receiver.held.set()
             with process(store_url):
@@ -101,7 +97,7 @@ async def test_a_store_that_is_killed_and_comes_back_holds_nothing_up(
         before, after = entry(call(receiver.url + "/x")), entry(call(receiver.url + "/x"))
         hanging = entry(call(receiver.url + "/hang"))
         await service.send(before, hanging)
-        await until(lambda: _saw(receiver, 2))
+        await receiver.until_asked(2)
         assert embedded.pid is not None
         os.kill(embedded.pid, signal.SIGKILL)
         await asyncio.to_thread(embedded.wait)

@@ -42,7 +42,7 @@ async def test_what_kills_dispatchers_is_given_up_and_its_neighbours_come_throug
         key = f"{deadly['firing']}:0"
         for times in range(1, MOST_BEGINNINGS + 1):
             with process(store_url) as pid:
-                await until(lambda seen=times: _seen(receiver.keys[key], seen))  # type: ignore[misc]
+                await receiver.until_asked(times, key)
                 os.kill(pid, signal.SIGKILL)
         with process(store_url):
             await until(service.idle)
@@ -52,7 +52,3 @@ async def test_what_kills_dispatchers_is_given_up_and_its_neighbours_come_throug
         for each in neighbours:
             assert (await service.outcome(each["firing"]))["outcome"] == "succeeded"
         assert receiver.keys[key] == MOST_BEGINNINGS
-
-
-async def _seen(there: int, wanted: int) -> bool:
-    return there >= wanted
