@@ -31,7 +31,12 @@ def check_options(options: Mapping[str, Any]) -> None:
         WrongArgument: naming the option.
     """
     require_each(_KINDS, options)
-    for name, check in _CHECKS.items():
+    checks = _CHECKS
+    if not _OF_RESULTS.isdisjoint(options):
+        from ..results.checking import CHECKS
+
+        checks = {**_CHECKS, **CHECKS}
+    for name, check in checks.items():
         if name in options:
             check(options[name])
 
@@ -65,15 +70,6 @@ def _check_assets(given: object) -> None:
     as_assets("asset_deps", given)
 
 
-def _check_keeping(name: str) -> Callable[[Any], None]:
-    def check(value: object) -> None:
-        from ..results.checking import CHECKS
-
-        CHECKS[name](value)
-
-    return check
-
-
 _NAMING: Final = Kind("a text or a function", lambda given: is_text(given) or callable(given))
 
 _KINDS: Final[dict[str, Kind]] = {
@@ -96,20 +92,15 @@ _KINDS: Final[dict[str, Kind]] = {
     "by": TEXT,
 }
 
+_OF_RESULTS: Final = frozenset({
+    "cache_policy", "cache_key_fn", "cache_expiration",
+    "result_storage", "result_serializer", "result_storage_key",
+})  # fmt: skip
+"""Options whose checks load only where one is given."""
+
 _CHECKS: Final[dict[str, Callable[[Any], None]]] = {
     "tags": _check_tags,
     "task_runner": _check_runner,
     "trigger_rule": _check_rule,
     "asset_deps": _check_assets,
-    **{
-        name: _check_keeping(name)
-        for name in (
-            "cache_policy",
-            "cache_key_fn",
-            "cache_expiration",
-            "result_storage",
-            "result_serializer",
-            "result_storage_key",
-        )
-    },
 }

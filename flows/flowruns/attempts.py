@@ -49,9 +49,9 @@ class Attempts:
         self.execution, self.flow, self._given = execution, flow, (args, kwargs)
         self.context = execution.context
         self.retries = 0
-        self._do_as_told()
+        self._set_up()
 
-    def _do_as_told(self) -> None:
+    def _set_up(self) -> None:
         """Do as the flow's options say."""
         self.context.flow = self.flow
         lead_structlog()  # the flow's module may have loaded it just now

@@ -94,7 +94,7 @@ class OpenTransactions:
             raise NotUndone("it was begun by an older version")
         parent = self._transaction(record.parent) if record.parent else None
         hooks = {"on_rollback": list(self._hooks(record))}
-        span = Span(self.context, self._log, identity, parent, hooks=hooks)
+        span = Span(self.context, identity, parent, hooks=hooks)
         span.at = record.begun
         return span
 

@@ -14,7 +14,7 @@ from ..context import RunContext
 from ..results.cache_policies import IsolationLevel
 from ..states import timestamp
 from .hooks import name_of
-from .recorded import ACTIVE, COMMITTED, ROLLED_BACK, ROLLING_BACK, SpanRecord, TransactionLog
+from .recorded import ACTIVE, COMMITTED, ROLLED_BACK, ROLLING_BACK, SpanRecord, log_of
 from .transaction import CommitMode, Transaction, TransactionState
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class Span(Transaction):
     """
 
     def __init__(
-        self, context: RunContext, log: TransactionLog, identity: str, parent: Transaction | None,
+        self, context: RunContext, identity: str, parent: Transaction | None,
         *, key: str | None = None, hooks: dict[str, list[TransactionHook]] | None = None,
     ) -> None:  # fmt: skip
+        log = log_of(context)
         super().__init__(log, identity, parent)
         self._context, self.key, self._hooks = context, key, hooks or {}
         self.locked = False

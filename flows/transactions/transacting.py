@@ -14,7 +14,7 @@ from ..context import Here, here, standing
 from ..exceptions import Interrupted, OutsideRun, Suspending, TimedOut, TransactionFailed
 from ..given import FLAG, functions, maybe, one_of, require, text
 from ..results.cache_policies import IsolationLevel
-from .recorded import ROLLED_BACK, TransactionLog, log_of
+from .recorded import ROLLED_BACK, log_of
 from .spans import Span
 from .transaction import CommitMode, Transaction, TransactionState
 
@@ -86,11 +86,10 @@ class transaction:
             await asyncio.sleep(_LOOK_AGAIN)
 
     def _open(self, place: Here) -> Span:
-        log = log_of(place.context)
         outer = place.transaction.span if place.transaction is not None else None
         inherited = (outer.mode, outer.level) if outer is not None else (None, None)
         span = Span(
-            place.context, log, _identity(log, place), place.transaction,
+            place.context, _identity(place), place.transaction,
             key=self._key, hooks=self._hooks,
         )  # fmt: skip
         span.mode = self._mode or inherited[0] or CommitMode.LAZY
@@ -192,8 +191,9 @@ def _place() -> Here:
     return place
 
 
-def _identity(log: TransactionLog, place: Here) -> str:
+def _identity(place: Here) -> str:
     """Return the id of the block: the same in each attempt of the run, until it was undone."""
+    log = log_of(place.context)
     block = f"{place.scope.owner or 'flow'}:{place.scope.count('transaction')}"
     number = 0
     while log.stage_of(f"{block}.{number}") == ROLLED_BACK:
