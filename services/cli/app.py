@@ -24,6 +24,7 @@ from . import (
     status,
     testing,
     tracing,
+    variable,
     work_pool,
     worker,
 )
@@ -59,7 +60,7 @@ for name, group in {
     "import": importing.app,
     "webhook": listings.WEBHOOKS,
     "receiver": listings.RECEIVERS,
-    "variable": listings.VARIABLES,
+    "variable": variable.app,
 }.items():
     app.add_typer(group, name=name)
 

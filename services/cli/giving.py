@@ -20,13 +20,18 @@ def pair(text: str, option: str) -> tuple[str, str]:
 def parameter(text: str) -> tuple[str, Any]:
     """Read ``name=value``; the value is JSON where it can be read so, else text."""
     name, value = pair(text, "--param")
+    return name, value_of(value, name, "--param")
+
+
+def value_of(text: str, name: str, option: str) -> Any:
+    """Return the value that a text is: JSON where it can be read so, else the text."""
     try:
-        return name, _finite(_json(value, allow_inf_nan=False), name, "--param")
+        return _finite(_json(text, allow_inf_nan=False), name, option)
     except ValueError as error:
         if "recursion" in str(error):
             told = f"{name}: nested too deeply"
-            raise typer.BadParameter(told, param_hint="--param") from error
-        return name, value
+            raise typer.BadParameter(told, param_hint=option) from error
+        return text
 
 
 def json_object(given: str | None, option: str) -> dict[str, Any]:

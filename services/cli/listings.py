@@ -1,4 +1,4 @@
-"""``upshot webhook|receiver|variable ls``: what is only listed here, and applied by file."""
+"""``upshot webhook|receiver ls``: what is only listed here, and applied by file."""
 
 from __future__ import annotations
 
@@ -35,10 +35,4 @@ RECEIVERS = _listing(
     [field("Name"), field("URL", "url", wide=True)],
     "receiver",
     "upshot receiver ls",
-)
-VARIABLES = _listing(
-    "/variables",
-    [field("Name"), field("Value", wide=True)],
-    "variable",
-    "upshot variable ls --output json",
 )

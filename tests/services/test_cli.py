@@ -228,6 +228,16 @@ def test_what_healed_a_run_is_in_its_timeline(service: Service) -> None:
     assert retried.stdout.count("adding 1 numbers") == 1  # the log of this attempt alone
 
 
+def test_a_variable_is_set_read_and_unset(service: Service) -> None:
+    assert service.run("variable", "set", "region", "eu").returncode == 0
+    assert service.run("variable", "get", "region").stdout == "eu\n"
+    assert service.run("variable", "set", "region", '{"name": "eu", "hosts": 3}').returncode == 0
+    assert found(service, "variable", "get", "region") == {"name": "eu", "hosts": 3}
+    assert service.run("variable", "unset", "region").returncode == 0
+    gone = service.run("variable", "get", "region")
+    assert (gone.returncode, "region" in gone.stderr) == (1, True)
+
+
 def test_what_would_keep_runs_waiting_is_told_when_it_is_applied(
     service: Service, tmp_path: Path
 ) -> None:
