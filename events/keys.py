@@ -10,6 +10,7 @@ key                    type    what it holds
 ``meta``               hash    ``listed``: runs of older versions stand in ``made``, ``names``
 ``log``                stream  every event: its JSON in field ``o`` (Upshot's own) or ``e``
 ``seen``, ``seen:old`` set     ids that senders chose: of this dedup period and the one before
+``idempotency:<key>``  string  digest of a request with that key, then how it was answered
 ``seen:since``         string  when the present dedup period began, ms
 ``cursors``            hash    consumer → the oldest log position it still needs
 ``forgotten``          hash    ``runs``, ``firings`` → newest ms of one that only the archive has
@@ -32,10 +33,12 @@ key                    type    what it holds
                                and by name where that says more (``Late``, ``TimedOut``)
 ``made:<of>``          zset    flow run → ms it was created; of one ``flow:<name>``,
                                ``deployment:<name>``, ``parent:<run>``, ``state:<type or name>``
+``flows``              set     flows of which there are runs
 ``names``              zset    name, ms and run, a byte 255 between them; in the order of the bytes
 ``unlisted``           zset    runs of an older version that are still to be listed so
 ``leases``             zset    flow run → ms until which its process has shown to be alive
 ``due``                zset    scheduled flow run → ms at which it goes to its queue
+``on-time``            zset    scheduled run that is not Late → ms at which it goes to its queue
 ``pauses``             zset    paused run → ms until which it waits, where that ends
 ``waits``              hash    run that waits for an event → log position of its pause
 ``wake:<run>``         list    not empty once the run goes on: its process waits for that

@@ -35,6 +35,7 @@ local function list(root, id, of, made)
   for place, what in ipairs({':flow:', ':deployment:', ':parent:'}) do
     if of[place] ~= '' then redis.call('ZADD', root .. ':made' .. what .. of[place], made, id) end
   end
+  if of[1] ~= '' then redis.call('SADD', root .. ':flows', of[1]) end
   if of[4] ~= '' then redis.call('ZADD', root .. ':names', 0, place_of_name(of, made, id)) end
 end
 
@@ -42,6 +43,7 @@ local function unlist(root, id, of, made)
   for place, what in ipairs({':flow:', ':deployment:', ':parent:'}) do
     if of[place] ~= '' then redis.call('ZREM', root .. ':made' .. what .. of[place], id) end
   end
+  if redis.call('EXISTS', root .. ':made:flow:' .. of[1]) == 0 then redis.call('SREM', root .. ':flows', of[1]) end
   if of[4] ~= '' then redis.call('ZREM', root .. ':names', place_of_name(of, made, id)) end
 end
 
@@ -83,7 +85,7 @@ redis.register_function{function_name='upshot_name_run', flags={'allow-oom'}, ca
 end}
 
 -- upshot_list_older root | limit
--- Touches: unlisted, run:<id>, runs:<state>:<of>, made:<of>, names. Lists and counts runs that
+-- Touches: unlisted, run:<id>, runs:<state>:<of>, made:<of>, flows, names. Lists and counts runs that
 -- version 3 or an older one has made, where that did not do it, so many in one call. Returns how
 -- many are left; 0 where all are listed, which is noted in ``meta``.
 local function list_older(root, id)

@@ -83,7 +83,7 @@ async def places(
     page = _AT_ONCE if others else _READ
     bounds = {"since": wanted.since, "until": wanted.until}
     async for found in newest_first(store, first, before=before, page=page, **bounds):
-        if some := await _in_all(store, others, found):
+        for some in _pieces(await _in_all(store, others, found)):
             yield some
 
 

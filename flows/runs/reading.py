@@ -130,16 +130,16 @@ class RunReader:
         Each has ``position``, ``time`` (Unix ms), ``level``, ``logger``, ``message``,
         ``task`` (its run's name) and ``task_run``.
         """
+        return [
+            {"position": position, "time": milliseconds(position), **from_json(body)}
+            for position, body in await self.log_entries(run_id, after, limit)
+        ]
+
+    async def log_entries(self, run_id: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Return log lines of a run after a position as they are kept, each with its position."""
         key = self._store.keys("logs", run_id)
         entries = await self._store.execute("XRANGE", key, f"({after}", "+", "COUNT", limit)
-        return [
-            {
-                "position": entry[0].decode(),
-                "time": milliseconds(entry[0].decode()),
-                **from_json(entry[1][1]),
-            }
-            for entry in entries
-        ]
+        return [(entry[0].decode(), entry[1][1]) for entry in entries]
 
     async def list(
         self, wanted: RunFilter, *, limit: int = 100, before: Place | None = None

@@ -23,6 +23,7 @@ from ..definitions.shadows import Shadows
 from ..history.archive import Archive
 from ..history.runs import RecordedRuns
 from .appender import Appender
+from .following import Following
 from .rejections import Rejections
 from .tail import Tail
 from .webhooks import Webhooks
@@ -48,6 +49,7 @@ class Parts:
     webhooks: Webhooks
     rejections: Rejections
     tail: Tail
+    following: Following
     stopping: asyncio.Event
 
 
@@ -56,6 +58,7 @@ def make_parts(settings: Settings, store: Store) -> Parts:
     log = Log(store, dedup_ms=int(settings.dedup * 1000))
     runs = Runs(store, lease_ms=settings.lease_ms)
     archive = Archive.of(settings, store)
+    recorded, stopping = RecordedRuns(store, runs, archive), asyncio.Event()
     catalog = Catalog(store, Naming(store, Fitting(store, Review(store, Linter(store, archive)))))
     return Parts(
         settings=settings,
@@ -64,13 +67,14 @@ def make_parts(settings: Settings, store: Store) -> Parts:
         catalog=catalog,
         runs=runs,
         archive=archive,
-        recorded_runs=RecordedRuns(store, runs, archive),
+        recorded_runs=recorded,
         shadows=Shadows(store, archive),
         appender=Appender(log.append_raw),
         webhooks=Webhooks(catalog),
         rejections=Rejections(store),
         tail=Tail(log),
-        stopping=asyncio.Event(),
+        following=Following(runs, recorded, stopping),
+        stopping=stopping,
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -15,18 +13,14 @@ from upshot.flows.runs.deployed import run_of
 from upshot.flows.runs.flowrun import MAX_PRIORITY
 from upshot.flows.runs.registry import RunFilter
 from upshot.flows.schemas.keeping import require_taken
-from upshot.flows.states import ENDED
 
 from ..definitions.deployed import deployed
 from ..endings import end_tasks
 from .answers import (
-    HEARTBEAT,
     Cursor,
     Limit,
     Moment,
     answer,
-    comment,
-    message,
     moment_ms,
     page,
     place_of,
@@ -34,15 +28,11 @@ from .answers import (
 )
 from .holdups import Waits
 from .idempotency import idempotency_key
-from .parts import Parts, Served
+from .parts import Served
 from .routing import StrictRoute
 from .task_runs import page_of, require_state, wanted
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"], route_class=StrictRoute)
-
-_POLL: Final = 0.5
-_LOOK: Final = 2.0
-_LINES: Final = 1000
 
 
 class RunRequest(BaseModel):
@@ -179,32 +169,9 @@ async def run_logs(
     found = await parts.recorded_runs.find(run)
     after = cursor or request.headers.get("last-event-id") or "0-0"
     if follow:
-        return stream(_follow(parts, found["id"], after))
+        return stream(parts.following.follow(found["id"], after, Waits(parts).news))
     lines = await parts.runs.logs(found["id"], after, limit)
     return page(lines, lines[-1]["position"] if len(lines) == limit else None)
-
-
-async def _follow(parts: Parts, run_id: str, after: str) -> AsyncIterator[bytes]:
-    """Yield log lines, and a message named `end` with the run once it ended and all is said."""
-    yield comment("from here on")
-    idle, waits = 0.0, Waits(parts)
-    while not parts.stopping.is_set():
-        # Before the lines: then none comes after the end.
-        run = await parts.recorded_runs.find(run_id)
-        lines = await parts.runs.logs(run_id, after, _LINES)
-        if lines:
-            after, idle = lines[-1]["position"], 0.0
-            yield b"".join(message(line, position=line["position"]) for line in lines)
-        elif run["state"]["type"] in ENDED:
-            yield message(run, name="end")
-            return
-        else:
-            if idle % _LOOK < _POLL and (news := await waits.news(run)) is not None:
-                yield message(news, name="waits")
-            await asyncio.sleep(_POLL)
-            idle += _POLL
-            if idle % HEARTBEAT < _POLL:
-                yield comment("alive")
 
 
 @router.get("/{run:path}/task-runs")

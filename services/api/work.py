@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from fastapi import APIRouter
 from pydantic_core import from_json
 from starlette.responses import Response
 
 from upshot.events.exceptions import NotFound
 from upshot.events.ids import derived_id
-from upshot.flows.runs.registry import RunFilter
 
 from ..definitions.switching import WORK_POOL, switch, switch_queue
 from ..work_pools import WorkPools
@@ -21,12 +18,10 @@ from .routing import StrictRoute
 
 router = APIRouter(prefix="/api/v1", tags=["work"], route_class=StrictRoute)
 
-_RUNS_LOOKED_AT: Final = 1_000
-
 
 @router.get("/flows")
 async def list_flows(parts: Served, limit: Limit = 100, cursor: Cursor = None) -> Response:
-    """List the flows that have deployments or ran lately, by name."""
+    """List the flows that have deployments, or runs that the store knows, by name."""
     flows = await _deployments_by_flow(parts)
     items = [
         {"id": derived_id("flow", name), "name": name, "deployments": flows[name]}
@@ -36,8 +31,8 @@ async def list_flows(parts: Served, limit: Limit = 100, cursor: Cursor = None) -
 
 
 async def _deployments_by_flow(parts: Parts) -> dict[str, list[str]]:
-    runs, _ = await parts.runs.list(RunFilter(), limit=_RUNS_LOOKED_AT)
-    flows: dict[str, list[str]] = {run.flow: [] for run in runs}
+    names = await parts.store.execute("SMEMBERS", parts.store.keys("flows"))
+    flows: dict[str, list[str]] = {name.decode(): [] for name in names}
     for name in await parts.catalog.all("deployment"):
         flows.setdefault(name.partition("/")[0], []).append(name)
     return flows

@@ -113,6 +113,7 @@ def test_a_run_that_is_forgotten_is_counted_no_more(sync_store: SyncStore) -> No
     assert sync_store.call("forget_runs", FAR, 10) == 1
     assert not counts(sync_store)
     assert not lists(sync_store)
+    assert not sync_store.execute("EXISTS", sync_store.keys("flows"))
 
 
 def forget_lists(store: SyncStore, *names: str) -> None:
