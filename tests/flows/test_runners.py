@@ -368,7 +368,7 @@ def test_a_cluster_can_be_made_for_the_run(seen: Seen) -> None:
 
 
 def test_runners_refuse_what_makes_no_sense() -> None:
-    with pytest.raises(ValueError, match="max_workers: must be at least 1"):
+    with pytest.raises(ValueError, match="max_workers: must be a whole number, 1 or more"):
         ProcessPoolTaskRunner(0)
     with pytest.raises(ValueError, match="one of cluster, address and cluster_class"):
         DaskTaskRunner("c", address="tcp://127.0.0.1:1")

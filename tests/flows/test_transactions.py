@@ -216,7 +216,7 @@ def test_wrong_use_is_refused(seen: Seen) -> None:
         pass
     with pytest.raises(ValueError, match="key: must be a text of 1 to 500 characters"):
         transaction(key="")
-    with pytest.raises(ValueError, match="'SOON' is not a valid CommitMode"):
+    with pytest.raises(ValueError, match="commit_mode: must be one of EAGER"):
         transaction(commit_mode="SOON")
     assert get_transaction() is None
 
