@@ -104,10 +104,10 @@ class Expression:
         self._shape = shape_of(written.text, self.lookups)
         self.paths = frozenset(each.path for each in self._shape.references if not each.bound)
         self._most = math.inf if self._shape.loops else most(self._shape)
-        self._check_names(_compile(written.text, written.place_of), self._shape.names)
+        self._check_names(compile_program(written.text, written.place_of), self._shape.names)
         self._text, self._hoisted = hoisted(written.text, self._shape)
         # Only a condition's truth crosses over from CEL, so a huge value is never converted.
-        self._program = _compile(f"({self._text}\n) ? true : false")
+        self._program = compile_program(f"({self._text}\n) ? true : false")
 
     def _check_names(self, program: cel.Program, bound: set[str]) -> None:
         known = self.variables | bound
@@ -205,7 +205,12 @@ class ActionExpression(Expression):
     )
 
 
-def _compile(source: str, place: Callable[[int, int], str] = place_at) -> cel.Program:
+def compile_program(source: str, place: Callable[[int, int], str] = place_at) -> cel.Program:
+    """Compile what is CEL and nothing else.
+
+    Raises:
+        InvalidExpression: with its place, as ``place`` tells it of a line and a column.
+    """
     import cel
 
     try:

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from ..exceptions import ExpressionFailed
-from .expression import Expression, Scope, _compile
+from .expression import Expression, Scope, compile_program
 
 LARGEST_NUMBER: Final = 1e15
 
@@ -26,7 +26,7 @@ class NumberExpression(Expression):
     def __init__(self, source: str) -> None:
         super().__init__(source)
         # Only a number crosses over from CEL, so a huge value is never converted.
-        self._program = _compile(f"double({self._text}\n)")
+        self._program = compile_program(f"double({self._text}\n)")
 
     def number(self, scope: Scope) -> float:
         """Return the number.

@@ -64,14 +64,14 @@ def _parts(body: bytes, content_type: str) -> Iterator[list[Event]]:
         lines = _lines(body)
         step = max(1, _AT_ONCE * len(lines) // len(body))
         for start in range(0, len(lines), step):
-            yield _parse_lines(lines[start : start + step], start)
+            yield _checked_lines(lines[start : start + step], start)
     elif not body.startswith(b"["):
         yield _parse(body, content_type)
     else:
         values = _values(body)
         step = max(1, _AT_ONCE * len(values) // len(body))
         for start in range(0, len(values), step):
-            yield _check(values[start : start + step], start)
+            yield _checked_values(values[start : start + step], start)
 
 
 def _values(body: bytes) -> list[Any]:
@@ -81,7 +81,7 @@ def _values(body: bytes) -> list[Any]:
         raise Refused(400, "not-json", f"the body is not JSON: {error}") from error
 
 
-def _check(values: list[Any], start: int) -> list[Event]:
+def _checked_values(values: list[Any], start: int) -> list[Event]:
     try:
         return _EVENTS.validate_python(values)
     except ValidationError as error:
@@ -93,10 +93,10 @@ def _parse(body: bytes, content_type: str) -> list[Event]:
     if not stripped:
         raise Refused(400, "not-json", "the body is empty; send an event, an array or NDJSON")
     if _are_lines(stripped, content_type):
-        return _parse_lines(_lines(stripped))
+        return _checked_lines(_lines(stripped))
     if stripped.startswith(b"["):
-        return _validate(stripped)
-    return _validate(b"[" + stripped + b"]")
+        return _checked_json(stripped)
+    return _checked_json(b"[" + stripped + b"]")
 
 
 def _are_lines(body: bytes, content_type: str) -> bool:
@@ -109,7 +109,7 @@ def _lines(body: bytes) -> list[bytes]:
     return [line for line in body.split(b"\n") if line and not line.isspace()]
 
 
-def _parse_lines(lines: list[bytes], start: int = 0) -> list[Event]:
+def _checked_lines(lines: list[bytes], start: int = 0) -> list[Event]:
     try:
         events = _EVENTS.validate_json(b"[" + b",".join(lines) + b"]")
     except ValidationError as error:
@@ -130,7 +130,7 @@ def _require_json(lines: Iterable[bytes], start: int) -> None:
             raise Refused(400, "not-json", detail, errors=errors) from error
 
 
-def _validate(body: bytes) -> list[Event]:
+def _checked_json(body: bytes) -> list[Event]:
     try:
         return _EVENTS.validate_json(body)
     except ValidationError as error:

@@ -46,12 +46,15 @@ class Archiver:
         url: the database's address.
         lease_ms: for how long an owner that fell silent keeps the shard.
         retention_ms: how long rows stay.
+
+    Attributes:
+        database: where it writes.
     """
 
     def __init__(self, store: Store, url: str, *, lease_ms: int, retention_ms: int) -> None:
         self._store = store
         self._log = Log(store)
-        self._database = Database(url, writes=True)
+        self.database = Database(url, writes=True)
         self._leadership = Leadership(store, NAME, lease_ms)
         self._retention_ms = retention_ms
         self._forget_at = 0.0
@@ -93,8 +96,8 @@ class Archiver:
 
     async def open(self) -> Cursor:
         """Make the database ready; return how far it has the log."""
-        await migrate(self._database)
-        cursor = await read_cursor(self._database, await self._already_gone())
+        await migrate(self.database)
+        cursor = await read_cursor(self.database, await self._already_gone())
         await self._register(cursor)
         return cursor
 
@@ -104,13 +107,13 @@ class Archiver:
         if not stretch.events:
             return cursor
         changed = await look_up(self._store, stretch)
-        cursor = await commit(self._database, cursor, stretch, changed)
+        cursor = await commit(self.database, cursor, stretch, changed)
         await self._register(cursor)
         return cursor
 
     async def close(self) -> None:
         """Close the database."""
-        await self._database.close()
+        await self.database.close()
 
     async def _already_gone(self) -> int:
         """Return how many events were in the log once and are not any more."""
@@ -142,7 +145,7 @@ class Archiver:
             return False
         clock = await self._store.execute("TIME")
         before = unix_ms(clock) - self._retention_ms
-        dropped = await forget(self._database, before, FORGOTTEN_AT_ONCE)
+        dropped = await forget(self.database, before, FORGOTTEN_AT_ONCE)
         if dropped >= FORGOTTEN_AT_ONCE:
             return True
         self._forget_at = time.monotonic() + _MINUTE

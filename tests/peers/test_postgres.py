@@ -163,7 +163,7 @@ async def test_lists_reach_back_into_postgres(by_hand: Steps, url: str) -> None:
 async def test_what_is_past_its_time_is_dropped(by_hand: Steps, url: str) -> None:
     await RunsOfAll(by_hand).do([("new", 4)])
     await by_hand.catch_up()
-    while await forget(by_hand.archiver._database, FAR, 2):
+    while await forget(by_hand.archiver.database, FAR, 2):
         pass
     assert await positions(url) == []
     assert await ask(url, "SELECT DISTINCT state FROM flow_runs") == [("Running",)]

@@ -151,7 +151,7 @@ async def test_an_archiver_that_was_overtaken_writes_nothing(
     await by_hand.catch_up()
     stretch = Stretch("9999999999999-0", events=[(9999999999999, 0, *"abcd", False, None, "{}")])
     with pytest.raises(HistoryMoved):
-        await commit(by_hand.archiver._database, old, stretch, Changed([], [], []))
+        await commit(by_hand.archiver.database, old, stretch, Changed([], [], []))
     assert len(archived_positions(tmp_path)) == 1
 
 
@@ -222,7 +222,7 @@ async def test_what_is_past_its_time_goes_in_small_pieces(by_hand: Steps, tmp_pa
     await Runs(store).transition(ended, State("Completed"), own=True)
     await make_run(store, "Pending", "Running")
     await by_hand.catch_up()
-    before, held = 10**14, by_hand.archiver._database
+    before, held = 10**14, by_hand.archiver.database
     total = len(archived_positions(tmp_path))
     assert await forget(held, 0, 3) == 0
     dropped = 0

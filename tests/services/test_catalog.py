@@ -117,9 +117,9 @@ async def test_two_that_apply_at_once_both_get_through(catalog: Catalog, store: 
 
 
 async def test_one_that_is_outrun_all_the_time_gives_up_and_says_so(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put, other = catalog.commit, Catalog(catalog._store)
+    put, other = catalog.commit, Catalog(store)
 
     async def outrun(changes: list[Change], *, once: Once | None = None) -> None:
         await other.apply({"variable": {"a": {"n": changes[0].version + 1000}}})
