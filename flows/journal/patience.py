@@ -1,4 +1,4 @@
-"""The store as a flow process asks it: again, until it answers."""
+"""The store as flow processes ask it: again, until it answers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class PatientStore:
     """Asks as long as it takes: what is sent twice is answered twice and done once.
 
     Args:
-        store: whose answers they are.
+        store: whose answers they are. seconds: how long it is asked at most; None for ever.
     """
 
-    def __init__(self, store: SyncStore) -> None:
-        self._store = store
+    def __init__(self, store: SyncStore, seconds: float | None = None) -> None:
+        self._store, self._seconds = store, seconds
         self.keys = store.keys
 
     def call(self, function: str, *arguments: Argument) -> Any:
@@ -37,11 +37,13 @@ class PatientStore:
         try:
             return send()
         except _PATIENCE as error:
-            _log.warning("%s; trying again until it works", error)
+            limit = "until it works" if self._seconds is None else f"for {self._seconds:g} s"
+            _log.warning("%s; trying again %s", error, limit)
         from stamina import retry_context
 
         answer: Any = None
-        for attempt in retry_context(_PATIENCE, attempts=None, timeout=None, wait_max=1.0):
+        trying = retry_context(_PATIENCE, attempts=None, timeout=self._seconds, wait_max=1.0)
+        for attempt in trying:
             with attempt:
                 answer = send()
         _log.warning("the store answers again")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _CLEANS_SECONDS: Final = 2.0
 _CLOSING_SECONDS: Final = 5.0
+_PATIENCE: Final = 60.0
+"""Seconds: to a cluster that can never reach the store, that seems to be away for a while."""
 
 
 class DaskTaskRunner:
@@ -200,7 +202,7 @@ def _interrupt(key: str, dask_worker: Worker) -> None:
 def _run(order: bytes) -> bytes:
     """Execute an order on a worker; return what it said and how it ended."""
     said: list[Said] = []
-    done = packed_done(execute(order, said.append))
+    done = packed_done(execute(order, said.append, patience=_PATIENCE))
     return pickle.dumps((said, done))
 
 

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from upshot.events.store import SyncStore
@@ -21,6 +22,7 @@ from ..calls.timeouts import call_within
 from ..context import Here, RunContext, Scope, standing
 from ..exceptions import FailedElsewhere, OutsideRun, Unpicklable
 from ..journal.held import HeldRun
+from ..journal.patience import PatientStore
 from ..logs.capturing import capture
 from ..runs.flowrun import FlowRun
 from ..taskruns.taskrun import TaskHead, TaskRun
@@ -32,20 +34,22 @@ if TYPE_CHECKING:
     from upshot.events.keys import Keys
 
 
-def execute(packed: bytes, say: Callable[[Said], None]) -> Done:
+def execute(packed: bytes, say: Callable[[Said], None], *, patience: float | None = None) -> Done:
     """Run an order in this process; return how it ended.
 
     Args:
         say: takes what is to be put into the journal, in order.
+        patience: seconds to wait at most for a store that is away; None waits as long as it takes.
     """
     try:
-        return _executed(_unpack(packed), say)
+        return _executed(_unpack(packed), say, patience)
     except BaseException as error:  # noqa: BLE001 - it is raised where the task was called
         return Done(error=_told(error))
 
 
-def _executed(order: Order, say: Callable[[Said], None]) -> Done:
-    place = _place(order, Relay(say, order.store_url))
+def _executed(order: Order, say: Callable[[Said], None], patience: float | None) -> Done:
+    relay = Relay(say, order.store_url, patience)
+    place = _place(order, relay)
     args, kwargs = order.arguments
     with capture(place.context, strays=False), standing(place):
         try:
@@ -54,6 +58,7 @@ def _executed(order: Order, say: Callable[[Said], None]) -> Done:
         finally:
             place.context.pool.drain()
             place.context.pool.close()
+            relay.close()
 
 
 def _unpack(packed: bytes) -> Order:
@@ -93,13 +98,15 @@ class Relay:
 
     Args:
         say: takes what is to be put into the journal. store_url: of the store.
+        patience: seconds to wait at most for a store that is away; None for ever.
     """
 
     lease_ms = 0
 
-    def __init__(self, say: Callable[[Said], None], store_url: str) -> None:
-        self._say, self._url = say, store_url
-        self._connection: SyncStore | None = None
+    def __init__(
+        self, say: Callable[[Said], None], store_url: str, patience: float | None = None
+    ) -> None:
+        self._say, self._url, self._patience = say, store_url, patience
 
     def put(
         self, held: HeldRun, kind: str, event: bytes, *, task_run: str = "", record: bytes = b""
@@ -111,21 +118,28 @@ class Relay:
 
     def flush(self) -> None: ...
 
-    @property
+    @cached_property
     def store(self) -> SyncStore:
-        if self._connection is None:
-            self._connection = SyncStore(self._url)
-        return self._connection
+        return SyncStore(self._url)
+
+    @cached_property
+    def _patient(self) -> PatientStore:
+        return PatientStore(self.store, self._patience)
 
     @property
     def keys(self) -> Keys:
         return self.store.keys
 
     def call(self, function: str, *arguments: Any) -> Any:
-        return self.store.call(function, *arguments)
+        return self._patient.call(function, *arguments)
 
     def execute(self, *command: Any) -> Any:
-        return self.store.execute(*command)
+        return self._patient.execute(*command)
+
+    def close(self) -> None:
+        """Close the connection, if it was needed."""
+        if "store" in vars(self):
+            self.store.close()
 
     def hold(self, run: FlowRun) -> NoReturn:
         raise OutsideRun("a task in another process can't call a flow; let the flow call it")

@@ -8,14 +8,19 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.waiting import eventually
 from upshot import (
     ProcessPoolTaskRunner,
     flow,
     task,
 )
+from upshot.events.embedded import EmbeddedStore
+from upshot.events.exceptions import StoreUnavailable
 from upshot.events.processes import is_alive
 from upshot.flows.exceptions import ProcessDied, TimedOut
+from upshot.flows.runners.executing import Relay
 from upshot.flows.states import State
 
 from .conftest import Processes, Seen
@@ -153,3 +158,26 @@ def test_processes_end_with_their_flow_even_if_that_is_killed(
     child.send_signal(signal.SIGKILL)
     child.end()
     eventually(lambda: not is_alive(int(mark.read_text())))
+
+
+def test_a_function_elsewhere_waits_for_a_store_that_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: list[Any] = []
+    with EmbeddedStore(tmp_path) as server:
+        relay = Relay(lambda _: None, server.url)
+        server.stop()
+        asking = threading.Thread(target=lambda: answers.append(relay.execute("DBSIZE")))
+        asking.start()
+        eventually(lambda: "trying again" in caplog.text)
+        server.start()
+        asking.join()
+        relay.close()
+    assert answers == [0]
+
+
+def test_a_function_elsewhere_waits_no_longer_than_it_is_to(tmp_path: Path) -> None:
+    relay = Relay(lambda _: None, f"unix://{tmp_path}/nothing.sock", patience=0.01)
+    with pytest.raises(StoreUnavailable):
+        relay.execute("DBSIZE")
+    relay.close()
