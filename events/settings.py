@@ -87,6 +87,7 @@ class Settings(BaseSettings):
             most; the oldest go first.
         key_retention: how long the key of a committed transaction counts after it was last used.
         asset_retention: how long an asset is known after something was last said of it.
+        late_after: how long after it is due a run may wait for a worker, before it is Late.
         undo_after: how long a crashed run with an open transaction waits for a retry, before what
             that did is undone.
         history_retention: how long events, runs and firings stay in the database.
@@ -126,6 +127,7 @@ class Settings(BaseSettings):
     dead_letter_limit: int = Field(default=100_000, ge=1)
     key_retention: Seconds = 365 * 86400.0
     asset_retention: Seconds = 365 * 86400.0
+    late_after: Seconds = 15.0
     undo_after: Seconds = 3600.0
     history_retention: Seconds = 90 * 86400.0
     dedup: Seconds = 86400.0

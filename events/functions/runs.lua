@@ -19,6 +19,7 @@ local LEASED = {Pending=1, Running=1, Paused=1, Cancelling=1}
 -- A scheduled run goes to its queue now or when it is due. A run without a pool starts itself.
 local function schedule(root, id, pool, due, now)
   redis.call('HSET', root .. ':run:' .. id, 'queued', integer(math.max(due, now)))
+  redis.call('ZADD', root .. ':on-time', integer(math.max(due, now)), id)
   if due > now then
     redis.call('ZADD', root .. ':due', due, id)
   elseif pool ~= '' then
@@ -27,7 +28,7 @@ local function schedule(root, id, pool, due, now)
 end
 
 -- upshot_create_run root | id, type, pool, due_ms, lease_ms, event id, event, (field, value)*
--- Touches: run:<id>, runs, runs:<type>, runs:<state>:<of>, made:<of>, names, log, due, leases, counters; and of its pool
+-- Touches: run:<id>, runs, runs:<type>, runs:<state>:<of>, made:<of>, names, log, due, on-time, leases, counters; and of its pool
 -- queue:<pool>, pools, queues:<pool>, ready:<pool>/<queue>, told:<pool>/<queue>, line.
 -- Idempotent by id. Returns {created 0|1, version, epoch}.
 redis.register_function{function_name='upshot_create_run', flags={'allow-oom'}, callback=function(keys, args)
@@ -112,6 +113,7 @@ local function leave(root, id, from, pool, queue)
   redis.call('ZREM', root .. ':runs:' .. from, id)
   if from == 'Scheduled' then
     redis.call('ZREM', root .. ':due', id)
+    redis.call('ZREM', root .. ':on-time', id)
     dequeue(root, id, pool, queue)
   end
   if from == 'Paused' then

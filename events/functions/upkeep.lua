@@ -32,6 +32,23 @@ redis.register_function{function_name='upshot_requeue', flags={'allow-oom'}, cal
   return (again or redis.call('XLEN', root .. ':queue:' .. pool) > before) and 1 or 0
 end}
 
+-- upshot_mark_late root | id, version, event, state
+-- Touches: run:<id>, on-time, log, runs:<state>:<of>, made:<of>, counters. A run that nobody took in time is Late. That
+-- changes nothing else, its version neither: whoever takes it at this moment does. Returns 1, or 0 where it was taken.
+redis.register_function{function_name='upshot_mark_late', flags={'allow-oom'}, callback=function(keys, args)
+  local root, id = keys[1], args[1]
+  local key = root .. ':run:' .. id
+  local run = redis.call('HMGET', key, 'type', 'flow', 'deployment', 'state', 'version')
+  if run[1] ~= 'Scheduled' or run[5] ~= args[2] or redis.call('ZREM', root .. ':on-time', id) == 0 then return 0 end
+  append(root, args[3])
+  local of = {run[2] or '', run[3] or ''}
+  leave_lists(root, id, of, 'Scheduled', run[4])
+  redis.call('HSET', key, 'state', args[4])
+  enter_lists(root, id, of, 'Scheduled', args[4], now_ms())
+  count(root, 'run_transitions:flow-run:Scheduled', 1)
+  return 1
+end}
+
 -- upshot_show_worker root | name, record, starting 0|1, event
 -- Touches: workers, log. A worker says that it is alive; the event is for one that was not there.
 redis.register_function{function_name='upshot_show_worker', flags={'allow-oom'}, callback=function(keys, args)

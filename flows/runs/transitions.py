@@ -107,6 +107,13 @@ def create_arguments(run: FlowRun, *, due_ms: int = 0, lease_ms: int = 0) -> tup
     )  # fmt: skip
 
 
+def late_arguments(run: FlowRun) -> tuple[Argument, ...]:
+    """Return the arguments of ``upshot_mark_late`` for a run as it was read."""
+    state = State("Late", "no worker has taken it in time")
+    event = state_event(run, state, previous=run.state)
+    return (run.id, run.version, event.to_json(), to_json(state.to_dict()))
+
+
 def name_arguments(run: FlowRun) -> tuple[Argument, ...]:
     """Return the arguments of ``upshot_name_run``."""
     return (run.id, run.epoch, run.name, _doc(run))

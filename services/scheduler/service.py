@@ -1,6 +1,7 @@
 """What has to happen now and then, whoever else is there; several may run, as every step is atomic.
 
-due runs → queues · parked actions → the stream · lapsed runs → ended or queued again
+due runs → queues · runs that nobody takes → Late · parked actions → the stream
+lapsed runs → ended or queued again
 runs that nobody resumed in time → Failed · runs that wait for an event → on with it
 transactions that are open where their run has ended → a worker, to be undone
 entries left behind → somebody else, or the dead letters · old events, runs, firings → forgotten
@@ -17,6 +18,7 @@ from upshot.events.store import Store
 
 from .due import moving
 from .lapsed import Lapsed
+from .late import Late
 from .litter import Litter
 from .pauses import Pauses
 from .periodic import Pass, every, repeat
@@ -35,6 +37,7 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
     often = min(1.0, settings.lease / 4)
     sweep = Sweep(store, silence_ms)
     lapsed = Lapsed(store, settings.lease_ms)
+    late = Late(store, int(settings.late_after * 1000))
     pauses = Pauses(store, settings.lease_ms)
     unfinished = Unfinished(store, settings.lease_ms, int(settings.undo_after * 1000))
     upkeep = Upkeep(
@@ -50,6 +53,7 @@ def passes(store: Store, settings: Settings) -> Mapping[str, Pass]:
         "due runs": moving(store, "enqueue_due"),
         "parked actions": moving(store, "unpark"),
         "lapsed runs": every(often, lapsed.look),
+        "late runs": late.mark,
         "late pauses": every(often, pauses.expire),
         "open transactions": every(settings.lease, unfinished.look),
         "waits for events": Waits(store, settings.lease_ms).work,
