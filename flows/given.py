@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -73,6 +74,7 @@ def is_text(value: object) -> bool:
     return True
 
 
+@cache
 def maybe(kind: Kind) -> Kind:
     """Return the kind of what may be None as well."""
     return Kind(f"{kind.wanted} or None", lambda value: value is None or kind.fits(value))

@@ -1,6 +1,7 @@
 """Serializers as users of Prefect write them; each is a text for ``result_serializer``."""
 
-from upshot.flows.results.formats import Serializer
+from upshot.flows.given import is_text, wrong
+from upshot.flows.results.formats import SERIALIZERS, Serializer
 
 
 def JSONSerializer(*, jsonlib: str = "") -> Serializer:
@@ -10,9 +11,9 @@ def JSONSerializer(*, jsonlib: str = "") -> Serializer:
 
 
 def PickleSerializer(*, picklelib: str = "cloudpickle") -> Serializer:
-    """Return ``pickle``; ValueError for another library than cloudpickle."""
+    """Return ``pickle``; WrongArgument for another library than cloudpickle."""
     if picklelib != "cloudpickle":
-        raise ValueError(f"picklelib: {picklelib!r} is not cloudpickle")
+        raise wrong("picklelib", picklelib, "must be 'cloudpickle'")
     return "pickle"
 
 
@@ -31,4 +32,6 @@ def CompressedSerializer(
 ) -> Serializer:
     """Return the serializer with ``compressed/`` before it; zlib is what compresses."""
     del compressionlib
+    if not (is_text(serializer) and serializer in SERIALIZERS):
+        raise wrong("serializer", serializer, f"must be one of {', '.join(SERIALIZERS)}")
     return "compressed/pickle" if serializer.endswith("pickle") else "compressed/json"

@@ -49,7 +49,8 @@ class TaskFuture(Generic[R]):
         Raises:
             WrongArgument: that is no number of seconds.
         """
-        require(maybe(WAIT), timeout=timeout)
+        if timeout is not None:
+            require(WAIT, timeout=timeout)
         if self._state is None and timeout is None and self._helper is not None:
             self._helper()
         if self._state is None:

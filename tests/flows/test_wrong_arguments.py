@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 import upshot
-from upshot import INPUTS, RunInput, Variable, flow, runtime, task
+from upshot import INPUTS, RunInput, Variable, flow, runtime, serializers, task
 from upshot.events.exceptions import NotFound
 from upshot.flows.definitions.options import FlowOptions, TaskOptions
 from upshot.flows.deployments import serving
@@ -130,6 +130,8 @@ WRITTEN: Final[dict[str, Call]] = {
     "CacheKeyFnPolicy cache_key_fn": upshot.CacheKeyFnPolicy,
     "configure isolation_level": lambda v: INPUTS.configure(isolation_level=v),
     "configure key_storage": lambda v: INPUTS.configure(key_storage=v),
+    "PickleSerializer picklelib": lambda v: serializers.PickleSerializer(picklelib=v),
+    "CompressedSerializer serializer": serializers.CompressedSerializer,
     "concurrency names": upshot.concurrency,
     "concurrency occupy": lambda v: upshot.concurrency("a", v),
     "concurrency timeout_seconds": lambda v: upshot.concurrency("a", 1, v),
