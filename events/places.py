@@ -49,15 +49,15 @@ async def newest_first(
 
     Args:
         before: only what stands before (is older than) this place, which may be gone itself.
-        since, until: Unix ms, both included. page: how many are asked for at once.
+        since, until: Unix ms, both included. page: how many are asked for at once, in the end.
     """
     low = "-inf" if since is None else str(since)
     high = min((each for each in (until, before and before.ms) if each is not None), default=None)
-    skipped = 0
+    skipped, size = 0, min(_PAGE, page)
     while True:
         top = "+inf" if high is None else str(high)
         pairs = await store.execute(
-            "ZREVRANGEBYSCORE", key, top, low, "WITHSCORES", "LIMIT", skipped, page
+            "ZREVRANGEBYSCORE", key, top, low, "WITHSCORES", "LIMIT", skipped, size
         )
         places = [Place(int(score), member.decode()) for member, score in pairs]
         fresh = [place for place in places if before is None or place < before]
@@ -66,5 +66,6 @@ async def newest_first(
             before, high, skipped = fresh[-1], fresh[-1].ms, 0
         else:  # all of them share one moment and were told already
             skipped += len(places)
-        if len(places) < page:
+        if len(places) < size:
             return
+        size = min(2 * size, page)  # who goes on looks for something rare

@@ -69,9 +69,9 @@ async def page_of(
     start = place_of(first if first and done.isdigit() else cursor)
     places = await _places(runs, only, start)
     found: list[TaskRun] = []
-    looked, reached = 0, 0
-    for place in places:
-        reached = int(done) if place == start and done.isdigit() else 0
+    looked, reached, at = 0, 0, None
+    for place in await runs.with_tasks(places):
+        at, reached = place, int(done) if place == start and done.isdigit() else 0
         async for part in runs.portions(place.id, reached, wanted, _size(wanted, limit)):
             for index, task in part.found:
                 found.append(task)
@@ -80,7 +80,10 @@ async def page_of(
             looked, reached = looked + part.reached - reached, part.reached
             if looked >= _MOST_TASKS:
                 return found, f"{place}:{reached}"
-    return found, f"{places[-1]}:{reached}" if len(places) >= _MOST_RUNS else None
+    # All that the last run has was looked at, also where that is nothing.
+    if len(places) < _MOST_RUNS:
+        return found, None
+    return found, f"{places[-1]}:{reached if at == places[-1] else 0}"
 
 
 def _size(wanted: TaskFilter, limit: int) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from upshot.events.exceptions import NotFound
 from upshot.events.places import Place, newest_first
-from upshot.events.store import Store
+from upshot.events.store import Commands, Store
 from upshot.flows.exceptions import NotRetryable
 from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.runs.registry import RunFilter, Runs
@@ -112,6 +112,16 @@ class RecordedRuns:
         forgotten = await self._store.execute("HEXISTS", self._store.keys("forgotten"), _KIND)
         reader = await self._archive.reader() if forgotten and self._archive is not None else None
         return None if reader is None else await reader.run(id_or_name)
+
+    async def with_tasks(self, places: Sequence[Place]) -> list[Place]:
+        """Return those of these places whose runs have task runs, or are not in the store."""
+        keys = self._store.keys
+        asked: Commands = []
+        for place in places:
+            asked += [("EXISTS", keys("run", place.id)), ("HLEN", keys("tasks", place.id))]
+        answers = await self._store.pipeline(asked) if asked else []
+        told = zip(places, answers[::2], answers[1::2], strict=True)
+        return [place for place, there, tasks in told if tasks or not there]
 
     async def portions(
         self, run_id: str, start: int, wanted: TaskFilter, size: int = AT_ONCE
