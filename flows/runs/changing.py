@@ -29,8 +29,8 @@ def retried(run: FlowRun, message: str, task: str | None = None) -> Change:
     if task is None:
         return Change(State("AwaitingRetry", message))
     marks = [*run.again, (task, str(run.version))]
-    again = {"again": to_json(marks)}
-    return Change(State("AwaitingRetry", f"{message} from {task}"), fields={**again})
+    state = State("AwaitingRetry", f"{message} from {task}")
+    return Change(state, fields={"again": to_json(marks)})
 
 
 def cancelled(run: FlowRun, message: str, seen: Seen) -> Change | None:
