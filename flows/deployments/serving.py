@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM)
 _STDERR: Final = 2
-_LIMIT: Final = maybe(whole(1, 10_000))
+_LIMIT: Final = maybe(whole(1, 1024))  # as of workers
 _LONGEST: Final = 128  # as names of pools may be
 
 
