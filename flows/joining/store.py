@@ -136,4 +136,7 @@ def _end(process: int, folder: Path, store: EmbeddedStore) -> None:
         return
     store.stop()
     where = shlex.quote(str(folder))
-    sys.stderr.write(f"To look at what ran: UPSHOT_DATA_DIR={where} upshot run ls\n")
+    # An address would lead the command to another service's runs.
+    elsewhere = "UPSHOT_URL= " if os.environ.get("UPSHOT_URL") else ""
+    command = f"{elsewhere}UPSHOT_DATA_DIR={where} upshot run ls"
+    sys.stderr.write(f"To look at what ran: {command}\n")

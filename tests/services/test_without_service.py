@@ -102,6 +102,21 @@ def test_a_run_can_be_looked_at_when_its_program_is_over_and_not_be_changed(
     assert "can only be looked at" in capsys.readouterr().err
 
 
+def test_the_command_that_shows_what_ran_does_so_where_another_service_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UPSHOT_URL", "http://127.0.0.1:1")
+    with program() as process:
+        _, said = process.communicate(timeout=60)
+    command = said.rpartition("To look at what ran: ")[2].strip()
+    assert command.endswith(" upshot run ls")
+    asked = (
+        command.removesuffix("upshot run ls") + f"{sys.executable} -m upshot.services.cli run ls"
+    )
+    shown = subprocess.run(["sh", "-c", asked], capture_output=True, text=True, check=False)
+    assert "doubled" in shown.stdout, shown.stderr
+
+
 def test_two_programs_at_once_keep_a_store_each_and_one_can_be_watched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
