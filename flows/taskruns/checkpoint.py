@@ -73,7 +73,7 @@ class Checkpoint:
         hit = self._memo.look(args, kwargs)
         if hit is None:
             self._memo.announce()
-        if hit is None or isinstance(hit, float):
+        if hit is None or isinstance(hit, float | int):
             return hit
         self._enter(hit.state, *hit.stored)
         return hit.state
