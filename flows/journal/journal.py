@@ -151,10 +151,11 @@ class Journal:
         return parse_run(fields) if fields else None
 
     def rest(self) -> None:
-        """Write what waits, and let nobody wait for slots any more: the next run has its own."""
+        """Write what waits, and be done with what the run has: the next one has its own."""
         self.slots.close()
         self.slots = Slots(self)
         self.flush()
+        self._tending.release_all()
 
     def close(self) -> None:
         """Write what waits and end the threads."""

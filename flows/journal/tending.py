@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from upshot.events.exceptions import StaleEpoch
+
 from ..runs.flowrun import FlowRun
 from ..states import StateType
 from .held import HeldRun
@@ -37,6 +39,10 @@ class Tending:
         """Renew its lease no more."""
         self._held = [other for other in self._held if other is not held]
 
+    def release_all(self) -> None:
+        """Renew the lease of none any more, also of a part that its run has left behind."""
+        self._held = []
+
     def holds(self, held: HeldRun) -> bool:
         return held in self._held
 
@@ -66,7 +72,14 @@ class Tending:
     def _renew(self) -> None:
         for held in self._held:
             if not held.left:
-                self._store.call("renew_run", held.run.id, held.run.epoch, self._lease_ms)
+                self._renew_one(held)
+
+    def _renew_one(self, held: HeldRun) -> None:
+        try:
+            self._store.call("renew_run", held.run.id, held.run.epoch, self._lease_ms)
+        except StaleEpoch:
+            if self.holds(held):
+                raise  # else it ended just now, and somebody goes on with it already
 
     def _look(self) -> None:
         """See whether one is to be cancelled, or is paused."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 import pytest
 
 from tests.waiting import eventually
-from upshot.events.exceptions import StoreUnavailable
+from upshot.events.exceptions import StaleEpoch, StoreUnavailable
 from upshot.events.store import Argument, SyncStore
 from upshot.flows.journal.backlog import Backlog, Entry, flatten
 from upshot.flows.journal.held import HeldRun, fit
 from upshot.flows.journal.journal import Journal
+from upshot.flows.journal.patience import PatientStore
+from upshot.flows.journal.tending import Tending
 from upshot.flows.runs.flowrun import new_run
 from upshot.flows.runs.transitions import create_arguments, transition_arguments
 from upshot.flows.states import State, StateType
@@ -92,12 +95,13 @@ def test_a_journal_that_rests_has_written_all_and_serves_the_next_run(seen: Seen
     journal, first = started(seen, SyncStore(seen.store.url))
     journal.transition(first, State("Running"), started=True)
     journal.transition(first, State("Completed"))
-    journal.release(first)
+    journal.hold(new_run("part", state=State("Running"), parent=first.run.id))
     journal.put(first, "event", body("n.first"))
     slots, threads = journal.slots, threading.active_count()
     journal.rest()
     assert seen.names("n.") == ["n.first"]
     assert journal.slots is not slots, "nobody waits for the slots of a run that is over"
+    assert journal.parts_of(first) == [], "a part that was left behind has no lease any more"
     run = new_run("f", state=State("Pending"))
     seen.store.call("create_run", *create_arguments(run, lease_ms=10_000))
     second = journal.hold(run)
@@ -135,6 +139,26 @@ def test_a_run_that_was_taken_over_ends_the_process(seen: Seen) -> None:
     with pytest.raises(Gone, match="STALE"):
         journal.transition(held, State("Running"), started=True)
     journal.close()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_run_that_others_have_is_no_loss_where_it_has_ended_here(seen: Seen, ended: bool) -> None:
+    class Overtaken(SyncStore):
+        """Somebody else goes on with the run while its lease is to be renewed."""
+
+        def call(self, function: str, *args: Argument) -> Any:
+            if ended:
+                tending.release(held)
+            seen.store.call("transition", *transition_arguments(run, State("Crashed"), own=False))
+            return super().call(function, *args)
+
+    run = new_run("f", state=State("Running"))
+    seen.store.call("create_run", *create_arguments(run, lease_ms=10_000))
+    tending = Tending(PatientStore(Overtaken(seen.store.url)), lease_ms=0)
+    held = tending.hold(run)
+    with nullcontext() if ended else pytest.raises(StaleEpoch):
+        tending.tend()
+    assert seen.run(run.id).state.name == "Crashed"
 
 
 def test_of_a_task_runs_records_in_a_batch_only_the_last_is_kept() -> None:
