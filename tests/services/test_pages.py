@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -31,10 +30,9 @@ PAGES = [
 
 
 @pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        await running.post("/api/v1/apply", json={"deployments": [DEPLOYMENT]})
-        yield running
+async def api(api: Api) -> Api:
+    await api.post("/api/v1/apply", json={"deployments": [DEPLOYMENT]})
+    return api
 
 
 async def _make(api: Api, *states: str, **how: Any) -> FlowRun:
@@ -286,3 +284,15 @@ async def test_a_thousand_task_runs_are_summed_up_and_listed_by_task(api: Api) -
     assert "1,000 Completed" in text
     assert text.count("<svg") == 2
     assert (await _page(api, f"/runs/{run.id}?task=square")).count("<svg") == 502
+
+
+async def test_a_run_shows_the_runs_that_are_a_part_of_it(api: Api) -> None:
+    whole = await _make(api, "Running", name="whole")
+    for number in range(22):
+        await _make(api, "Running", name=f"part-{number:02}", parent=whole.id)
+    page = await _page(api, f"/runs/{whole.id}")
+    assert ("part-21" in page, "part-02" in page, "part-01" in page) == (True, True, False)
+    assert f'href="/runs?parent={whole.id}"' in page
+    parts = await _page(api, f"/runs?parent={whole.id}")
+    assert ("part-00" in parts, ">whole<" in parts) == (True, False)
+    assert "are a part of it" not in await _page(api, "/runs/part-00")
