@@ -25,7 +25,7 @@ def _check_cache_key_fn(function: object) -> None:
 def _check_cache_expiration(expiration: Any) -> None:
     seconds = expiration.total_seconds() if isinstance(expiration, timedelta) else expiration
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not (is_number and 0 < seconds <= LONGEST):
+    if not (is_number and 0 < seconds <= 100 * LONGEST):  # centuries mean for ever
         raise wrong("cache_expiration", expiration, "must be more than 0 seconds, or a timedelta")
 
 
