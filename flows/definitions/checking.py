@@ -20,8 +20,12 @@ def check_known(options: Mapping[str, Any], known: frozenset[str], by: str) -> N
         WrongArgument: naming them.
     """
     if unknown := sorted(options.keys() - known):
+        import difflib  # a millisecond that only a mistake is worth
+
         takes = ", ".join(sorted(known))
-        raise WrongArgument(f"@{by} takes no {', '.join(unknown)}; it takes {takes}")
+        near = difflib.get_close_matches(unknown[0], sorted(known), n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise WrongArgument(f"@{by} takes no {', '.join(unknown)}{meant}; it takes {takes}")
 
 
 def check_options(options: Mapping[str, Any]) -> None:

@@ -101,7 +101,10 @@ def _undo(context: RunContext, entrypoint: str) -> None:
         flow = load_flow(entrypoint)
     except (Exception, SystemExit) as error:
         raise NotUndone(f"the flow can't be loaded: {explain(error)}") from error
-    undo([context, *_parts(context)], flow.fn.__module__)
+    runs = [context, *_parts(context)]
+    for run in runs:  # what a hook prints is logged as what the flow prints
+        run.log_prints = bool(flow.log_prints)
+    undo(runs, flow.fn.__module__)
 
 
 def _parts(context: RunContext) -> Iterator[RunContext]:

@@ -38,7 +38,7 @@ def undo(runs: Iterable[RunContext], program: str) -> None:
         each.doom()
     outermost = [(each.context, span) for each in opened for span in each.outermost()]
     for context, span in sorted(outermost, key=lambda found: found[1].at, reverse=True):
-        with standing(Here(context, Scope())):
+        with standing(Here(context, Scope(), log_prints=context.log_prints)):
             span.rollback()
 
 

@@ -36,7 +36,8 @@ def test_each_option_is_an_attribute_a_hook_or_nothing(kind: Any, options: Any) 
 
 @pytest.mark.parametrize("make", [flow, task])
 def test_an_option_that_there_is_not_is_an_error_where_it_stands(make: Any) -> None:
-    with pytest.raises(TypeError, match=r"takes no retires; it takes .*retries"):
+    told = r"takes no retires \(did you mean retries\?\); it takes .*retries"
+    with pytest.raises(TypeError, match=told):
         make(retires=3)
 
 

@@ -45,8 +45,9 @@ def undo(txn):
         deadly.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
     note(path, f"undo {number}")
+    print(f"undo {number}")
 
-@flow
+@flow(log_prints=True)
 def made(path: str, dies: bool = False):
     with transaction():
         for number in range(4):
@@ -101,6 +102,8 @@ async def test_a_crashed_run_is_undone_when_nobody_retries_it(
         ended = await until_state(store, run, "Cancelled")
     assert ended.state.message == "nobody retried it; it was Crashed"
     assert lines(told) == DONE + UNDONE
+    logged = [line["message"] for line in await Runs(store).logs(run.id, "0-0", 100)]
+    assert [message for message in logged if message.startswith("undo ")] == UNDONE
 
 
 async def test_a_crashed_run_is_undone_at_once_when_somebody_says_so(
