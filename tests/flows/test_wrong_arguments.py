@@ -75,7 +75,7 @@ OTHER_WORDS: Final = {"work_pool_name", "work_queue_name", "job_variables"}
 
 def options_of(make: Callable[..., Any], names: frozenset[str]) -> dict[str, Call]:
     """Return a call for each option that a function takes by its name."""
-    return {name: partial(_with_option, make, name) for name in names}
+    return {name: partial(_with_option, make, name) for name in sorted(names)}
 
 
 def _with_option(make: Callable[..., Any], name: str, value: Any) -> Any:
