@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final
+
+from redis.backoff import DecorrelatedJitterBackoff
+from redis.retry import Retry
 
 from upshot.events.exceptions import StoreFull, StoreUnavailable
 from upshot.events.store import Argument, SyncStore
 
 _PATIENCE: Final = (StoreUnavailable, StoreFull)
+_NO_END: Final = -1
 
 _log = logging.getLogger(__name__)
 
@@ -39,12 +45,9 @@ class PatientStore:
         except _PATIENCE as error:
             limit = "until it works" if self._seconds is None else f"for {self._seconds:g} s"
             _log.warning("%s; trying again %s", error, limit)
-        from stamina import retry_context
-
-        answer: Any = None
-        trying = retry_context(_PATIENCE, attempts=None, timeout=self._seconds, wait_max=1.0)
-        for attempt in trying:
-            with attempt:
-                answer = send()
+        ends = inf if self._seconds is None else time.monotonic() + self._seconds
+        # Not the services' way of trying again: that prints a line each time, as a flow may not.
+        trying = Retry(DecorrelatedJitterBackoff(cap=1.0, base=0.05), _NO_END, _PATIENCE)
+        answer = trying.call_with_retry(send, lambda _: None, lambda _: time.monotonic() < ends)
         _log.warning("the store answers again")
         return answer

@@ -161,7 +161,7 @@ def test_processes_end_with_their_flow_even_if_that_is_killed(
 
 
 def test_a_function_elsewhere_waits_for_a_store_that_is_away(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers: list[Any] = []
     with EmbeddedStore(tmp_path) as server:
@@ -174,6 +174,7 @@ def test_a_function_elsewhere_waits_for_a_store_that_is_away(
         asking.join()
         relay.close()
     assert answers == [0]
+    assert capsys.readouterr().out == ""  # that is the program's own
 
 
 def test_a_function_elsewhere_waits_no_longer_than_it_is_to(tmp_path: Path) -> None:
