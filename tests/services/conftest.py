@@ -11,6 +11,7 @@ from upshot.events.embedded import EmbeddedStore
 from upshot.events.keys import WORKERS
 from upshot.events.store import Store
 
+from . import api_served
 from .running import scheduler, worker
 from .taking import Taking
 
@@ -21,6 +22,13 @@ def flows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     file = tmp_path / "made.py"
     file.write_text(request.module.FLOWS)
     return file
+
+
+@pytest.fixture
+async def api(store_url: str) -> AsyncIterator[api_served.Api]:
+    """Serve the API on a store that has nothing."""
+    async with api_served.served(store_url) as running:
+        yield running
 
 
 @pytest.fixture

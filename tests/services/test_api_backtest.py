@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from upshot.services.cli import app as cli
 
 BACKTEST = "/api/v1/automations/backtest"
@@ -26,14 +25,11 @@ def rule(name: str = "orders", **trigger: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        await running.post(
-            "/api/v1/apply", json={"variables": [{"name": "team", "value": "sales"}]}
-        )
-        events = [{"event": "order.placed", "resource": {"id": f"order.{n}"}} for n in range(4)]
-        await running.post("/api/v1/events", 202, json=events)
-        yield running
+async def api(api: Api) -> Api:
+    await api.post("/api/v1/apply", json={"variables": [{"name": "team", "value": "sales"}]})
+    events = [{"event": "order.placed", "resource": {"id": f"order.{n}"}} for n in range(4)]
+    await api.post("/api/v1/events", 202, json=events)
+    return api
 
 
 async def test_firings_suppressions_and_events_are_told_with_actions_filled_in(api: Api) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 
 EVENTS = "/api/v1/events"
 ONE = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
@@ -24,12 +23,6 @@ SENT: dict[str, Any] = {
     "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     "data": {"cents": 250},
 }
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 async def send(api: Api, status: int, value: Any, headers: dict[str, str] = ONE) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -27,12 +26,6 @@ ALL: dict[str, list[dict[str, Any]]] = {
     "variables": [VARIABLE],
 }
 APPLY = "/api/v1/apply"
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 def verbs(answer: dict[str, Any]) -> dict[str, str]:

@@ -18,12 +18,6 @@ from upshot.events.log import Log
 EVENTS = "/api/v1/events"
 
 
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
-
-
 async def fill(api: Api, count: int, name: str = "order.placed") -> None:
     await Log(api.store).append(
         Event(event=name, resource={"id": f"order.{n}"}, payload={"n": n}) for n in range(count)

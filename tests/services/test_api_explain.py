@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from upshot.services.api import explain
 from upshot.services.cli.explained import tree
 from upshot.services.cli.printing import console
@@ -24,12 +23,6 @@ RULE: dict[str, Any] = {
     },
     "actions": [{"retry-flow-run": {}}],
 }
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 def login(identity: str | None, host: str = "web-1", user: str = "ana") -> dict[str, Any]:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from pydantic_core import from_json, to_json
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from upshot.events.log import Log
 
 FIRINGS = "/api/v1/firings"
 LETTERS = "/api/v1/dead-letters"
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 async def fire(api: Api, firing: str, at: int, automation: str = "heal") -> None:

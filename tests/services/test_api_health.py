@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -38,12 +37,6 @@ NAMES = {
     "upshot_rejected",
 }
 HOSTILE = '<script>alert("&")</script>'
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 async def samples(api: Api) -> dict[str, float]:

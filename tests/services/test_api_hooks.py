@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,16 +23,15 @@ PUSH = {
 
 
 @pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        webhooks = [
-            {"name": "github", "preset": "github", "secret": SECRET},
-            {"name": "second", "preset": "github", "secret": SECRET},
-            {"name": "plain", "secret": SECRET},
-        ]
-        await running.post("/api/v1/apply", json={"webhooks": webhooks})
-        await running.store.execute("XTRIM", running.store.keys("log"), "MAXLEN", "=", 0)
-        yield running
+async def api(api: Api) -> Api:
+    webhooks = [
+        {"name": "github", "preset": "github", "secret": SECRET},
+        {"name": "second", "preset": "github", "secret": SECRET},
+        {"name": "plain", "secret": SECRET},
+    ]
+    await api.post("/api/v1/apply", json={"webhooks": webhooks})
+    await api.store.execute("XTRIM", api.store.keys("log"), "MAXLEN", "=", 0)
+    return api
 
 
 def signed(body: bytes, delivery: str = "72d3162e-cc78-11e3-81ab-4c9367dc0958") -> dict[str, str]:

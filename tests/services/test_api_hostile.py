@@ -21,12 +21,6 @@ EVENT = {"event": "a.b", "resource": {"id": "x"}}
 RUN = "01a1f871-2071-7044-b784-c923ebb5db4b"
 
 
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as serving:
-        yield serving
-
-
 IMPOSTORS = {
     "a run's state": ("flow-run.failed", f"flow-run.{RUN}"),
     "in capitals": ("flow-run.failed", f"flow-run.{RUN.upper()}"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 
 KEY = {"Idempotency-Key": "once"}
 RUNS = "/api/v1/runs"
@@ -17,11 +16,10 @@ EVENT = {"event": "order.placed", "resource": {"id": "order.1"}}
 
 
 @pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        doc = {"name": "etl/nightly", "entrypoint": "etl.py:etl"}
-        await running.post("/api/v1/deployments", 201, json=doc)
-        yield running
+async def api(api: Api) -> Api:
+    doc = {"name": "etl/nightly", "entrypoint": "etl.py:etl"}
+    await api.post("/api/v1/deployments", 201, json=doc)
+    return api
 
 
 async def a_run(api: Api) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from pydantic_core import to_json
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from tests.services.archived import record_task
 from upshot.events.exceptions import LimitReached
 from upshot.flows.runs.flowrun import FlowRun, Pause, new_run
@@ -27,10 +26,9 @@ DEPLOYMENT = {
 
 
 @pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        await running.post("/api/v1/apply", json={"deployments": [DEPLOYMENT]})
-        yield running
+async def api(api: Api) -> Api:
+    await api.post("/api/v1/apply", json={"deployments": [DEPLOYMENT]})
+    return api
 
 
 async def make(api: Api, state: str = "Scheduled", **how: Any) -> FlowRun:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import yaml
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from upshot import Automation
 from upshot.automations import EventTrigger, Notify
 from upshot.automations.exceptions import InvalidDefinition
 from upshot.automations.files.loading import loads
 from upshot.services.client import Client
 from upshot.services.exceptions import RequestRefused
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 def failing(threshold: int = 1) -> Automation:

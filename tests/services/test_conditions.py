@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from tests.services.engines import (
     automation,
     defined,
@@ -30,12 +29,6 @@ from upshot.services.definitions.planning import Verb
 from upshot.services.engine.lookups import Lookups
 
 IDLE = "runs('deployment:etl/nightly', state='Running') == 0"
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 def rule(*conditions: str) -> dict[str, Any]:

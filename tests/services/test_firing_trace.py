@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
-
-from tests.services.api_served import Api, printed, served
+from tests.services.api_served import Api, printed
 from tests.services.dispatching import receiving
 from tests.services.engines import engine
 from tests.waiting import until
@@ -31,12 +28,6 @@ RULE: dict[str, Any] = {
         {"emit-event": {"event": "order.noted", "if": "event.payload.n > 5"}},
     ],
 }
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 async def test_a_firing_tells_why_it_came_about_and_what_was_made_of_it(api: Api) -> None:

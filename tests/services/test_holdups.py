@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import io
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,12 @@ from upshot.services.cli.app import run as cli
 from upshot.services.holdups import Reason, Seen, holdup
 from upshot.services.worker.presence import Presence
 
-from .api_served import Api, served
+from .api_served import Api
 from .running import until_state, worker
 
 RUN = {"state": {"type": "Scheduled"}, "work_pool": "p", "queue": "q"}
 FULL = {"limit": 1, "used": 1, "active": True, "holders": [{"run": "1", "slots": 1}]}
 QUEUE, POOL = "work-queue:p/q", "work-pool:p"
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from tests.services.archived import event as placed
 from tests.services.archived import steps
 from upshot.events.log import Log
@@ -41,10 +40,9 @@ ALLOWED = {"control": {"allow_cycles": ["a", "b"]}}
 
 
 @pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        await running.post("/api/v1/apply", json=NAMED)
-        yield running
+async def api(api: Api) -> Api:
+    await api.post("/api/v1/apply", json=NAMED)
+    return api
 
 
 async def names(api: Api) -> list[str]:

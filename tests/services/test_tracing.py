@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from tests.services.archived import Steps
 from upshot.events.store import Store
 from upshot.services.cli.printing import console
@@ -16,12 +15,6 @@ from upshot.services.cli.tracing import tree
 from upshot.services.definitions.past import find_event
 from upshot.services.history.address import SQLITE
 from upshot.services.history.tracing import trace
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 async def happen(api: Api, *pairs: tuple[str, str | None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic_core import from_json, to_json
 
-from tests.services.api_served import Api, served
+from tests.services.api_served import Api
 from tests.services.engines import automation, defined, engine, event, firings, place, settled
 from tests.services.running import worker
 from tests.waiting import until
@@ -24,12 +24,6 @@ from upshot.services.api.health import readiness
 from upshot.services.definitions.planning import Verb
 
 OLD = {**automation("old"), "mood": "grim"}
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 async def kept(store: Store, doc: dict[str, Any]) -> None:

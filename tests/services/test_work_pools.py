@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from upshot.services.definitions.switching import WORK_POOL, switch
 from upshot.services.scheduler.sweep import Sweep
 from upshot.services.work_pools import WorkPools
 
-from .api_served import Api, printed, served
+from .api_served import Api, printed
 from .running import submit, until_state, worker
 from .taking import Taking
 
@@ -42,12 +41,6 @@ def entrypoint(tmp_path: Path) -> str:
     file = tmp_path / "made.py"
     file.write_text(FLOWS)
     return f"{file}:made"
-
-
-@pytest.fixture
-async def api(store_url: str) -> AsyncIterator[Api]:
-    async with served(store_url) as running:
-        yield running
 
 
 async def pause(store: Store, paused: bool = True) -> bool:
