@@ -238,7 +238,11 @@ def test_the_rest_of_a_firing_goes_on_unless_its_action_says_stop() -> None:
     ("said", "kind", "text"),
     [
         ([], TryFailed, "did not take the message: it did not say why"),
-        (["A Connection error with https://token@host"], TryFailed, "did not take the message: it did not say why"),
+        (
+            ["A Connection error with https://token@host"],
+            TryFailed,
+            "did not take the message: it did not say why",
+        ),
         (["Failed to send: Unauthorized, error=401."], ActionFailed, "answered 401"),
         (["Failed to send: error=429."], TryFailed, "answered 429"),
         (["Failed to send: error=503."], TryFailed, "answered 503"),
