@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from tests.services.running import until
+from tests.waiting import until
 from upshot.events.store import Store
 from upshot.flows.runs.flowrun import FlowRun, new_run
 from upshot.flows.runs.registry import Runs
