@@ -26,6 +26,9 @@ _MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_SCANNED: Final = 50_000
 """Entries that one request looks at; a rare event's search goes on with the next page."""
 
+_SOON: Final = 5_000
+"""Entries of a log that is read through in less time than the archive's code takes to load."""
+
 _LAST: Final = 2**63 - 1
 """The greatest number within a millisecond that both the log and the database can compare."""
 
@@ -45,19 +48,26 @@ async def search(
     """Return events newest first, and from where to go on, or None at the end.
 
     What one resource or one name tells is found by an index of the archive, as far as that
-    reaches: the log would have to be read through.
+    reaches: a long log would have to be read through.
 
     Args:
         since, until: Unix ms, both included. before: a log position, excluded.
     """
     asked = _Asked(store, archive, wanted, since, until, limit)
-    reached = await archive.reaches() if archive is not None and wanted.needle else None
+    reached = None
+    if archive is not None and wanted.needle and await _is_long(store):
+        reached = await archive.reaches()
     if reached is not None:
         try:
             return await _search(asked, before, reached)
         except HistoryUnavailable:
             log.info("searching the log", reason="the archive is away")
     return await _search(asked, before, None)
+
+
+async def _is_long(store: Store) -> bool:
+    """Tell whether to read through the log takes longer than to look elsewhere."""
+    return int(await store.execute("XLEN", store.keys("log"))) > _SOON
 
 
 @dataclass(frozen=True, slots=True)

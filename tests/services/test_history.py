@@ -19,6 +19,7 @@ from tests.services.archived import (
     rows,
     steps,
 )
+from upshot.events.event import Event
 from upshot.events.log import Log
 from upshot.events.places import Place, newest_first
 from upshot.events.store import Store
@@ -86,6 +87,34 @@ async def test_the_archive_is_searched_as_the_log_is(
     await shop.store.execute("XTRIM", shop.store.keys("log"), "MAXLEN", 0)
     archived, _ = await history.search(shop.store, shop.archive, wanted)
     assert [each.id for each in live] == [each.id for each in archived] == expected
+
+
+async def test_what_is_rare_in_a_long_log_is_found_by_the_index_of_the_archive(
+    shop: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "_SOON", 100)
+    monkeypatch.setattr(history, "_MOST_SCANNED", 1_000)
+    rare = [Event(id=f"r{n}", event="rare", resource={"id": "order.rare"}) for n in range(3)]
+    await Log(shop.store).append([rare[0]])
+    await append(shop, 900)
+    await Log(shop.store).append([rare[1]])
+    await append_more(shop, 300)
+    await shop.catch_up()
+    await Log(shop.store).append([rare[2]])
+    await append_more(shop, 150)
+    for wanted in (EventFilter.of(None, "order.rare"), EventFilter.of("rare", None)):
+        found, following = await history.search(shop.store, shop.archive, wanted)
+        assert [each.body["id"] for each in found] == ["r2", "r1", "r0"]
+        assert following is None
+        first, following = await history.search(shop.store, shop.archive, wanted, limit=2)
+        assert [each.body["id"] for each in first] == ["r2", "r1"]
+        rest, _ = await history.search(shop.store, shop.archive, wanted, before=following)
+        assert [each.body["id"] for each in rest] == ["r0"]
+
+
+async def append_more(shop: Steps, count: int) -> None:
+    made = [Event(event="common", resource={"id": f"order.{n % 7}"}) for n in range(count)]
+    await Log(shop.store).append(made)
 
 
 async def test_times_bound_a_list_on_both_sides_of_the_seam(shop: Steps) -> None:
