@@ -10,8 +10,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ _SILENCE = 30
 _LONGEST_TOLD: Final = 500
 _MOST_FILES: Final = 20_000
 _MOST_BYTES: Final = 256 * 2**20
+_NEW: Final = ".new-"
+_LEFT_BEHIND: Final = 3600.0  # seconds: nothing takes that long to arrive
 _LEFT_OUT: Final = frozenset({"__pycache__", "node_modules", "venv"})
 _HELPER: Final = '!f() { echo "username=$UPSHOT_GIT_USER"; echo "password=$UPSHOT_GIT_TOKEN"; }; f'
 
@@ -209,7 +212,8 @@ def _copy_of(source: FolderSource, cache: Path) -> Path:
 def _arriving(final: Path) -> Iterator[Path]:
     """Give a folder to fill, which gets its name at the end; the first one to come stays."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=final.parent))
+    _sweep(final.parent)
+    new = Path(tempfile.mkdtemp(prefix=_NEW, dir=final.parent))
     try:
         yield new
         new.rename(final)
@@ -218,3 +222,11 @@ def _arriving(final: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what processes have left that died while code arrived."""
+    for left in cache.glob(f"{_NEW}*"):
+        with suppress(FileNotFoundError):  # it has its name by now, or another one removed it
+            if time.time() - left.stat().st_mtime > _LEFT_BEHIND:
+                shutil.rmtree(left, ignore_errors=True)

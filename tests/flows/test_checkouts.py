@@ -75,6 +75,21 @@ def test_what_was_fetched_needs_its_repository_no_more(
     assert not list((tmp_path / "elsewhere").iterdir()), "nothing half is left"
 
 
+def test_what_a_process_left_that_died_while_code_arrived_goes(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit("one")
+    cache = tmp_path / "code"
+    left, arriving = cache / ".new-left", cache / ".new-arriving"
+    left.mkdir(parents=True)
+    arriving.mkdir()
+    (left / "half").touch()
+    os.utime(left, (0, 0))
+    laid_out(GitSource(git=str(repository.folder)), cache)
+    assert not left.exists()
+    assert arriving.exists()
+
+
 @pytest.mark.parametrize("ref", ["release", "v1", "v2"])
 def test_branches_and_tags_of_both_kinds_are_looked_up(repository: Repository, ref: str) -> None:
     first = repository.commit("one")
