@@ -22,7 +22,7 @@ from .idempotency import once
 
 
 async def refuse_unknown(request: Request) -> None:
-    """Do nothing, or refuse a parameter that the route does not have: it would change nothing.
+    """Do nothing, or refuse a parameter that is unknown, or given twice: it would change nothing.
 
     Raises:
         Refused: 422 naming the parameter, and the one that was probably meant.
@@ -32,10 +32,16 @@ async def refuse_unknown(request: Request) -> None:
     params = get_flat_params(request.scope["route"].dependant)
     known = {param.alias for param in params if isinstance(param.field_info, Query)}
     for name in request.query_params:
-        if name not in known:
-            message = f"unknown parameter{did_you_mean(name, known)}"
+        message = _wrong(name, request, known)
+        if message:
             errors: list[dict[str, object]] = [{"field": name, "message": message}]
             raise Refused(422, "invalid-request", f"{name[:200]}: {message}", errors=errors)
+
+
+def _wrong(name: str, request: Request, known: set[str]) -> str | None:
+    if name not in known:
+        return f"unknown parameter{did_you_mean(name, known)}"
+    return "is given twice" if len(request.query_params.getlist(name)) > 1 else None
 
 
 class _StrictRequest(Request):

@@ -124,6 +124,12 @@ async def test_a_parameter_that_is_not_known_is_refused(api: Api) -> None:
     await api.ask("GET", "/healthz?probe=7", 200)
 
 
+async def test_a_parameter_that_is_given_twice_is_refused(api: Api) -> None:
+    answer = await api.get("/api/v1/runs?state=Completed&state=Failed", 422)
+    assert answer["detail"] == "state: is given twice"
+    await api.get("/api/v1/events?event=a.b,c.d", 200)
+
+
 async def test_every_list_pages(api: Api) -> None:
     paths = (await api.get("/openapi.json"))["paths"]
     lists = [path for path in paths if path.startswith("/api/v1/") and "{" not in path]
