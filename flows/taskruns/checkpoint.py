@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _TRANSACTIONS = "transactions"
 """Folder of large results that stay for later transactions of the same key."""
+_ANEW = "transaction(…, overwrite=True) does all of it anew"
 _OF_TRANSACTIONS = frozenset({"on_rollback", "on_commit"})
 
 
@@ -84,18 +85,15 @@ class Checkpoint:
         if keyed is None or keyed.committed is None:
             return None
         earlier = keyed.committed["results"].get(mine.ordinal)
+        committed = f"not run: transaction {keyed.key!r} is committed"
         if not earlier:
-            raise TransactionFailed(
-                f"not run: transaction {keyed.key!r} is committed, and what it returned is not kept"
-            )
+            raise TransactionFailed(f"{committed}, and what it returned is not kept; {_ANEW}")
         try:
             kept = self._read(earlier)
             value = restore(kept, self._task.fn, pickled=self._keeper.pickles)
         except Exception as error:
             why = f"what it returned can't be used: {explain(error)}"
-            raise TransactionFailed(
-                f"not run: transaction {keyed.key!r} is committed, and {why}"
-            ) from error
+            raise TransactionFailed(f"{committed}, and {why}; {_ANEW}") from error
         message = f"transaction {keyed.key!r} was committed by {keyed.committed['run']}"
         state = State("Cached", message, data=value)
         self._task_run.enter(state, kept, earlier["path"])
