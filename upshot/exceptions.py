@@ -15,6 +15,7 @@ from upshot.flows.exceptions import (
     TimedOut as TimedOut,
     UnfinishedRun as UnfinishedRun,
     UpstreamFailed as UpstreamFailed,
+    WrongArgument as WrongArgument,
 )
 
 PrefectException = FlowsError
