@@ -141,7 +141,7 @@ def test_modules_for_users_of_prefect_offer_what_they_say(module: str) -> None:
         "from upshot.tasks import task, exponential_backoff",
         "from upshot.client.schemas import objects",
         "from upshot.client.schemas.objects import ConcurrencyLimitStrategy",
-        "from upshot.input.run_input import receive_input",
+        "from upshot.input import run_input",
         "from upshot.locking.filesystem import FileSystemLockManager",
         "from upshot.concurrency import sync, asyncio",
         "from upshot import artifacts, assets, deployments, flow_runs, input, transactions",
