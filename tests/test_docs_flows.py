@@ -51,7 +51,11 @@ COMMANDS = sorted(
 )
 LINKS = [
     pytest.param(path, link, id=f"{path.name}-{link}")
-    for path in [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+    for path in [
+        DOCS.parent / "README.md",
+        *sorted(DOCS.rglob("*.md")),
+        *sorted((DOCS.parent / "examples").rglob("*.md")),
+    ]
     for link in sorted(set(re.findall(r"\]\(((?!https?:)[^)\s]+)\)", path.read_text())))
 ]
 
