@@ -291,8 +291,8 @@ async def test_a_run_shows_the_runs_that_are_a_part_of_it(api: Api) -> None:
     for number in range(22):
         await _make(api, "Running", name=f"part-{number:02}", parent=whole.id)
     page = await _page(api, f"/runs/{whole.id}")
-    assert ("part-21" in page, "part-02" in page, "part-01" in page) == (True, True, False)
+    assert len(set(re.findall(r"part-\d\d", page))) == 20
     assert f'href="/runs?parent={whole.id}"' in page
     parts = await _page(api, f"/runs?parent={whole.id}")
-    assert ("part-00" in parts, ">whole<" in parts) == (True, False)
+    assert (len(set(re.findall(r"part-\d\d", parts))), ">whole<" in parts) == (22, False)
     assert "are a part of it" not in await _page(api, "/runs/part-00")
