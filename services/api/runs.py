@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from upshot.events.ids import derived_id
+from upshot.flows.deployments.deployment import Tag
 from upshot.flows.runs.deployed import run_of
 from upshot.flows.runs.flowrun import MAX_PRIORITY
 from upshot.flows.runs.registry import RunFilter
@@ -46,6 +47,7 @@ class RunRequest(BaseModel):
         idempotency_key: the same key makes the same run; the header Idempotency-Key does, too.
         version: an older one to run: its number, or what names its code.
         priority: within its queue, the lowest goes first.
+        tags: besides the deployment's.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -57,6 +59,7 @@ class RunRequest(BaseModel):
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
+    tags: list[Tag] = Field(default_factory=list, max_length=64)
 
 
 @router.post("", status_code=201)
@@ -72,6 +75,7 @@ async def start_run(http: Request, parts: Served, request: RunRequest) -> Respon
         run_id=run_id,
         name=request.name,
         priority=request.priority,
+        tags=request.tags,
     )
     await require_taken(parts.store, deployment, request.parameters, run.id)
     if not await parts.runs.create(run, due_ms=due):

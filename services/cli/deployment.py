@@ -73,6 +73,9 @@ def run(
         int | None,
         typer.Option(min=-1000, max=1000, help="Within its queue the lowest goes first (0)."),
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Besides those of the deployment; repeatable.")
+    ] = None,
     wait: Annotated[
         bool,
         typer.Option("--wait", "-w", "--watch", help="Show its log; exit 1 unless it completes."),
@@ -88,7 +91,7 @@ def run(
     parameters = json_object(params, "--params") | dict(parameter(text) for text in param or [])
     body: dict[str, Any] = {"deployment": name, "parameters": parameters}
     given: dict[str, Any] = {"name": run_name, "idempotency_key": key, "version": version}
-    given |= {"priority": priority}
+    given |= {"priority": priority, "tags": tag or None}
     body |= {field: value for field, value in given.items() if value is not None}
     made = context.obj.client.post("/runs", body)
     if wait:

@@ -73,6 +73,15 @@ async def test_a_run_of_a_deployment_waits_in_its_queue(api: Api) -> None:
     assert (await api.get(f"{RUNS}/{run['name']}"))["id"] == run["id"]
 
 
+async def test_a_run_has_the_tags_that_it_is_given_besides_those_of_its_deployment(
+    api: Api,
+) -> None:
+    run = await api.post(RUNS, 201, json={"deployment": "etl/nightly", "tags": ["mine", "night"]})
+    assert run["tags"] == ["night", "mine"]
+    problem = await api.post(RUNS, 422, json={"deployment": "etl/nightly", "tags": [""]})
+    assert problem["errors"][0]["field"] == "tags.0"
+
+
 @pytest.mark.parametrize("place", ["body", "header"])
 async def test_the_same_key_makes_the_same_run(api: Api, place: str) -> None:
     body = {"deployment": "etl/nightly"}

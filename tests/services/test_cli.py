@@ -180,7 +180,8 @@ def test_a_deployment_is_shown_as_json_or_field_by_field(service: Service) -> No
 
 
 def test_the_same_key_makes_the_same_run(service: Service) -> None:
-    command = ("deployment", "run", "total/small", "--idempotency-key", "today")
+    command = ("deployment", "run", "total/small", "--idempotency-key", "today", "--tag", "mine")
+    assert found(service, *command)["tags"] == ["mine"]
     assert found(service, *command)["id"] == found(service, *command)["id"]
 
 
