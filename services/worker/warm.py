@@ -139,21 +139,22 @@ class Warm:
     def signal(self, job: int, signum: int) -> None:
         """Send a job's process a signal; one that has ended is left alone.
 
-        A module may never come to the end of its import. Its warm parent hears nothing then, and
-        has nothing but jobs that wait for that: it is killed itself.
+        A module may never come to the end of its import. Its warm parent hears nothing then: it is
+        killed itself with the last job that waits for that, and takes no more until then.
         """
         parent = self._of_job.get(job)
         if parent is None or parent.gone:
             return
-        if parent.files is None and signum == signal.SIGKILL:
-            self._kill(parent)
-        else:
+        if parent.files is not None or signum != signal.SIGKILL:
             parent.send({"signal": job, "number": signum})
-
-    def _kill(self, parent: WarmParent) -> None:
-        log.warning("killed while it imports", entrypoint=parent.entrypoint)
-        with suppress(ProcessLookupError):
-            os.kill(parent.opened.pid, signal.SIGKILL)
+        elif len(parent.pids) > 1:
+            parent.retired = True
+            parent.send({"signal": job, "number": signum})  # once there is a process
+            self._end(parent, job, -signum)
+        else:
+            log.warning("killed while it imports", entrypoint=parent.entrypoint)
+            with suppress(ProcessLookupError):
+                os.kill(parent.opened.pid, signal.SIGKILL)
 
     def is_running(self, job: int) -> bool:
         """Tell whether a job has a process that was not stopped by a signal."""
@@ -179,7 +180,7 @@ class Warm:
         name = os.path.join(folder, entrypoint)  # noqa: PTH118 - "" stands for programs
         async with self._opening:  # a second run of the entrypoint finds what the first one opened
             parent = self._parents.pop(name, None)
-            if parent is not None and (parent.gone or parent.stale()):
+            if parent is not None and (parent.gone or parent.retired or parent.stale()):
                 self._retire(parent)
                 parent = None
             if parent is None:
@@ -216,9 +217,11 @@ class Warm:
 
     def _hear(self, parent: WarmParent, message: Message) -> None:
         if "started" in message:
-            parent.pids[message["started"]] = message["pid"]
+            if message["started"] in parent.pids:  # else it was ended while it waited for that
+                parent.pids[message["started"]] = message["pid"]
         elif "ended" in message:
-            self._end(parent, message["ended"], message["status"])
+            if message["ended"] in parent.pids:
+                self._end(parent, message["ended"], message["status"])
         elif "stopped" in message:
             change = parent.stopped.add if message["now"] else parent.stopped.discard
             change(message["stopped"])

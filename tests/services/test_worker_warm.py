@@ -187,3 +187,21 @@ async def test_a_process_that_is_stopped_is_told_apart(bench: Bench, tmp_path: P
     bench.warm.signal(job, signal.SIGKILL)
     await until(lambda: _has(bench.ends, job), "its end")
     assert not bench.warm.is_running(job)
+
+
+async def test_a_job_that_is_killed_during_an_import_takes_no_other_along(
+    bench: Bench, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    waiting = (
+        f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n"
+    )
+    file = write(tmp_path, "slow", waiting + FLOW)
+    killed, other = await bench.launch(file), await bench.launch(file)
+    bench.warm.signal(killed, signal.SIGKILL)
+    assert bench.ends == {killed: -signal.SIGKILL}
+    go.touch()
+    later = await bench.launch(file)
+    await until(lambda: _has(bench.ends, other), "the end of the other one")
+    await until(lambda: _has(bench.ends, later), "the end of the one that came later")
+    assert bench.ends == {killed: -signal.SIGKILL, other: 0, later: 0}
