@@ -130,7 +130,7 @@ def shop(stage: Stage) -> Path:
     return stage.folder / "shop.sqlite"
 
 
-def _ordered(stage: Stage, order: str, state: str) -> str:
+def _ordered(stage: Stage, order: int, state: str) -> str:
     """Order something; return its run, which gets into a state."""
     command = ("deployment", "run", "orders/fulfil", "-p", f"order={order}", "--output", "json")
     run: str = json.loads(stage.service.command(*command))["id"]
@@ -162,22 +162,22 @@ def _stock(shop: Path) -> dict[str, int]:
 
 
 def test_a_small_order_ships_at_once_and_only_once(stage: Stage, shop: Path) -> None:
-    run = _ordered(stage, "A-1001", "Completed")
-    again = _ordered(stage, "A-1001", "Completed")
+    run = _ordered(stage, 536365, "Completed")
+    again = _ordered(stage, 536365, "Completed")
 
     assert _steps(shop, run) == ["reserved", "charged", "shipped"]
     assert _steps(shop, again) == []
-    assert stage.client.get(f"/runs/{again}")["result"] == "A-1001 is on its way to Ada"
+    assert stage.client.get(f"/runs/{again}")["result"] == "536365 is on its way to customer 17850"
 
 
 def test_an_order_that_is_rejected_is_rolled_back_newest_first(stage: Stage, shop: Path) -> None:
-    _ordered(stage, "A-1001", "Completed")
+    _ordered(stage, 536365, "Completed")
     before = _stock(shop)
 
-    run = _ordered(stage, "A-1002", "Suspended")
+    run = _ordered(stage, 536386, "Suspended")
 
     assert _stock(shop) != before  # it is reserved while somebody thinks
-    question = "Ship order A-1002 of Ben for 1636.00?"
+    question = "Ship order 536386 of customer 16029 for £508.20?"
     until("the desk hears", lambda: _heard(stage, question) or None)
     stage.service.command(
         "run", "resume", run, "--input", '{"approve": false, "note": "no credit"}'
@@ -188,15 +188,17 @@ def test_an_order_that_is_rejected_is_rolled_back_newest_first(stage: Stage, sho
 
 
 def test_an_order_that_is_approved_ships(stage: Stage, shop: Path) -> None:
-    run = _ordered(stage, "A-1002", "Suspended")
+    run = _ordered(stage, 536386, "Suspended")
     stage.service.command("run", "resume", run, "--input", '{"approve": true}')
 
-    assert _until_state(stage, run, "Completed")["result"] == "A-1002 is on its way to Ben"
+    assert (
+        _until_state(stage, run, "Completed")["result"] == "536386 is on its way to customer 16029"
+    )
     assert _steps(shop, run) == ["reserved", "charged", "shipped"]
 
 
 def test_an_order_for_more_than_there_is_charges_nobody(stage: Stage, shop: Path) -> None:
-    run = _ordered(stage, "A-1004", "Failed")
+    run = _ordered(stage, 536366, "Failed")
 
     assert _steps(shop, run) == []
 
