@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upshot.flows.runs.tasks import summed
 from upshot.services.api.pages import gantt, picture, shown
 from upshot.services.api.pages.rendering import duration, query
-from upshot.flows.runs.tasks import summed
 
 START, MIDDLE, END = (f"2026-01-01T00:00:{second:02}Z" for second in (0, 4, 8))
 
