@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def test_a_fork_makes_other_ids_than_its_parent() -> None:
     told = os.read(mine, 100).decode()
     os.close(mine)
     os.close(its)
-    assert told[14:] != new_id()[14:]
+    assert told[24:] != new_id()[24:]
 
 
 def test_threads_make_different_ids() -> None:
@@ -67,3 +68,14 @@ def test_a_derived_id_is_the_same_for_ever() -> None:
 @given(PARTS, PARTS)
 def test_derived_ids_are_equal_exactly_when_their_parts_are(a: list[str], b: list[str]) -> None:
     assert (derived_id(*a) == derived_id(*b)) == (a == b)
+
+
+def test_ids_of_one_millisecond_are_in_the_order_in_which_they_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = 1_795_205_186_889_000_000
+    moments = iter(range(begin, begin + 1_000_000, 250))
+    monkeypatch.setattr("time.time_ns", lambda: next(moments))
+    made = [new_id() for _ in range(4000)]
+    assert made == sorted(made)
+    assert {UUID(each).int >> 80 for each in made} == {begin // 1_000_000}
