@@ -257,7 +257,7 @@ def test_hooks_of_interrupted_runs_are_called(
     processes: Processes, tmp_path: Path, how: str
 ) -> None:
     run = processes.create(f"{processes.module(ENDS)}:f")
-    child = processes.start(processes.take(run.id), lease_ms=600)
+    child = processes.start(processes.take(run.id), lease_ms=2_000)
     eventually((tmp_path / "running").exists)
     if how == "Cancelled":
         processes.change(run.id, State("Cancelling"))

@@ -136,7 +136,7 @@ def whole(): middle()
 
 def test_the_parts_of_a_cancelled_run_are_cancelled(processes: Processes) -> None:
     run = processes.create(f"{processes.module(PARTS)}:whole")
-    child = processes.start(processes.take(run.id), lease_ms=600)
+    child = processes.start(processes.take(run.id), lease_ms=2_000)
     seen = processes.seen
 
     def states() -> list[str]:

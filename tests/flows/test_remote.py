@@ -282,7 +282,7 @@ def test_a_cancelled_flow_cancels_the_run_that_it_waits_for(processes: Processes
     seen = processes.seen
     put(seen.store, Deployment(name="child/here", entrypoint="x.py:y", work_pool="nobody"))
     run = processes.create(f"{processes.module(source)}:{how}")
-    child = processes.start(processes.take(run.id), lease_ms=600)
+    child = processes.start(processes.take(run.id), lease_ms=2_000)
     eventually(lambda: len(seen.runs()) == 2)
     processes.change(run.id, State("Cancelling"))
     child.end()

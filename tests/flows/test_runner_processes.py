@@ -123,7 +123,7 @@ def test_a_cancelled_flows_processes_clean_up_and_go(processes: Processes, tmp_p
     mark = tmp_path / "running"
     entrypoint = f"{processes.module(CANCELLED)}:f"
     run = processes.create(entrypoint, parameters={"path": str(mark)})
-    child = processes.start(processes.take(run.id), lease_ms=600)
+    child = processes.start(processes.take(run.id), lease_ms=2_000)
     eventually(mark.exists)
     processes.change(run.id, State("Cancelling"))
     child.end()

@@ -305,7 +305,7 @@ def test_a_cancelled_run_interrupts_what_it_has_a_cluster_do(
         work.submit({str(tmp_path)!r}).result()
     """
     run = processes.create(f"{processes.module(source)}:f")
-    process = processes.start(processes.take(run.id), lease_ms=600)
+    process = processes.start(processes.take(run.id), lease_ms=4_000)  # Dask takes long to import
     eventually((tmp_path / "begun").exists)
     processes.change(run.id, State("Cancelling"))
     eventually((tmp_path / "cleaned").exists)
