@@ -129,9 +129,9 @@ class RunContext:
             each = each.parent
 
     def is_cancelled(self) -> bool:
-        """Tell whether this run is to be cancelled by now, or one that it is a part of."""
+        """Tell whether this run is cancelled, or to be, by now, or one that it is a part of."""
         kinds = (each.journal.refresh(each.held) for each in self.outward())
-        return StateType.CANCELLING in kinds
+        return any(each in (StateType.CANCELLING, StateType.CANCELLED) for each in kinds)
 
     @property
     def outermost(self) -> RunContext:

@@ -195,6 +195,10 @@ class Unpicklable(TerminalFlowsError):
     """Something can not be sent to another process; the message names what."""
 
 
+class OtherCode(TerminalFlowsError):
+    """Another process has other code than the flow has under that name; the message names both."""
+
+
 class FailedElsewhere(FlowsError):
     """A task failed in another process, with an error that can't be sent; the message tells it."""
 

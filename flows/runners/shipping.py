@@ -10,6 +10,7 @@ from types import MethodType
 from typing import Any
 
 from ..definitions.definition import Definition
+from ..exceptions import OtherCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,21 @@ class Shipped:
     instance: tuple[Any, ...] = ()
 
     def load(self) -> Callable[..., Any]:
-        """Return the function."""
+        """Return the function.
+
+        Raises:
+            OtherCode: the module that this process imports by that name does not have it.
+        """
         function: Any = self.function
         if self.module:
-            function = _found(importlib.import_module(self.module), self.name)
+            module = importlib.import_module(self.module)
+            function = _found(module, self.name)
+            if not callable(function):
+                where = getattr(module, "__file__", "a module without a file")
+                raise OtherCode(
+                    f"{self.module} is {where} here, which has no {self.name}: this process needs "
+                    "the code that the flow's has, under a name that no other module has"
+                )
         return MethodType(function, self.instance[0]) if self.instance else function
 
 

@@ -101,7 +101,7 @@ class Processes:
     folder: Path
 
     def module(self, source: str) -> str:
-        path = self.folder / "flows_here.py"
+        path = self.folder / f"flows_of_{self.folder.name}.py"  # a cluster's workers know many
         path.write_text(textwrap.dedent(source))
         return str(path)
 
