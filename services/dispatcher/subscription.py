@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Self
 
 import structlog
 from faststream import AckPolicy
-from faststream.redis import RedisBroker, StreamSub
+from faststream.redis import StreamSub
 from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
 from faststream.redis.prometheus import RedisPrometheusMiddleware
 from prometheus_client import CollectorRegistry
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from upshot.events.exceptions import EventsError
 from upshot.events.keys import DISPATCHERS
 from upshot.events.store import Store
 
-from ..cancelling import heed_cancellation
+from ..subscribing import broker_for, make_group, read
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +26,6 @@ MAX_RECORDS: Final = 64
 POLL_MS: Final = 1000
 LOOK: Final = 0.25
 """Seconds between two looks at whether the subscriber still runs."""
-_BACKOFF: Final = ExponentialBackoff(cap=0.5, base=0.02)
 
 Taking = Callable[[list[tuple[str, bytes]]], Awaitable[None]]
 
@@ -56,7 +52,7 @@ class Subscription:
         """Take entries as long as the task lives: FastStream stops when the group is gone."""
         while True:
             try:
-                await self._make_group()
+                await make_group(self._store, self._stream, DISPATCHERS)
                 await self._read()
                 log.warning("the actions are read anew")
             except (RedisError, EventsError, OSError, TimeoutError) as error:
@@ -65,7 +61,7 @@ class Subscription:
 
     async def _read(self) -> None:
         """Read for as long as the subscriber runs."""
-        broker = self._broker()
+        broker = broker_for("dispatcher", self._store.url, self._metrics, graceful_timeout=1.0)
         subscriber = broker.subscriber(
             stream=_Stream(
                 self._stream,
@@ -82,35 +78,7 @@ class Subscription:
             no_reply=True,
         )
         subscriber(self._take)
-        try:
-            await broker.start()
-            while subscriber.running:
-                heed_cancellation()
-                await asyncio.sleep(LOOK)
-        finally:
-            await broker.stop()
-
-    def _broker(self) -> RedisBroker:
-        return RedisBroker(
-            self._store.url,
-            middlewares=[self._metrics],
-            logger=logging.getLogger("faststream.dispatcher"),
-            log_level=logging.DEBUG,
-            apply_types=False,
-            graceful_timeout=1.0,
-            # Without end: FastStream would rest five seconds after each error that it sees.
-            retry=Retry(_BACKOFF, -1),
-            socket_timeout=15.0,
-        )
-
-    async def _make_group(self) -> None:
-        """Make the group, from the stream's beginning, where it is missing."""
-        try:
-            command = ("XGROUP", "CREATE", self._stream, DISPATCHERS, "0", "MKSTREAM")
-            await self._store.execute(*command)
-        except EventsError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+        await read(broker, subscriber, LOOK)
 
 
 class _Stream(StreamSub):

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
 from faststream import AckPolicy
 from faststream.message import StreamMessage
-from faststream.redis import RedisBroker, StreamSub
+from faststream.redis import StreamSub
 from faststream.redis.prometheus import RedisPrometheusMiddleware
 from prometheus_client import CollectorRegistry
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from upshot.events.exceptions import EventsError
 from upshot.events.keys import WORKERS
 from upshot.events.store import Store
 
-from ..cancelling import heed_cancellation
+from ..subscribing import broker_for, make_group, read
 from .claims import Waiting
 
 log = structlog.get_logger(__name__)
 
 _POLL_MS: Final = 2000
 _LOOK_SECONDS: Final = 0.5
-_BACKOFF: Final = ExponentialBackoff(cap=0.5, base=0.02)
 
 Take = Callable[[Waiting], Awaitable[None]]
 
@@ -83,17 +79,13 @@ class Queue:
 
     async def create(self) -> None:
         """Make sure that the queue and its group are there, from the first entry on."""
-        try:
-            await self._store.execute("XGROUP", "CREATE", self._key, WORKERS, "0", "MKSTREAM")
-        except EventsError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+        await make_group(self._store, self._key, WORKERS)
         await self._store.execute("SADD", self._store.keys("pools"), self._pool)
 
     async def _read(self) -> None:
         """Read for as long as FastStream's subscriber runs: it stops when the group is gone."""
         await self.create()
-        broker = self._broker()
+        broker = broker_for("worker", self._store.url, self._metrics, graceful_timeout=None)
         subscriber = broker.subscriber(
             stream=StreamSub(
                 self._key,
@@ -107,24 +99,5 @@ class Queue:
             ack_policy=AckPolicy.MANUAL,
         )
         subscriber(self._take)
-        try:
-            await broker.start()
-            while subscriber.running:  # it does not tell when it stops
-                heed_cancellation()
-                await asyncio.sleep(_LOOK_SECONDS)
-        finally:
-            await broker.stop()
+        await read(broker, subscriber, _LOOK_SECONDS)
         log.info("queue is read anew", pool=self._pool)
-
-    def _broker(self) -> RedisBroker:
-        return RedisBroker(
-            self._store.url,
-            apply_types=False,
-            middlewares=[self._metrics],
-            logger=logging.getLogger("faststream.worker"),
-            log_level=logging.DEBUG,
-            graceful_timeout=None,
-            # Without end: FastStream would rest five seconds after each error that it sees.
-            retry=Retry(_BACKOFF, -1),
-            socket_timeout=15.0,
-        )
