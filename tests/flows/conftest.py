@@ -20,6 +20,8 @@ from .child import Child
 
 ROOT = Path(__file__).parents[2]
 
+of_one_cluster = pytest.mark.xdist_group("cluster")  # in one process, where it starts once a module
+
 
 @dataclass
 class Seen:
@@ -141,6 +143,16 @@ class Processes:
         self.change(run_id, State("AwaitingRetry"))
         self.go(run_id)
         return self.seen.run(run_id)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Return a Dask cluster of two processes."""
+    from distributed import LocalCluster
+
+    options = {"n_workers": 2, "threads_per_worker": 2, "processes": True}
+    with LocalCluster(dashboard_address=":0", **options) as made:
+        yield made
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import eventually
+from upshot.flows.runs.flowrun import FlowRun
 from upshot.flows.states import State
 
+from .child import Child
 from .conftest import Processes
 
 SLEEPS = """
@@ -42,13 +44,19 @@ async def g():
 """
 
 
+def begun(processes: Processes, source: str, flow: str, **how: int) -> tuple[FlowRun, Child]:
+    """Start the process of a new run; return both when the flow, or its task, has begun."""
+    run = processes.create(f"{processes.module(source)}:{flow}")
+    process = processes.start(processes.take(run.id), **how)
+    eventually((processes.folder / "begun").exists)
+    return run, process
+
+
 @pytest.mark.parametrize("name", ["f", "g"])
 def test_a_cancelled_flow_cleans_up_and_is_cancelled(
     processes: Processes, tmp_path: Path, name: str
 ) -> None:
-    run = processes.create(processes.module(SLEEPS.format(nap=0.01)) + f":{name}")
-    process = processes.start(processes.take(run.id), lease_ms=600)
-    eventually((tmp_path / "begun").exists)
+    run, process = begun(processes, SLEEPS.format(nap=0.01), name, lease_ms=600)
     processes.change(run.id, State("Cancelling"))
     process.end()
     assert processes.seen.run(run.id).state.name == "Cancelled"
@@ -59,9 +67,7 @@ def test_a_cancelled_flow_cleans_up_and_is_cancelled(
 def test_a_terminated_flow_cleans_up_and_is_crashed(
     processes: Processes, tmp_path: Path, name: str
 ) -> None:
-    run = processes.create(processes.module(SLEEPS.format(nap=0.01)) + f":{name}")
-    process = processes.start(processes.take(run.id))
-    eventually((tmp_path / "begun").exists)
+    run, process = begun(processes, SLEEPS.format(nap=0.01), name)
     process.send_signal(signal.SIGTERM)
     process.end()
     state = processes.seen.run(run.id).state
@@ -72,9 +78,7 @@ def test_a_terminated_flow_cleans_up_and_is_crashed(
 def test_a_task_that_can_not_be_interrupted_does_not_keep_the_run(
     processes: Processes, tmp_path: Path
 ) -> None:
-    run = processes.create(processes.module(SLEEPS.format(nap=100)) + ":f")
-    process = processes.start(processes.take(run.id))
-    eventually((tmp_path / "begun").exists)
+    run, process = begun(processes, SLEEPS.format(nap=100), "f")
     process.send_signal(signal.SIGTERM)
     process.end()
     assert processes.seen.run(run.id).state.name == "Crashed"
@@ -118,9 +122,7 @@ async def deaf():
 def test_a_run_that_was_stopped_comes_to_its_end_whoever_else_stops_it(
     processes: Processes, tmp_path: Path, name: str
 ) -> None:
-    run = processes.create(processes.module(HOOKED) + f":{name}")
-    process = processes.start(processes.take(run.id), lease_ms=600)
-    eventually((tmp_path / "begun").exists)
+    run, process = begun(processes, HOOKED, name, lease_ms=600)
     processes.change(run.id, State("Cancelling"))
     eventually((tmp_path / "stopped").exists)
     process.send_signal(signal.SIGTERM)
@@ -133,9 +135,7 @@ def test_a_run_that_was_stopped_comes_to_its_end_whoever_else_stops_it(
 def test_a_coroutine_that_keeps_its_event_loop_is_interrupted(
     processes: Processes, tmp_path: Path
 ) -> None:
-    run = processes.create(processes.module(HOOKED) + ":deaf")
-    process = processes.start(processes.take(run.id), lease_ms=600)
-    eventually((tmp_path / "begun").exists)
+    run, process = begun(processes, HOOKED, "deaf", lease_ms=600)
     processes.change(run.id, State("Cancelling"))
     process.end()
     assert (tmp_path / "cleaned").exists()
@@ -170,9 +170,7 @@ def late():
 def test_a_task_in_a_thread_does_not_wait_on_for_a_process(
     processes: Processes, tmp_path: Path, name: str
 ) -> None:
-    run = processes.create(processes.module(WAITS) + f":{name}")
-    process = processes.start(processes.take(run.id), lease_ms=600)
-    eventually((tmp_path / "begun").exists)
+    run, process = begun(processes, WAITS, name, lease_ms=600)
     if name == "f":
         processes.change(run.id, State("Cancelling"))
     process.end()
